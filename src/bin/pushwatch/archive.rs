@@ -1,0 +1,376 @@
+//! Reads pushes out of files and folders of CloudTrail events.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use memchr::memmem;
+use pushwatch::event::{self, Event, Object, Push, Unreadable};
+use pushwatch::identity::{Identified, identify};
+use pushwatch::text::clean;
+use rayon::prelude::*;
+use serde_json::value::RawValue;
+use walkdir::WalkDir;
+
+use crate::json_stream::{JsonStream, Position, read_some};
+
+/// The word that every push has in it, as a whole JSON string.
+const PUT_IMAGE: &[u8] = b"\"PutImage\"";
+/// A file without a push is searched for faults of structure up to this size.
+const SMALL: usize = 1024 * 1024;
+/// How much is read at a time.
+const CHUNK: usize = 128 * 1024;
+/// Endings of the files that are read in folders, each also with `.gz`.
+const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
+/// Faults told of one file; the rest are counted.
+const MAX_FAULTS: usize = 10;
+
+/// What events are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input, `-` on the command line.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => f.write_str(&clean(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// A push and who is behind it.
+#[derive(Debug)]
+pub struct Pushed {
+    pub push: Push,
+    pub identified: Identified,
+}
+
+/// One event of an archive.
+#[derive(Debug)]
+pub enum Entry {
+    Push(Box<Pushed>),
+    /// Nothing for PushWatch, and why.
+    Ignored(String),
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub files: usize,
+    pub entries: Vec<Entry>,
+    /// What could not be read, a line each.
+    pub faults: Vec<String>,
+}
+
+impl Contents {
+    fn append(&mut self, mut other: Self) {
+        self.files += other.files;
+        self.entries.append(&mut other.entries);
+        self.faults.append(&mut other.faults);
+    }
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Only pushes: values without the word `PutImage` are passed over.
+    Pushes,
+    /// Every event.
+    Everything,
+}
+
+/// Reads all that the paths name, folders with all that is in them, in
+/// parallel. The entries come in the order of the paths.
+pub fn read(paths: &[PathBuf], wanted: Wanted, now: Timestamp, quiet: bool) -> Contents {
+    let mut contents = Contents::default();
+    let sources = find(paths, &mut contents.faults);
+    let progress = progress(&sources, quiet);
+    let read: Vec<_> = sources
+        .par_iter()
+        .map(|source| read_source(source, wanted, now, &progress))
+        .collect();
+    progress.finish_and_clear();
+    for one in read {
+        contents.append(one);
+    }
+    contents
+}
+
+/// The files that the paths name. What can't be looked into is a fault.
+fn find(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            sources.push(Source::Stdin);
+        } else if path.is_dir() {
+            for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
+                match entry {
+                    Ok(entry) if entry.file_type().is_file() && holds_events(entry.path()) => {
+                        sources.push(Source::File(entry.into_path()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => faults.push(clean(&error.to_string())),
+                }
+            }
+        } else {
+            sources.push(Source::File(path.clone()));
+        }
+    }
+    sources
+}
+
+fn holds_events(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_ascii_lowercase();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    plain
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+fn progress(sources: &[Source], quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let size = |source: &Source| match source {
+        Source::File(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+        Source::Stdin => 0,
+    };
+    // Drawn on standard error, and only if that is a terminal.
+    ProgressBar::new(sources.iter().map(size).sum()).with_style(
+        indicatif::ProgressStyle::with_template(
+            "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        )
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+    )
+}
+
+fn read_source(
+    source: &Source,
+    wanted: Wanted,
+    now: Timestamp,
+    progress: &ProgressBar,
+) -> Contents {
+    let mut reading = Reading {
+        source,
+        wanted,
+        now,
+        contents: Contents {
+            files: 1,
+            ..Contents::default()
+        },
+        faults: 0,
+    };
+    if let Err(error) = reading.read(progress) {
+        reading.fault_of_file(&error);
+    }
+    let untold = reading.faults.saturating_sub(MAX_FAULTS);
+    if untold > 0 {
+        let faults = &mut reading.contents.faults;
+        faults.push(format!("{source}: and {untold} more faults"));
+    }
+    reading.contents
+}
+
+/// One source being read.
+struct Reading<'a> {
+    source: &'a Source,
+    wanted: Wanted,
+    now: Timestamp,
+    contents: Contents,
+    faults: usize,
+}
+
+impl Reading<'_> {
+    fn read(&mut self, progress: &ProgressBar) -> io::Result<()> {
+        let mut reader = open(self.source, progress)?;
+        if self.wanted == Wanted::Everything || *self.source == Source::Stdin {
+            self.split(Vec::new(), reader);
+            return Ok(());
+        }
+
+        // Looking for a word in bytes is several times faster than parsing.
+        let put_image = memmem::Finder::new(PUT_IMAGE);
+        let overlap = PUT_IMAGE.len() - 1;
+        let mut head = Vec::new();
+        let mut searched = 0;
+        while head.len() < SMALL {
+            let before = head.len();
+            head.resize(before + CHUNK, 0);
+            let length = read_some(&mut reader, &mut head[before..]);
+            head.truncate(before + length.as_ref().map_or(0, |length| *length));
+            let at_end = match length {
+                Ok(length) => length == 0,
+                Err(error) => {
+                    // What came before the break counts.
+                    self.split(head, Broken(Some(error)));
+                    return Ok(());
+                }
+            };
+            if at_end || put_image.find(&head[searched..]).is_some() {
+                self.split(head, reader);
+                return Ok(());
+            }
+            searched = head.len().saturating_sub(overlap);
+        }
+
+        let mut window = head.split_off(searched);
+        drop(head);
+        loop {
+            let kept = window.len().min(overlap);
+            window.drain(..window.len() - kept);
+            window.resize(kept + CHUNK, 0);
+            let length = read_some(&mut reader, &mut window[kept..])?;
+            window.truncate(kept + length);
+            if length == 0 {
+                return Ok(());
+            }
+            if put_image.find(&window).is_some() {
+                drop(reader);
+                let again = open(self.source, &ProgressBar::hidden())?;
+                self.split(Vec::new(), again);
+                return Ok(());
+            }
+        }
+    }
+
+    fn split(&mut self, head: Vec<u8>, reader: impl Read) {
+        JsonStream::new(head, reader).for_each(|position, value| match value {
+            Ok(value) => self.value(position, value),
+            Err(what) => self.fault(position, &what),
+        });
+    }
+
+    fn value(&mut self, position: Position, json: &str) {
+        if !json.starts_with('{') {
+            self.fault(position, "a record must be a JSON object");
+            return;
+        }
+        if self.wanted == Wanted::Pushes && memmem::find(json.as_bytes(), PUT_IMAGE).is_none() {
+            return;
+        }
+        match event::read(json, self.now) {
+            Ok(Event::Push(push, identity)) => {
+                let identified = identify(&identity, push.account.as_deref());
+                let pushed = Pushed {
+                    push: *push,
+                    identified,
+                };
+                self.contents.entries.push(Entry::Push(Box::new(pushed)));
+            }
+            Ok(Event::Ignored(why)) => self.contents.entries.push(Entry::Ignored(why)),
+            Ok(Event::Sweep) => {
+                let why = "the event is the schedule's".to_owned();
+                self.contents.entries.push(Entry::Ignored(why));
+            }
+            Err(Unreadable::NeitherEventNorRecord) => self.records_further_back(position, json),
+            Err(error) => self.fault(position, &error.to_string()),
+        }
+    }
+
+    /// `{"Records":[…]}` whose records are not its first field, and so were
+    /// not split.
+    fn records_further_back(&mut self, position: Position, json: &str) {
+        let object = Object::parse(json).unwrap_or_default();
+        match object
+            .raw("Records")
+            .and_then(|records| serde_json::from_str::<Vec<&RawValue>>(records).ok())
+        {
+            Some(records) => {
+                for record in records {
+                    self.value(position, record.get());
+                }
+            }
+            None => self.fault(position, &Unreadable::NeitherEventNorRecord.to_string()),
+        }
+    }
+
+    fn fault(&mut self, position: Position, what: &str) {
+        self.faults += 1;
+        if self.faults <= MAX_FAULTS {
+            let Position { line, byte } = position;
+            self.contents.faults.push(format!(
+                "{}: line {line}, byte {byte}: {}",
+                self.source,
+                clean(what)
+            ));
+        }
+    }
+
+    fn fault_of_file(&mut self, error: &io::Error) {
+        let what = clean(&error.to_string());
+        self.contents
+            .faults
+            .push(format!("{}: {what}", self.source));
+    }
+}
+
+/// Opens a source; gzip is known by its first bytes, whatever the name.
+fn open(source: &Source, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
+    let raw: Box<dyn Read> = match source {
+        Source::Stdin => Box::new(io::stdin().lock()),
+        Source::File(path) => Box::new(File::open(path)?),
+    };
+    let mut raw = progress.wrap_read(raw);
+    let mut magic = [0; 2];
+    let mut length = 0;
+    while length < magic.len() {
+        match read_some(&mut raw, &mut magic[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    let whole = Cursor::new(magic).take(length as u64).chain(raw);
+    if magic == [0x1f, 0x8b] {
+        let buffered = io::BufReader::with_capacity(CHUNK, whole);
+        let decoder = MultiGzDecoder::new(buffered);
+        Ok(Box::new(Gzip { decoder, text: 0 }))
+    } else {
+        Ok(Box::new(whole))
+    }
+}
+
+/// Says that it is the gzip that is broken, and where.
+struct Gzip<R> {
+    decoder: R,
+    /// Bytes of text so far.
+    text: u64,
+}
+
+impl<R: Read> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let text = self.text;
+        let length = self
+            .decoder
+            .read(buffer)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => error,
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::other(format!("the gzip is cut off after byte {text} of its text"))
+                }
+                _ => io::Error::other(format!(
+                    "the gzip is broken after byte {text} of its text: {error}"
+                )),
+            })?;
+        self.text += length as u64;
+        Ok(length)
+    }
+}
+
+/// Fails once, and is at its end after that.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}

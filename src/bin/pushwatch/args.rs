@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use pushwatch::glob::Glob;
+use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::suppress::{Suppression, SuppressionError};
+use pushwatch::time;
+
+/// Tells you, once, when somebody new pushes a container image to Amazon ECR.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Replay(ReplayArgs),
+    Explain(ExplainArgs),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Replay CloudTrail events and show what PushWatch would have told
+///
+/// Reads files, folders (with all folders in them) and `-` for standard input:
+/// EventBridge events, CloudTrail records, arrays of either, CloudTrail's
+/// {"Records":[…]} files and JSON Lines, plain or gzipped. Pushes are handled in
+/// the order of their event times. Findings go to standard output, all else to
+/// standard error.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # The sample events
+  pushwatch replay events/
+
+  # Last month's CloudTrail files, as JSON for other tools
+  pushwatch replay --format json AWSLogs/111122223333/CloudTrail/ > findings.jsonl
+
+  # Day by day, remembering who was seen
+  pushwatch replay --save known.jsonl 2026/01/01/
+  pushwatch replay --known known.jsonl --save known.jsonl 2026/01/02/
+
+  # Learn from January, tell what is new in February
+  pushwatch replay --learning-until 2026-02-01T00:00:00Z 2026/01/ 2026/02/
+
+  # Trust the build roles, and leave the sandbox alone
+  pushwatch replay --trusted 'arn:aws:iam::*:role/ci-*' \\
+    --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
+
+Exit codes:
+  0  all was read
+  2  something could not be read, or an option is wrong
+  3  there are findings, and --fail-on-finding is set")]
+pub struct ReplayArgs {
+    /// Files, folders, or - for standard input [default: -, if something is piped in]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+
+    /// How findings are shown
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+
+    /// Also show the findings about learned uploaders, not just their count
+    #[arg(long)]
+    pub show_learned: bool,
+
+    /// Write all uploaders to this file at the end; --known reads it
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+
+    /// Exit with 3 when there are findings
+    #[arg(long)]
+    pub fail_on_finding: bool,
+
+    /// No progress and no summary
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Explain who the uploader of each push is, and what is decided on it
+///
+/// The tool for "why was I not told?": for each event it shows the row of the
+/// identity table that gives the uploader's key, and the row of the decision
+/// table that applies, or why the event is ignored.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # One event, as PushWatch sees it with nothing known
+  pushwatch explain events/sso-user.json
+
+  # The same, with the settings and uploaders of a deployment
+  pushwatch explain --trusted 'arn:aws:iam::*:role/ci-*' --known known.jsonl event.json")]
+pub struct ExplainArgs {
+    /// Files, folders, or - for standard input
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// What decisions depend on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Policy")]
+pub struct PolicyArgs {
+    /// Uploaders to start with: a file of --save, or a plain list of keys to trust
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<PathBuf>,
+
+    /// Trust uploaders whose key matches; * stays within a path segment, ** does not (repeatable)
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub trusted: Vec<Glob>,
+
+    /// Suppress findings for which this CEL expression over the finding's JSON is true
+    #[arg(long, value_name = "CEL")]
+    suppress: Option<String>,
+
+    /// Learn uploaders first seen before this time (RFC 3339) instead of telling them
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    learning_until: Option<Timestamp>,
+
+    /// Tell uploaders who come back after more than N days; 0 switches it off
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_ABSENCE_DAYS)]
+    absence_days: u16,
+}
+
+impl PolicyArgs {
+    /// The policy.
+    ///
+    /// # Errors
+    /// When the CEL expression does not parse.
+    pub fn policy(&self) -> Result<Policy, SuppressionError> {
+        Ok(Policy {
+            trusted: self.trusted.clone(),
+            suppress: self
+                .suppress
+                .as_deref()
+                .map(Suppression::parse)
+                .transpose()?,
+            learning_until: self.learning_until,
+            absence_days: self.absence_days,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people
+    Text,
+    /// One finding a line
+    Json,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
+    time::parse(text).ok_or("it takes an RFC 3339 time from 1970 on, such as 2026-01-02T03:04:05Z")
+}

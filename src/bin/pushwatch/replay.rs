@@ -1,0 +1,139 @@
+//! `pushwatch replay`: CloudTrail files in, findings out.
+
+use std::io::{self, IsTerminal, Stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::AutoStream;
+use jiff::Timestamp;
+use pushwatch::notify::{Format, Notifier, TerminalNotifier};
+use pushwatch::store::MemoryStore;
+use pushwatch::watch::{Deferred, Outcome, Watch};
+
+use crate::archive::{self, Contents, Entry, Pushed, Wanted};
+use crate::args::{FormatArg, PolicyArgs, ReplayArgs};
+use crate::summary::Summary;
+use crate::uploaders_file::{self, Save, UploadersFileError};
+use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
+
+type Terminal = TerminalNotifier<AutoStream<Stdout>>;
+
+/// Runs the command.
+///
+/// # Errors
+/// On a wrong option, before any work; when output or `--save` fails.
+pub fn run(args: &ReplayArgs) -> Result<ExitCode, CommandError> {
+    let paths = paths(args)?;
+    let policy = args.policy.policy()?;
+    let store = store(&args.policy)?;
+    let save = args.save.as_deref().map(Save::prepare).transpose()?;
+
+    let contents = archive::read(&paths, Wanted::Pushes, Timestamp::now(), args.quiet);
+    for fault in &contents.faults {
+        say(fault);
+    }
+
+    let format = match args.format {
+        FormatArg::Text => Format::Text,
+        FormatArg::Json => Format::Json,
+    };
+    let watch = Watch {
+        store,
+        // Removes styles where standard output is no terminal, or NO_COLOR is set.
+        notifier: TerminalNotifier::new(
+            AutoStream::auto(io::stdout()),
+            format,
+            policy.absence_days,
+        ),
+        policy,
+    };
+    let summary = block_on(replay(&watch, contents, args.show_learned))??;
+
+    if let Some(save) = save {
+        save.write(&watch.store.records())?;
+    }
+    if !args.quiet {
+        say(summary.to_string().trim_end());
+    }
+    Ok(if args.fail_on_finding && summary.told() > 0 {
+        ExitCode::from(EXIT_FINDING)
+    } else if summary.faults > 0 {
+        ExitCode::from(EXIT_FAULT)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn paths(args: &ReplayArgs) -> Result<Vec<PathBuf>, CommandError> {
+    if !args.paths.is_empty() {
+        return Ok(args.paths.clone());
+    }
+    if io::stdin().is_terminal() {
+        return Err(CommandError::NothingToRead);
+    }
+    Ok(vec![PathBuf::from("-")])
+}
+
+/// The embedded store, with the uploaders of `--known`.
+pub fn store(args: &PolicyArgs) -> Result<MemoryStore, UploadersFileError> {
+    let known = args
+        .known
+        .as_deref()
+        .map(uploaders_file::read)
+        .transpose()?;
+    Ok(MemoryStore::with_records(known.unwrap_or_default()))
+}
+
+/// The pushes in the order of their event times, those of the same time as
+/// they were read; and how many events are none.
+pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Pushed>, Vec<String>) {
+    let mut pushes = Vec::new();
+    let mut ignored = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Push(push) => pushes.push(*push),
+            Entry::Ignored(why) => ignored.push(why),
+        }
+    }
+    pushes.sort_by_key(|pushed| pushed.push.event_time);
+    (pushes, ignored)
+}
+
+async fn replay(
+    watch: &Watch<MemoryStore, Terminal>,
+    contents: Contents,
+    show_learned: bool,
+) -> Result<Summary, CommandError> {
+    let globs = &watch.policy.trusted;
+    let mut summary = Summary {
+        files: contents.files,
+        faults: contents.faults.len(),
+        idle_globs: globs.iter().map(ToString::to_string).collect(),
+        ..Summary::default()
+    };
+    let (pushes, ignored) = in_time_order(contents.entries);
+    summary.ignored = ignored.len();
+    for Pushed { push, identified } in pushes {
+        let uploader = &identified.uploader;
+        summary.note_globs(globs, &uploader.key);
+        let handled = watch
+            .push(&push, uploader)
+            .await
+            .map_err(|error| CommandError::Watch(error.to_string()))?;
+        summary.count(&handled);
+        if let Some(Deferred::Publish(error)) = handled.deferred {
+            return Err(CommandError::Output(error));
+        }
+        if let (Outcome::Learned, true, Some(finding)) =
+            (handled.outcome, show_learned, &handled.finding)
+        {
+            watch
+                .notifier
+                .publish(finding)
+                .await
+                .map_err(CommandError::Output)?;
+        }
+    }
+    summary.uploaders = watch.store.records().len();
+    Ok(summary)
+}

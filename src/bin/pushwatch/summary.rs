@@ -1,0 +1,114 @@
+//! What a replay comes to, for the end of standard error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use pushwatch::finding::Reason;
+use pushwatch::glob::Glob;
+use pushwatch::text::clean_cut;
+use pushwatch::watch::{Handled, Outcome};
+
+/// Counts of a replay.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub files: usize,
+    pub faults: usize,
+    pub ignored: usize,
+    /// Uploaders in the store at the end.
+    pub uploaders: usize,
+    pub pushes: usize,
+    pub outcomes: BTreeMap<Outcome, usize>,
+    pub findings: BTreeMap<Reason, usize>,
+    pub suppression_faults: usize,
+    pub first_suppression_fault: Option<String>,
+    /// Trusted globs that matched no uploader: a typing error?
+    pub idle_globs: BTreeSet<String>,
+}
+
+impl Summary {
+    /// Counts a push.
+    pub fn count<E>(&mut self, handled: &Handled<E>) {
+        self.pushes += 1;
+        *self.outcomes.entry(handled.outcome).or_default() += 1;
+        if let Some(finding) = &handled.finding {
+            *self.findings.entry(finding.reason).or_default() += 1;
+        }
+        if let Some(fault) = &handled.suppression_fault {
+            self.suppression_faults += 1;
+            self.first_suppression_fault
+                .get_or_insert_with(|| clean_cut(fault, 200));
+        }
+    }
+
+    /// How many findings were told.
+    pub fn told(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|(reason, _)| **reason != Reason::LearnedUploader)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Takes a glob off the idle ones when it matches.
+    pub fn note_globs(&mut self, globs: &[Glob], key: &str) {
+        if !self.idle_globs.is_empty() {
+            for glob in globs.iter().filter(|glob| glob.matches(key)) {
+                self.idle_globs.remove(&glob.to_string());
+            }
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome) -> usize {
+        self.outcomes.get(&outcome).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Files       {}", self.files)?;
+        write!(f, "Pushes      {}", self.pushes)?;
+        for (outcome, word) in [
+            (Outcome::Known, "by known uploaders"),
+            (Outcome::Trusted, "trusted by a glob"),
+            (Outcome::Learned, "learned"),
+            (Outcome::FindingSuppressed, "suppressed"),
+            (Outcome::FailedPush, "failed and not told"),
+            (Outcome::Duplicate, "duplicate"),
+        ] {
+            let count = self.outcome(outcome);
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        writeln!(f)?;
+        writeln!(f, "Uploaders   {}", self.uploaders)?;
+        write!(f, "Findings    {}", self.told())?;
+        for (reason, count) in &self.findings {
+            if *reason != Reason::LearnedUploader {
+                write!(f, ", {count} {reason}")?;
+            }
+        }
+        writeln!(f)?;
+        if self.ignored > 0 {
+            writeln!(f, "Ignored     {} events that are no pushes", self.ignored)?;
+        }
+        if self.faults > 0 {
+            writeln!(f, "Not read    {}, named above", self.faults)?;
+        }
+        if let Some(fault) = &self.first_suppression_fault {
+            writeln!(
+                f,
+                "Warning     --suppress failed on {} findings, which were told: {fault}",
+                self.suppression_faults
+            )?;
+        }
+        for glob in &self.idle_globs {
+            writeln!(
+                f,
+                "Warning     --trusted {} matched no uploader",
+                clean_cut(glob, 200)
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! What is told and what is remembered: one pure function over the uploader's
+//! record, the push and the policy.
+//!
+//! [`decide`] goes through the decision table from the top; the first row that
+//! fits decides. An ordinary push by somebody known never gets here: the store
+//! asks [`is_ordinary`] as part of its one conditional write.
+
+use jiff::Timestamp;
+
+use crate::event::Push;
+use crate::finding::{Finding, Reason, Seen};
+use crate::identity::Uploader;
+use crate::policy::Policy;
+use crate::record::{Record, Standing};
+
+/// The rows of the decision table, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is told by `why`
+pub enum Row {
+    Duplicate,
+    Unidentified,
+    Revoked,
+    AttemptedUpload,
+    FailedPush,
+    TrustedByPattern,
+    Learned,
+    New,
+    Recreated,
+    LateEventOfPreviousPrincipal,
+    LateEventOfUnknownPrincipal,
+    ReturnedAfterAbsence,
+    Known,
+}
+
+impl Row {
+    /// The row's number in the README's table, from 1.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// What the row says.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Duplicate => "this event was decided before",
+            Self::Unidentified => "nothing says who it was",
+            Self::Revoked => "the uploader is revoked",
+            Self::AttemptedUpload => "somebody unknown failed to push",
+            Self::FailedPush => {
+                "the push failed, and the uploader is trusted, known or was told about"
+            }
+            Self::TrustedByPattern => "a trusted glob matches",
+            Self::Learned => "not known yet, and learning is on at the event's time",
+            Self::New => "not known",
+            Self::Recreated => "another unique id under the same name",
+            Self::LateEventOfPreviousPrincipal => {
+                "a late event of the principal who had the name before"
+            }
+            Self::LateEventOfUnknownPrincipal => {
+                "a late event of another unique id under the same name"
+            }
+            Self::ReturnedAfterAbsence => "known, but absent for too long",
+            Self::Known => "known",
+        }
+    }
+}
+
+/// What follows from a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The row that fits.
+    pub row: Row,
+    /// What is told; none if nothing is, or if it is suppressed.
+    pub finding: Option<Finding>,
+    /// Whether there was something to tell that the policy suppresses.
+    pub suppressed: bool,
+    /// Why the policy's expression could not be applied to the finding, which
+    /// is therefore told.
+    pub suppression_fault: Option<String>,
+    /// The record to write; none to leave the stored one as it is.
+    pub record: Option<Record>,
+}
+
+/// Whether this is an ordinary push by somebody known: in order, not long
+/// after the last one, by the same unique id, and not decided before.
+///
+/// This is the condition of the store's `touch`, in Rust.
+#[must_use]
+pub fn is_ordinary(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
+    let time = push.event_time;
+    let known = match record.standing {
+        Standing::New | Standing::Learned | Standing::Trusted => true,
+        Standing::Pattern => policy.trusts(uploader),
+        _ => false,
+    };
+    known
+        && record
+            .last_seen
+            .is_some_and(|last| last <= time && !policy.absent(last, time))
+        && record.first_seen.is_some_and(|first| first <= time)
+        && record.last_event_id.as_deref() != Some(&push.event_id)
+        && !has_other_principal(record, uploader)
+        && !trust_ended(record, time)
+}
+
+/// Remembers an ordinary push: the update of the store's `touch`, in Rust.
+pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) {
+    record.last_event_id = Some(push.event_id.clone());
+    if record.principal_id.is_none() {
+        record.principal_id.clone_from(&uploader.principal_id);
+    }
+    record.seen(push);
+    record.revision += 1;
+}
+
+/// Decides on a push, given what is remembered of the uploader.
+#[must_use]
+pub fn decide(
+    record: Option<&Record>,
+    push: &Push,
+    uploader: &Uploader,
+    policy: &Policy,
+) -> Decision {
+    let case = Case {
+        record,
+        push,
+        uploader,
+        policy,
+    };
+    let time = push.event_time;
+    let last_seen = record.and_then(|record| record.last_seen);
+    let in_order = last_seen.is_none_or(|last| last <= time);
+
+    if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
+        return told_nothing(Row::Duplicate, None);
+    }
+    if uploader.is_unidentified() {
+        return case.tell(Row::Unidentified, Reason::UnidentifiedUploader, None);
+    }
+    if record.is_some_and(|record| record.standing == Standing::Revoked) {
+        return case.tell(Row::Revoked, Reason::RevokedUploader, Some(case.seen()));
+    }
+    if push.failed() {
+        return if record.is_none() && !policy.trusts(uploader) {
+            let attempted = case.attempted();
+            case.tell(
+                Row::AttemptedUpload,
+                Reason::AttemptedUpload,
+                Some(attempted),
+            )
+        } else {
+            told_nothing(Row::FailedPush, None)
+        };
+    }
+    if policy.trusts(uploader) {
+        let trusted = case.trusted_by_pattern(in_order);
+        return told_nothing(Row::TrustedByPattern, Some(trusted));
+    }
+    let Some(known) = record.filter(|record| is_known(record, time)) else {
+        return if policy.learns(uploader, time) {
+            let learned = case.known_from_now(Standing::Learned);
+            case.tell(Row::Learned, Reason::LearnedUploader, Some(learned))
+        } else {
+            let new = case.known_from_now(Standing::New);
+            case.tell(Row::New, Reason::NewUploader, Some(new))
+        };
+    };
+    if has_other_principal(known, uploader) {
+        let later = last_seen.is_none_or(|last| last < time);
+        return if later {
+            let recreated = case.recreated();
+            case.tell(Row::Recreated, Reason::RecreatedPrincipal, Some(recreated))
+        } else if known.previous_principal_id == uploader.principal_id {
+            told_nothing(Row::LateEventOfPreviousPrincipal, Some(case.seen()))
+        } else {
+            let mut other = case.seen();
+            other
+                .previous_principal_id
+                .clone_from(&uploader.principal_id);
+            case.tell(
+                Row::LateEventOfUnknownPrincipal,
+                Reason::RecreatedPrincipal,
+                Some(other),
+            )
+        };
+    }
+    if known.standing != Standing::Trusted
+        && last_seen.is_some_and(|last| in_order && policy.absent(last, time))
+    {
+        return case.tell(
+            Row::ReturnedAfterAbsence,
+            Reason::ReturnedAfterAbsence,
+            Some(case.seen()),
+        );
+    }
+    told_nothing(Row::Known, Some(case.seen()))
+}
+
+/// Whether the record makes its uploader known at `time`. A pattern that still
+/// matches was decided before.
+fn is_known(record: &Record, time: Timestamp) -> bool {
+    match record.standing {
+        Standing::New | Standing::Learned => true,
+        Standing::Trusted => !trust_ended(record, time),
+        _ => false,
+    }
+}
+
+fn trust_ended(record: &Record, time: Timestamp) -> bool {
+    record.trusted_until.is_some_and(|until| until <= time)
+}
+
+fn has_other_principal(record: &Record, uploader: &Uploader) -> bool {
+    record.principal_id.is_some()
+        && uploader.principal_id.is_some()
+        && record.principal_id != uploader.principal_id
+}
+
+/// What is decided on, and the records that may follow from it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    record: Option<&'a Record>,
+    push: &'a Push,
+    uploader: &'a Uploader,
+    policy: &'a Policy,
+}
+
+impl Case<'_> {
+    /// Tells the finding, unless the policy suppresses it; then nobody becomes
+    /// known by it.
+    fn tell(self, row: Row, reason: Reason, mut record: Option<Record>) -> Decision {
+        let trust_ended = self
+            .record
+            .filter(|before| before.standing == Standing::Trusted && row_makes_known(row))
+            .and_then(|before| before.trusted_until)
+            .filter(|until| *until <= self.push.event_time);
+        let seen = Seen {
+            first_seen: record.as_ref().and_then(|record| record.first_seen),
+            last_seen: record.as_ref().and_then(|record| record.last_seen),
+            previously_seen: self.record.and_then(|before| before.last_seen),
+            trust_ended,
+        };
+        let finding = Finding::new(reason, self.push, self.uploader, seen);
+        let verdict = match &self.policy.suppress {
+            Some(expression) => expression.matches(&finding),
+            None => Ok(false),
+        };
+        let suppressed = verdict == Ok(true);
+        if let Some(record) = &mut record {
+            if !suppressed {
+                record.last_finding_id = Some(finding.id.to_string());
+            } else if row_makes_known(row) {
+                record.standing = Standing::Suppressed;
+            }
+        }
+        Decision {
+            row,
+            finding: (!suppressed).then_some(finding),
+            suppressed,
+            suppression_fault: verdict.err(),
+            record,
+        }
+    }
+
+    /// The stored record or an empty one, with this event as the last decided.
+    fn decided(self) -> Record {
+        let mut record = self.record.cloned().unwrap_or_else(|| {
+            let standing = Standing::Attempted;
+            Record::unseen(self.uploader.key.clone(), standing)
+        });
+        record.decided(self.push, self.uploader);
+        record.revision += 1;
+        record
+    }
+
+    fn attempted(self) -> Record {
+        let mut record = self.decided();
+        record.standing = Standing::Attempted;
+        record
+    }
+
+    fn seen(self) -> Record {
+        let mut record = self.decided();
+        record.seen(self.push);
+        record
+    }
+
+    fn known_from_now(self, standing: Standing) -> Record {
+        let mut record = self.seen();
+        record.standing = standing;
+        // Nothing else is known yet, so this push's id is the one.
+        if self.uploader.principal_id.is_some() {
+            record.principal_id.clone_from(&self.uploader.principal_id);
+        }
+        record.withdraw_trust();
+        record
+    }
+
+    fn trusted_by_pattern(self, in_order: bool) -> Record {
+        let mut record = self.seen();
+        record.standing = Standing::Pattern;
+        if in_order && has_other_principal(&record, self.uploader) {
+            record.previous_principal_id = record.principal_id.take();
+            record.principal_id.clone_from(&self.uploader.principal_id);
+        }
+        record
+    }
+
+    fn recreated(self) -> Record {
+        let mut record = self.seen();
+        record.standing = Standing::New;
+        // Trust was given to the principal that is gone.
+        record.withdraw_trust();
+        record.previous_principal_id = record.principal_id.take();
+        record.principal_id.clone_from(&self.uploader.principal_id);
+        record
+    }
+}
+
+fn told_nothing(row: Row, record: Option<Record>) -> Decision {
+    Decision {
+        row,
+        finding: None,
+        suppressed: false,
+        suppression_fault: None,
+        record,
+    }
+}
+
+/// Whether a row makes an uploader known who was not, or not as this principal.
+fn row_makes_known(row: Row) -> bool {
+    matches!(row, Row::Learned | Row::New | Row::Recreated)
+}

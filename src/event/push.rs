@@ -1,0 +1,153 @@
+//! A push: one ECR `PutImage` call as CloudTrail recorded it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::object::Object;
+use crate::arn::Arn;
+use crate::time;
+
+/// One `PutImage` call: what was pushed, where, when and from where.
+///
+/// Serialised, it is the `push` of a finding's JSON: every field is there,
+/// `null` where CloudTrail said nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Push {
+    /// CloudTrail's `eventID`, else the envelope's `id`, else the SHA-256 of
+    /// the record. A record delivered twice has the same one.
+    pub event_id: String,
+    /// The same in the caller's and the owner's copy of a cross-account push.
+    pub shared_event_id: Option<String>,
+    /// `PutImage`
+    pub event_name: String,
+    /// `ecr.amazonaws.com` or `ecr-public.amazonaws.com`
+    pub event_source: Option<String>,
+    /// When the push happened, in whole seconds. Never more than
+    /// [`AHEAD`] later than the clock.
+    pub event_time: Timestamp,
+    /// The account that got the event (`recipientAccountId`).
+    pub account: Option<String>,
+    /// `awsRegion`
+    pub region: Option<String>,
+    /// The account or alias of the registry.
+    pub registry_id: Option<String>,
+    /// The repository's name, slashes included.
+    pub repository: Option<String>,
+    /// Most pushes of a multi-platform image have none.
+    pub tag: Option<String>,
+    /// `sha256:…`, from the response.
+    pub digest: Option<String>,
+    /// The manifest's media type.
+    pub media_type: Option<String>,
+    /// `AWS Internal` on every docker push: CloudTrail knows no address.
+    pub source_ip: Option<String>,
+    /// The caller's own words.
+    pub user_agent: Option<String>,
+    /// The access key that signed the call.
+    pub access_key_id: Option<String>,
+    /// Whether the session was made with multi-factor authentication.
+    pub mfa: Option<bool>,
+    /// There when the push failed. Codes are not enumerated: each AWS service
+    /// spells its own.
+    pub error_code: Option<String>,
+    /// CloudTrail replaced parameters of more than 100 KB by a note. An
+    /// ordinary image needs some 450 layers for that, so it is odd by itself.
+    pub parameters_omitted: bool,
+}
+
+/// How far ahead of the clock an event may be before it counts as now.
+pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+
+/// What an EventBridge envelope says about the record inside.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    pub id: Option<String>,
+    pub account: Option<String>,
+    pub region: Option<String>,
+    pub time: Option<String>,
+}
+
+impl Push {
+    /// Reads a `PutImage` record. `json` is the record's own text.
+    pub(super) fn read(record: &Object, json: &str, envelope: &Envelope, now: Timestamp) -> Self {
+        let request = record.object("requestParameters");
+        let response = record.object("responseElements");
+        let image = response.object("image");
+        let image_id = image.object("imageId");
+        let identity = record.object("userIdentity");
+        let session = identity.object("sessionContext").object("attributes");
+        let resource = repository_resource(record);
+        let omitted = |parameters: &Object| parameters.flag("omitted") == Some(true);
+
+        Self {
+            event_id: record
+                .text("eventID")
+                .or_else(|| envelope.id.clone())
+                .unwrap_or_else(|| sha256(json)),
+            shared_event_id: record.text("sharedEventID"),
+            event_name: super::PUT_IMAGE.to_owned(),
+            event_source: record.text("eventSource"),
+            event_time: event_time(record, envelope, now),
+            account: record
+                .text("recipientAccountId")
+                .or_else(|| envelope.account.clone()),
+            region: record.text("awsRegion").or_else(|| envelope.region.clone()),
+            registry_id: request
+                .text("registryId")
+                .or_else(|| image.text("registryId"))
+                .or_else(|| resource.as_ref().map(|(account, _)| account.clone())),
+            repository: request
+                .text("repositoryName")
+                .or_else(|| image.text("repositoryName"))
+                .or_else(|| resource.map(|(_, repository)| repository)),
+            tag: request
+                .text("imageTag")
+                .or_else(|| image_id.text("imageTag")),
+            digest: image_id
+                .text("imageDigest")
+                .or_else(|| request.text("imageDigest")),
+            media_type: request
+                .text("imageManifestMediaType")
+                .or_else(|| image.text("imageManifestMediaType")),
+            source_ip: record.text("sourceIPAddress"),
+            user_agent: record.text("userAgent"),
+            access_key_id: identity.text("accessKeyId"),
+            mfa: session.flag("mfaAuthenticated"),
+            error_code: record.text("errorCode"),
+            parameters_omitted: omitted(&request) || omitted(&response),
+        }
+    }
+
+    /// Whether ECR refused the push.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.error_code.is_some()
+    }
+}
+
+fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp {
+    let now = time::whole_seconds(now);
+    record
+        .text("eventTime")
+        .and_then(|text| time::parse(&text))
+        .or_else(|| envelope.time.as_deref().and_then(time::parse))
+        .filter(|time| time.duration_since(now) <= AHEAD)
+        .unwrap_or(now)
+}
+
+/// Registry account and repository of the first repository in `resources`.
+/// It survives when CloudTrail omits the parameters.
+fn repository_resource(record: &Object) -> Option<(String, String)> {
+    record.objects("resources").iter().find_map(|resource| {
+        let text = resource.text("ARN").or_else(|| resource.text("arn"))?;
+        let arn = Arn::parse(&text)?;
+        let repository = arn.resource.strip_prefix("repository/")?;
+        Some((arn.account.to_owned(), repository.to_owned()))
+    })
+}
+
+fn sha256(text: &str) -> String {
+    crate::identity::hex(&Sha256::digest(text))
+}

@@ -1,0 +1,297 @@
+//! A finding: what people are told about a push, how bad it is, and where it
+//! stands in ATT&CK and other frameworks.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::Push;
+use crate::identity::Uploader;
+use crate::text::clean_cut;
+
+/// Namespace of the finding ids; a random one, fixed for ever.
+const NAMESPACE: Uuid = Uuid::from_u128(0x9f0c_5a1e_7d3b_4c68_8a27_41e6_b05d_93fa);
+
+/// Why a push is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A revoked uploader pushed or tried to.
+    RevokedUploader,
+    /// Another principal has the name of a known one.
+    RecreatedPrincipal,
+    /// Never seen, or not known any more.
+    NewUploader,
+    /// Nothing says who it was.
+    UnidentifiedUploader,
+    /// Somebody unknown failed to push.
+    AttemptedUpload,
+    /// A known uploader came back after a long absence.
+    ReturnedAfterAbsence,
+    /// A new uploader during learning.
+    LearnedUploader,
+}
+
+impl Reason {
+    /// The word in the finding's JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RevokedUploader => "revoked_uploader",
+            Self::RecreatedPrincipal => "recreated_principal",
+            Self::NewUploader => "new_uploader",
+            Self::UnidentifiedUploader => "unidentified_uploader",
+            Self::AttemptedUpload => "attempted_upload",
+            Self::ReturnedAfterAbsence => "returned_after_absence",
+            Self::LearnedUploader => "learned_uploader",
+        }
+    }
+
+    /// Severity, impact and confidence, before Root raises them.
+    fn weight(self) -> (Severity, u8, u8) {
+        match self {
+            Self::RevokedUploader => (Severity::Critical, 90, 100),
+            Self::RecreatedPrincipal => (Severity::High, 70, 80),
+            Self::NewUploader | Self::UnidentifiedUploader => (Severity::High, 70, 70),
+            Self::AttemptedUpload => (Severity::Medium, 50, 70),
+            Self::ReturnedAfterAbsence => (Severity::Medium, 50, 60),
+            Self::LearnedUploader => (Severity::Informational, 10, 50),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How bad it is, in OCSF's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Severity {
+    Informational,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Severity {
+    /// The word in the finding's JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Risk as Splunk counts it: impact times confidence, each in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Risk {
+    pub score: u8,
+    pub impact: u8,
+    pub confidence: u8,
+}
+
+/// What people are told. Serialised, it is the JSON that tools rely on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The same for the same uploader, reason and event, however often decided.
+    pub id: Uuid,
+    /// Why it is told.
+    pub reason: Reason,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The same in numbers.
+    pub risk: Risk,
+    /// One sentence.
+    pub message: String,
+    /// Who pushed.
+    pub uploader: Uploader,
+    /// What was pushed.
+    pub push: Push,
+    /// After this push; none when no record is kept.
+    pub first_seen: Option<Timestamp>,
+    /// After this push; none when no record is kept.
+    pub last_seen: Option<Timestamp>,
+    /// Last seen before this push.
+    pub previously_seen: Option<Timestamp>,
+    /// When the trust in the uploader ended, if that is why it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_ended: Option<Timestamp>,
+    /// The phase of the pipeline, as in the Splunk search.
+    pub phase: Phase,
+    /// ATT&CK techniques.
+    pub attack: Attack,
+    /// Other frameworks' words for it, as in the Splunk search.
+    pub frameworks: Frameworks,
+    /// The Splunk search that this answers.
+    pub related: Related,
+}
+
+/// What a finding adds to push and uploader.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// As in [`Finding`].
+    pub first_seen: Option<Timestamp>,
+    /// As in [`Finding`].
+    pub last_seen: Option<Timestamp>,
+    /// As in [`Finding`].
+    pub previously_seen: Option<Timestamp>,
+    /// As in [`Finding`].
+    pub trust_ended: Option<Timestamp>,
+}
+
+impl Finding {
+    /// Words a finding.
+    #[must_use]
+    pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Seen) -> Self {
+        let (mut severity, mut impact, confidence) = reason.weight();
+        if uploader.counts_as_root {
+            severity = Severity::Critical;
+            impact = 90;
+        }
+        Self {
+            id: finding_id(&uploader.key, reason, &push.event_id),
+            reason,
+            severity,
+            risk: Risk {
+                // At most 90 x 100 / 100.
+                score: u8::try_from(u16::from(impact) * u16::from(confidence) / 100)
+                    .unwrap_or(u8::MAX),
+                impact,
+                confidence,
+            },
+            message: message(reason, push, uploader, seen),
+            uploader: uploader.clone(),
+            push: push.clone(),
+            first_seen: seen.first_seen,
+            last_seen: seen.last_seen,
+            previously_seen: seen.previously_seen,
+            trust_ended: seen.trust_ended,
+            phase: Phase::Release,
+            attack: Attack::default(),
+            frameworks: Frameworks::default(),
+            related: Related::default(),
+        }
+    }
+}
+
+/// UUID v5 of uploader key, reason and event id.
+#[must_use]
+pub fn finding_id(key: &str, reason: Reason, event_id: &str) -> Uuid {
+    // As a JSON array, so that no two triples give the same text.
+    let name = serde_json::json!([key, reason.as_str(), event_id]).to_string();
+    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: Seen) -> String {
+    let name = clean_cut(&uploader.name, 200);
+    let did = if push.failed() {
+        "Container upload attempted"
+    } else {
+        "Container uploaded"
+    };
+    match reason {
+        Reason::NewUploader => format!("Container uploaded from unknown user {name}"),
+        Reason::RecreatedPrincipal => {
+            format!("{did} from user {name}, who is not the one known by that name")
+        }
+        Reason::UnidentifiedUploader => format!("{did} from a user whom nothing identifies"),
+        Reason::RevokedUploader => format!("{did} from revoked user {name}"),
+        Reason::AttemptedUpload => format!("{did} from unknown user {name}"),
+        Reason::ReturnedAfterAbsence => {
+            let days = seen.previously_seen.map_or(0, |before| {
+                (push.event_time.as_second() - before.as_second()) / (24 * 60 * 60)
+            });
+            format!("{did} from user {name} after {days} days of absence")
+        }
+        Reason::LearnedUploader => format!("{did} from user {name}, learned as known"),
+    }
+}
+
+/// The one phase that the Splunk search names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Phase {
+    Release,
+}
+
+/// The ATT&CK techniques of every finding, ATT&CK 17.1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attack(pub Vec<Technique>);
+
+/// An ATT&CK technique under one of its tactics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Technique {
+    pub technique: String,
+    pub name: String,
+    pub tactic: String,
+}
+
+impl Default for Attack {
+    fn default() -> Self {
+        let technique = |technique: &str, name: &str, tactic: &str| Technique {
+            technique: technique.to_owned(),
+            name: name.to_owned(),
+            tactic: tactic.to_owned(),
+        };
+        Self(vec![
+            technique("T1204.003", "Malicious Image", "Execution"),
+            technique("T1525", "Implant Internal Image", "Persistence"),
+        ])
+    }
+}
+
+/// Kill chain, NIST and CIS, as the Splunk search is annotated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Frameworks {
+    pub kill_chain: Vec<String>,
+    pub nist: Vec<String>,
+    pub cis20: Vec<String>,
+}
+
+impl Default for Frameworks {
+    fn default() -> Self {
+        Self {
+            kill_chain: vec!["Installation".to_owned()],
+            nist: vec!["DE.AE".to_owned()],
+            cis20: vec!["CIS 13".to_owned()],
+        }
+    }
+}
+
+/// Detections elsewhere that look for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Related {
+    /// Id of "AWS ECR Container Upload Unknown User".
+    pub splunk: Uuid,
+}
+
+impl Default for Related {
+    fn default() -> Self {
+        Self {
+            splunk: Uuid::from_u128(0x3006_88e4_365c_4486_a065_7c88_4462_b31d),
+        }
+    }
+}

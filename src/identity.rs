@@ -1,0 +1,424 @@
+//! Who is the uploader: CloudTrail's `userIdentity` becomes one stable key.
+//!
+//! The first row of the table below whose fields are all there applies. A
+//! role's session name is cut off here: it is evidence, never part of the key,
+//! or else every CI run would be somebody new.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::arn::Arn;
+use crate::event::UserIdentity;
+
+/// Longest key in bytes; DynamoDB takes 2,048 in a partition key.
+pub const MAX_KEY: usize = 1024;
+
+const UNIDENTIFIED: &str = "Unidentified";
+const UNIDENTIFIED_PREFIX: &str = "unidentified:";
+/// Path of the roles that IAM Identity Center provisions. AWS reserves it, so
+/// no one can make a role there to pass for a person.
+const SSO_PATH: &str = "role/aws-reserved/sso.amazonaws.com/";
+
+/// The stable identity behind a push.
+///
+/// Serialised, it is the `uploader` of a finding's JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Uploader {
+    /// What the uploaders table knows the uploader by, at most [`MAX_KEY`] bytes.
+    pub key: String,
+    /// CloudTrail's type, or `SsoUser`, `Role`, `Unidentified`, `Unknown`.
+    pub kind: String,
+    /// What people call the uploader.
+    pub name: String,
+    /// The account that the uploader belongs to.
+    pub account_id: Option<String>,
+    /// The unique id: another one under the same key is somebody else who got
+    /// the same name.
+    pub principal_id: Option<String>,
+    /// The role session's name. Whoever assumes the role chooses it.
+    pub session: Option<String>,
+    /// Whether the push has the root user's power: the root user, or a
+    /// federated session that it minted.
+    #[serde(skip)]
+    pub counts_as_root: bool,
+}
+
+impl Uploader {
+    /// Whether nothing in the event says who it was.
+    #[must_use]
+    pub fn is_unidentified(&self) -> bool {
+        self.key.starts_with(UNIDENTIFIED_PREFIX)
+    }
+
+    /// Whether it is an account's root user.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.kind == "Root"
+    }
+}
+
+/// The rows of the identity table, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is told by `why`
+pub enum Row {
+    IamUser,
+    SsoUser,
+    AssumedRole,
+    AssumedRoleWithoutIssuer,
+    Root,
+    FederatedUser,
+    IdentityCenterUser,
+    AwsAccount,
+    AwsService,
+    OtherWithArn,
+    OtherWithPrincipal,
+    Unidentified,
+}
+
+impl Row {
+    /// The row's number in the README's table, from 1.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Why the key is what it is.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::IamUser => "an IAM user is known by its ARN",
+            Self::SsoUser => {
+                "an IAM Identity Center user is known by permission set and session name; \
+                 the role's hash changes"
+            }
+            Self::AssumedRole => {
+                "a role is known by sessionIssuer.arn; the session name is no part of the key"
+            }
+            Self::AssumedRoleWithoutIssuer => {
+                "a role without a usable sessionIssuer is known by its arn without the session"
+            }
+            Self::Root => "the root user is known by its ARN",
+            Self::FederatedUser => "a federated user is known by its ARN",
+            Self::IdentityCenterUser => {
+                "an Identity Center user is known by identity store and user id"
+            }
+            Self::AwsAccount => "another account's principal is known by account and unique id",
+            Self::AwsService => "an AWS service is known by account and invokedBy",
+            Self::OtherWithArn => "the type has no row of its own, so the arn serves",
+            Self::OtherWithPrincipal => {
+                "there is no arn, so account and principalId serve together"
+            }
+            Self::Unidentified => "nothing in userIdentity says who it was",
+        }
+    }
+}
+
+/// An uploader and the row of the table that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// Who it is.
+    pub uploader: Uploader,
+    /// Why.
+    pub row: Row,
+}
+
+/// Says who is behind a push. `account` is the account that got the event.
+#[must_use]
+pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identified {
+    let (row, mut uploader) = iam_user(identity)
+        .or_else(|| sso_user(identity))
+        .or_else(|| assumed_role(identity))
+        .or_else(|| assumed_role_without_issuer(identity))
+        .or_else(|| root(identity))
+        .or_else(|| federated_user(identity))
+        .or_else(|| identity_center_user(identity))
+        .or_else(|| aws_account(identity))
+        .or_else(|| aws_service(identity, account))
+        .or_else(|| other_with_arn(identity))
+        .or_else(|| other_with_principal(identity))
+        .unwrap_or_else(|| unidentified(account));
+    cut_key(&mut uploader.key);
+    Identified { uploader, row }
+}
+
+type Applies = Option<(Row, Uploader)>;
+
+fn iam_user(identity: &UserIdentity) -> Applies {
+    let arn = of_kind(identity, "IAMUser")?.arn.as_deref()?;
+    let uploader = Uploader {
+        name: user_name_or_last_part(identity, arn),
+        principal_id: identity.principal_id.clone(),
+        ..named(identity, arn, "IAMUser")
+    };
+    Some((Row::IamUser, uploader))
+}
+
+fn sso_user(identity: &UserIdentity) -> Applies {
+    let issuer = Arn::parse(of_kind(identity, "AssumedRole")?.issuer_arn.as_deref()?)?;
+    let role = issuer
+        .resource
+        .strip_prefix(SSO_PATH)
+        .map(|_| issuer.name())?;
+    let (set, hash) = role.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?;
+    let is_hash = hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    if set.is_empty() || !is_hash {
+        return None;
+    }
+    let session = session(identity)?;
+    let key = format!(
+        "arn:{}:sts::{}:assumed-role/AWSReservedSSO_{set}/{session}",
+        issuer.partition, issuer.account
+    );
+    let uploader = Uploader {
+        name: session,
+        principal_id: None,
+        ..named(identity, &key, "SsoUser")
+    };
+    Some((Row::SsoUser, uploader))
+}
+
+fn assumed_role(identity: &UserIdentity) -> Applies {
+    let issuer = of_kind(identity, "AssumedRole")?.issuer_arn.as_deref()?;
+    Some((Row::AssumedRole, named(identity, issuer, "Role")))
+}
+
+fn assumed_role_without_issuer(identity: &UserIdentity) -> Applies {
+    let arn = of_kind(identity, "AssumedRole")?.arn.as_deref()?;
+    let role = named(identity, &without_session(arn), "Role");
+    Some((Row::AssumedRoleWithoutIssuer, role))
+}
+
+fn root(identity: &UserIdentity) -> Applies {
+    let arn = of_kind(identity, "Root")?.arn.as_deref()?;
+    let uploader = Uploader {
+        name: "root".to_owned(),
+        principal_id: None,
+        ..named(identity, arn, "Root")
+    };
+    Some((Row::Root, uploader))
+}
+
+fn federated_user(identity: &UserIdentity) -> Applies {
+    let arn = of_kind(identity, "FederatedUser")?.arn.as_deref()?;
+    let uploader = Uploader {
+        // Whoever minted the session chose its name, so the minter's id counts.
+        principal_id: identity.issuer_principal_id.clone(),
+        counts_as_root: identity.issuer_kind.as_deref() == Some("Root"),
+        ..named(identity, arn, "FederatedUser")
+    };
+    Some((Row::FederatedUser, uploader))
+}
+
+fn identity_center_user(identity: &UserIdentity) -> Applies {
+    let identity = of_kind(identity, "IdentityCenterUser")?;
+    let user_id = identity.user_id.as_deref()?;
+    let store = identity.identity_store_arn.as_deref()?;
+    let uploader = Uploader {
+        name: user_id.to_owned(),
+        principal_id: None,
+        ..keyed(
+            identity,
+            format!("identitycenter:{store}:{user_id}"),
+            "IdentityCenterUser",
+        )
+    };
+    Some((Row::IdentityCenterUser, uploader))
+}
+
+fn aws_account(identity: &UserIdentity) -> Applies {
+    let identity = of_kind(identity, "AWSAccount").filter(|identity| !anonymous(identity))?;
+    let account = identity.account_id.as_deref()?;
+    let principal = unique_id(identity.principal_id.as_deref()?);
+    let uploader = Uploader {
+        name: principal.to_owned(),
+        principal_id: None,
+        ..keyed(
+            identity,
+            format!("account:{account}:{principal}"),
+            "AWSAccount",
+        )
+    };
+    Some((Row::AwsAccount, uploader))
+}
+
+fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
+    // `AWS Internal` is on every docker push and says nothing.
+    let service = identity
+        .invoked_by
+        .as_deref()
+        .filter(|by| *by != "AWS Internal")?;
+    let bare = identity.kind.is_none() && identity.arn.is_none() && identity.principal_id.is_none();
+    let principal = service.ends_with(".amazonaws.com") || service.ends_with(".amazonaws.com.cn");
+    if identity.kind.as_deref() != Some("AWSService") && !(bare && principal) {
+        return None;
+    }
+    let account = account?;
+    let uploader = Uploader {
+        name: service.to_owned(),
+        principal_id: None,
+        ..keyed(
+            identity,
+            format!("service:{account}:{service}"),
+            "AWSService",
+        )
+    };
+    Some((Row::AwsService, uploader))
+}
+
+fn other_with_arn(identity: &UserIdentity) -> Applies {
+    let arn = without_session(identity.arn.as_deref()?);
+    let uploader = Uploader {
+        name: user_name_or_last_part(identity, &arn),
+        ..named(identity, &arn, kind_or_unknown(identity))
+    };
+    Some((Row::OtherWithArn, uploader))
+}
+
+fn other_with_principal(identity: &UserIdentity) -> Applies {
+    if anonymous(identity) {
+        return None;
+    }
+    let principal = identity.principal_id.as_deref()?;
+    let account = identity.account_id.as_deref()?;
+    let uploader = Uploader {
+        name: identity
+            .user_name
+            .clone()
+            .unwrap_or_else(|| principal.to_owned()),
+        principal_id: None,
+        ..keyed(
+            identity,
+            format!("principal:{account}:{}", unique_id(principal)),
+            kind_or_unknown(identity),
+        )
+    };
+    Some((Row::OtherWithPrincipal, uploader))
+}
+
+fn unidentified(account: Option<&str>) -> (Row, Uploader) {
+    let uploader = Uploader {
+        key: format!("{UNIDENTIFIED_PREFIX}{}", account.unwrap_or("unknown")),
+        kind: UNIDENTIFIED.to_owned(),
+        name: "unidentified".to_owned(),
+        account_id: None,
+        principal_id: None,
+        session: None,
+        counts_as_root: false,
+    };
+    (Row::Unidentified, uploader)
+}
+
+/// An uploader known by an ARN, and called by the ARN's last part.
+fn named(identity: &UserIdentity, arn: &str, kind: &str) -> Uploader {
+    let parsed = Arn::parse(arn);
+    let name = parsed.map_or(arn, |parsed| parsed.name()).to_owned();
+    let account = parsed
+        .map(|parsed| parsed.account.to_owned())
+        .filter(|account| !account.is_empty());
+    let mut uploader = keyed(identity, arn.to_owned(), kind);
+    uploader.name = name;
+    uploader.account_id = uploader.account_id.or(account);
+    uploader
+}
+
+/// What the rows have in common; each sets what is its own.
+fn keyed(identity: &UserIdentity, key: String, kind: &str) -> Uploader {
+    Uploader {
+        name: key.clone(),
+        key,
+        kind: kind.to_owned(),
+        account_id: identity.account_id.clone(),
+        principal_id: identity
+            .principal_id
+            .as_deref()
+            .map(|id| unique_id(id).to_owned()),
+        session: session(identity),
+        counts_as_root: kind == "Root",
+    }
+}
+
+fn of_kind<'a>(identity: &'a UserIdentity, kind: &str) -> Option<&'a UserIdentity> {
+    (identity.kind.as_deref() == Some(kind)).then_some(identity)
+}
+
+fn kind_or_unknown(identity: &UserIdentity) -> &str {
+    identity.kind.as_deref().unwrap_or("Unknown")
+}
+
+/// Somebody whom no credentials name.
+fn anonymous(identity: &UserIdentity) -> bool {
+    let is = |field: &Option<String>| {
+        field
+            .as_deref()
+            .is_some_and(|text| text.eq_ignore_ascii_case("anonymous"))
+    };
+    is(&identity.account_id) || is(&identity.principal_id)
+}
+
+/// A role's `AROA…:session` without the session.
+fn unique_id(principal_id: &str) -> &str {
+    principal_id.split(':').next().unwrap_or(principal_id)
+}
+
+/// The session name, from the ARN of an assumed role or the principal id.
+fn session(identity: &UserIdentity) -> Option<String> {
+    if let Some((_, session)) = identity
+        .arn
+        .as_deref()
+        .and_then(Arn::parse)
+        .and_then(|arn| arn.assumed_role())
+        && let Some(session) = session
+    {
+        return Some(session.to_owned());
+    }
+    of_kind(identity, "AssumedRole")?
+        .principal_id
+        .as_deref()?
+        .split_once(':')
+        .map(|(_, session)| session.to_owned())
+        .filter(|session| !session.is_empty())
+}
+
+/// An assumed role's ARN loses its session; every other ARN stays.
+fn without_session(arn: &str) -> String {
+    match Arn::parse(arn).and_then(|parsed| parsed.assumed_role()) {
+        Some((_, Some(session))) => arn
+            .strip_suffix(session)
+            .and_then(|rest| rest.strip_suffix('/'))
+            .unwrap_or(arn)
+            .to_owned(),
+        _ => arn.to_owned(),
+    }
+}
+
+fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> String {
+    match &identity.user_name {
+        Some(name) => name.clone(),
+        None => Arn::parse(arn).map_or(arn, |arn| arn.name()).to_owned(),
+    }
+}
+
+/// A key that is too long is cut and ends in the SHA-256 of the whole.
+fn cut_key(key: &mut String) {
+    if key.len() <= MAX_KEY {
+        return;
+    }
+    let hash = hex(&Sha256::digest(key.as_bytes()));
+    let mut end = MAX_KEY - hash.len();
+    while !key.is_char_boundary(end) {
+        end -= 1;
+    }
+    key.truncate(end);
+    key.push_str(&hash);
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

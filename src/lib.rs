@@ -1,0 +1,37 @@
+//! PushWatch tells you, once, when somebody new pushes a container image to
+//! Amazon ECR, and remembers everyone who ever did.
+//!
+//! The way of a push through this crate:
+//!
+//! ```text
+//! event ─► Push ─► Uploader ─► touch: one conditional write ── known ──► done
+//!                                │ refused: the stored record comes back
+//!                                ▼
+//!                            decide (pure) ─► commit: record + owed finding ─► publish ─► settle
+//! ```
+//!
+//! - [`event`] reads what CloudTrail sends into a [`Push`](event::Push) and the
+//!   [`UserIdentity`](event::UserIdentity) behind it; every field may be absent.
+//! - [`identity`] says which [`Uploader`](identity::Uploader) that is.
+//! - [`decide`] compares the push with the uploader's [`record`] and the
+//!   [`policy`], and says what is told and what is remembered.
+//! - [`finding`] is what people are told.
+//! - [`watch`] runs the way above over a [`store`] and a notifier ([`notify`]).
+//!
+//! The first four know no clock, no file and no AWS; times and settings are
+//! handed to them.
+
+pub mod arn;
+pub mod decide;
+pub mod event;
+pub mod finding;
+pub mod glob;
+pub mod identity;
+pub mod notify;
+pub mod policy;
+pub mod record;
+pub mod store;
+pub mod suppress;
+pub mod text;
+pub mod time;
+pub mod watch;

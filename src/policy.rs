@@ -1,0 +1,62 @@
+//! What the owner set: whom to trust, what to suppress, when to learn.
+
+use jiff::Timestamp;
+
+use crate::glob::Glob;
+use crate::identity::Uploader;
+use crate::suppress::Suppression;
+
+/// Days without a push after which an uploader is told about again.
+pub const DEFAULT_ABSENCE_DAYS: u16 = 90;
+
+/// The settings that decisions depend on.
+#[derive(Debug)]
+pub struct Policy {
+    /// Uploaders who are never told about (`TRUSTED_UPLOADERS`).
+    pub trusted: Vec<Glob>,
+    /// Findings that are not told (`SUPPRESS_FINDINGS`).
+    pub suppress: Option<Suppression>,
+    /// Uploaders first seen before this time are learned (`LEARNING_UNTIL`).
+    pub learning_until: Option<Timestamp>,
+    /// Longest absence that is not told, in days; 0 switches it off
+    /// (`ABSENCE_DAYS`).
+    pub absence_days: u16,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            trusted: Vec::new(),
+            suppress: None,
+            learning_until: None,
+            absence_days: DEFAULT_ABSENCE_DAYS,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a trusted glob matches. The root user is too powerful to be
+    /// trusted in passing: only a pattern without wildcard matches it.
+    #[must_use]
+    pub fn trusts(&self, uploader: &Uploader) -> bool {
+        self.trusted
+            .iter()
+            .filter(|glob| !(uploader.is_root() && glob.has_wildcard()))
+            .any(|glob| glob.matches(&uploader.key))
+    }
+
+    /// Whether an uploader first seen at `time` is learned instead of told.
+    /// The root user never is.
+    #[must_use]
+    pub fn learns(&self, uploader: &Uploader, time: Timestamp) -> bool {
+        !uploader.is_root() && self.learning_until.is_some_and(|until| time < until)
+    }
+
+    /// Whether the time from `last_seen` to `time` is an absence to tell.
+    #[must_use]
+    pub fn absent(&self, last_seen: Timestamp, time: Timestamp) -> bool {
+        self.absence_days > 0
+            && time.as_second().saturating_sub(last_seen.as_second())
+                > i64::from(self.absence_days) * 24 * 60 * 60
+    }
+}
