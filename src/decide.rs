@@ -5,6 +5,7 @@
 //! fits decides. An ordinary push by somebody known never gets here: the store
 //! asks [`is_ordinary`] as part of its one conditional write.
 
+use compact_str::format_compact;
 use jiff::Timestamp;
 
 use crate::event::Push;
@@ -249,7 +250,7 @@ impl Case<'_> {
         let suppressed = verdict == Ok(true);
         if let Some(record) = &mut record {
             if !suppressed {
-                record.last_finding_id = Some(finding.id.to_string());
+                record.last_finding_id = Some(format_compact!("{}", finding.id));
             } else if row_makes_known(row) {
                 record.standing = Standing::Suppressed;
             }

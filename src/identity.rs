@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -28,18 +29,18 @@ const SSO_PATH: &str = "role/aws-reserved/sso.amazonaws.com/";
 #[serde(rename_all = "camelCase")]
 pub struct Uploader {
     /// What the uploaders table knows the uploader by, at most [`MAX_KEY`] bytes.
-    pub key: String,
+    pub key: CompactString,
     /// CloudTrail's type, or `SsoUser`, `Role`, `Unidentified`, `Unknown`.
-    pub kind: String,
+    pub kind: CompactString,
     /// What people call the uploader.
-    pub name: String,
+    pub name: CompactString,
     /// The account that the uploader belongs to.
-    pub account_id: Option<String>,
+    pub account_id: Option<CompactString>,
     /// The unique id: another one under the same key is somebody else who got
     /// the same name.
-    pub principal_id: Option<String>,
+    pub principal_id: Option<CompactString>,
     /// The role session's name. Whoever assumes the role chooses it.
-    pub session: Option<String>,
+    pub session: Option<CompactString>,
     /// Whether the push has the root user's power: the root user, or a
     /// federated session that it minted.
     #[serde(skip)]
@@ -168,9 +169,10 @@ fn sso_user(identity: &UserIdentity) -> Applies {
         return None;
     }
     let session = session(identity)?;
-    let key = format!(
+    let key = format_compact!(
         "arn:{}:sts::{}:assumed-role/AWSReservedSSO_{set}/{session}",
-        issuer.partition, issuer.account
+        issuer.partition,
+        issuer.account
     );
     let uploader = Uploader {
         name: session,
@@ -194,7 +196,7 @@ fn assumed_role_without_issuer(identity: &UserIdentity) -> Applies {
 fn root(identity: &UserIdentity) -> Applies {
     let arn = of_kind(identity, "Root")?.arn.as_deref()?;
     let uploader = Uploader {
-        name: "root".to_owned(),
+        name: "root".into(),
         principal_id: None,
         ..named(identity, arn, "Root")
     };
@@ -217,11 +219,11 @@ fn identity_center_user(identity: &UserIdentity) -> Applies {
     let user_id = identity.user_id.as_deref()?;
     let store = identity.identity_store_arn.as_deref()?;
     let uploader = Uploader {
-        name: user_id.to_owned(),
+        name: user_id.into(),
         principal_id: None,
         ..keyed(
             identity,
-            format!("identitycenter:{store}:{user_id}"),
+            format_compact!("identitycenter:{store}:{user_id}"),
             "IdentityCenterUser",
         )
     };
@@ -233,11 +235,11 @@ fn aws_account(identity: &UserIdentity) -> Applies {
     let account = identity.account_id.as_deref()?;
     let principal = unique_id(identity.principal_id.as_deref()?);
     let uploader = Uploader {
-        name: principal.to_owned(),
+        name: principal.into(),
         principal_id: None,
         ..keyed(
             identity,
-            format!("account:{account}:{principal}"),
+            format_compact!("account:{account}:{principal}"),
             "AWSAccount",
         )
     };
@@ -257,11 +259,11 @@ fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
     }
     let account = account?;
     let uploader = Uploader {
-        name: service.to_owned(),
+        name: service.into(),
         principal_id: None,
         ..keyed(
             identity,
-            format!("service:{account}:{service}"),
+            format_compact!("service:{account}:{service}"),
             "AWSService",
         )
     };
@@ -287,11 +289,11 @@ fn other_with_principal(identity: &UserIdentity) -> Applies {
         name: identity
             .user_name
             .clone()
-            .unwrap_or_else(|| principal.to_owned()),
+            .unwrap_or_else(|| principal.into()),
         principal_id: None,
         ..keyed(
             identity,
-            format!("principal:{account}:{}", unique_id(principal)),
+            format_compact!("principal:{account}:{}", unique_id(principal)),
             kind_or_unknown(identity),
         )
     };
@@ -300,9 +302,9 @@ fn other_with_principal(identity: &UserIdentity) -> Applies {
 
 fn unidentified(account: Option<&str>) -> (Row, Uploader) {
     let uploader = Uploader {
-        key: format!("{UNIDENTIFIED_PREFIX}{}", account.unwrap_or("unknown")),
-        kind: UNIDENTIFIED.to_owned(),
-        name: "unidentified".to_owned(),
+        key: format_compact!("{UNIDENTIFIED_PREFIX}{}", account.unwrap_or("unknown")),
+        kind: UNIDENTIFIED.into(),
+        name: "unidentified".into(),
         account_id: None,
         principal_id: None,
         session: None,
@@ -314,27 +316,27 @@ fn unidentified(account: Option<&str>) -> (Row, Uploader) {
 /// An uploader known by an ARN, and called by the ARN's last part.
 fn named(identity: &UserIdentity, arn: &str, kind: &str) -> Uploader {
     let parsed = Arn::parse(arn);
-    let name = parsed.map_or(arn, |parsed| parsed.name()).to_owned();
+    let name = parsed.map_or(arn, |parsed| parsed.name()).into();
     let account = parsed
-        .map(|parsed| parsed.account.to_owned())
+        .map(|parsed| parsed.account)
         .filter(|account| !account.is_empty());
-    let mut uploader = keyed(identity, arn.to_owned(), kind);
+    let mut uploader = keyed(identity, arn.into(), kind);
     uploader.name = name;
-    uploader.account_id = uploader.account_id.or(account);
+    uploader.account_id = uploader.account_id.or(account.map(Into::into));
     uploader
 }
 
 /// What the rows have in common; each sets what is its own.
-fn keyed(identity: &UserIdentity, key: String, kind: &str) -> Uploader {
+fn keyed(identity: &UserIdentity, key: CompactString, kind: &str) -> Uploader {
     Uploader {
         name: key.clone(),
         key,
-        kind: kind.to_owned(),
+        kind: kind.into(),
         account_id: identity.account_id.clone(),
         principal_id: identity
             .principal_id
             .as_deref()
-            .map(|id| unique_id(id).to_owned()),
+            .map(|id| unique_id(id).into()),
         session: session(identity),
         counts_as_root: kind == "Root",
     }
@@ -350,7 +352,7 @@ fn kind_or_unknown(identity: &UserIdentity) -> &str {
 
 /// Somebody whom no credentials name.
 fn anonymous(identity: &UserIdentity) -> bool {
-    let is = |field: &Option<String>| {
+    let is = |field: &Option<CompactString>| {
         field
             .as_deref()
             .is_some_and(|text| text.eq_ignore_ascii_case("anonymous"))
@@ -364,7 +366,7 @@ fn unique_id(principal_id: &str) -> &str {
 }
 
 /// The session name, from the ARN of an assumed role or the principal id.
-fn session(identity: &UserIdentity) -> Option<String> {
+fn session(identity: &UserIdentity) -> Option<CompactString> {
     if let Some((_, session)) = identity
         .arn
         .as_deref()
@@ -372,37 +374,38 @@ fn session(identity: &UserIdentity) -> Option<String> {
         .and_then(|arn| arn.assumed_role())
         && let Some(session) = session
     {
-        return Some(session.to_owned());
+        return Some(session.into());
     }
     of_kind(identity, "AssumedRole")?
         .principal_id
         .as_deref()?
         .split_once(':')
-        .map(|(_, session)| session.to_owned())
+        .map(|(_, session)| session)
         .filter(|session| !session.is_empty())
+        .map(Into::into)
 }
 
 /// An assumed role's ARN loses its session; every other ARN stays.
-fn without_session(arn: &str) -> String {
+fn without_session(arn: &str) -> CompactString {
     match Arn::parse(arn).and_then(|parsed| parsed.assumed_role()) {
         Some((_, Some(session))) => arn
             .strip_suffix(session)
             .and_then(|rest| rest.strip_suffix('/'))
             .unwrap_or(arn)
-            .to_owned(),
-        _ => arn.to_owned(),
+            .into(),
+        _ => arn.into(),
     }
 }
 
-fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> String {
+fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> CompactString {
     match &identity.user_name {
         Some(name) => name.clone(),
-        None => Arn::parse(arn).map_or(arn, |arn| arn.name()).to_owned(),
+        None => Arn::parse(arn).map_or(arn, |arn| arn.name()).into(),
     }
 }
 
 /// A key that is too long is cut and ends in the SHA-256 of the whole.
-fn cut_key(key: &mut String) {
+fn cut_key(key: &mut CompactString) {
     if key.len() <= MAX_KEY {
         return;
     }

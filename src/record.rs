@@ -1,6 +1,7 @@
 //! What is remembered of an uploader: one item of the uploaders table, one
 //! line of the uploaders file.
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +13,22 @@ use crate::identity::Uploader;
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The uploader's key.
-    pub uploader: String,
+    pub uploader: CompactString,
     /// As in [`Uploader`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<CompactString>,
     /// As in [`Uploader`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<CompactString>,
     /// As in [`Uploader`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account_id: Option<String>,
+    pub account_id: Option<CompactString>,
     /// The unique id behind the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub principal_id: Option<String>,
+    pub principal_id: Option<CompactString>,
     /// The unique id that was behind the key before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous_principal_id: Option<String>,
+    pub previous_principal_id: Option<CompactString>,
     /// How far the uploader is known.
     pub standing: Standing,
     /// Least event time of the pushes.
@@ -46,7 +47,7 @@ pub struct Record {
     pub last_seen: Option<Timestamp>,
     /// The event that was decided last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_event_id: Option<String>,
+    pub last_event_id: Option<CompactString>,
     /// How many pushes; a repeated delivery may be counted again.
     #[serde(default)]
     pub pushes: u64,
@@ -55,13 +56,13 @@ pub struct Record {
     pub last_push: Option<LastPush>,
     /// The latest finding about the uploader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_finding_id: Option<String>,
+    pub last_finding_id: Option<CompactString>,
     /// Who trusted the uploader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trusted_by: Option<String>,
+    pub trusted_by: Option<CompactString>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trust_reason: Option<String>,
+    pub trust_reason: Option<CompactString>,
     /// Until when; from this time on the trust has ended.
     #[serde(
         default,
@@ -80,17 +81,17 @@ pub struct Record {
 #[allow(missing_docs)] // as in `Push`
 pub struct LastPush {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
+    pub repository: Option<CompactString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
+    pub tag: Option<CompactString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    pub digest: Option<CompactString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<CompactString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+    pub region: Option<CompactString>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_ip: Option<String>,
+    pub source_ip: Option<CompactString>,
 }
 
 impl From<&Push> for LastPush {
@@ -169,7 +170,7 @@ impl From<Standing> for String {
 impl Record {
     /// A record of somebody who was never seen.
     #[must_use]
-    pub fn unseen(key: String, standing: Standing) -> Self {
+    pub fn unseen(key: CompactString, standing: Standing) -> Self {
         Self {
             uploader: key,
             kind: None,

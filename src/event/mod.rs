@@ -8,17 +8,16 @@ mod object;
 mod push;
 mod user_identity;
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use thiserror::Error;
 
 pub use object::Object;
-pub use push::{AHEAD, Push};
+pub use push::{AHEAD, EventName, Push};
 pub use user_identity::UserIdentity;
 
 use crate::text::clean_cut;
 
-/// The one API call that stores an image.
-pub const PUT_IMAGE: &str = "PutImage";
 /// `detail-type` of an API call's envelope.
 const API_CALL: &str = "AWS API Call via CloudTrail";
 /// `detail-type` of the scheduled rule's envelope.
@@ -79,7 +78,8 @@ fn read_event(event: &Object, json: &str, now: Timestamp) -> Result<Event, Unrea
     if detail_type.as_deref() == Some(SCHEDULED) {
         return Ok(Event::Sweep);
     }
-    let ecr_source = |source: &String| matches!(source.as_str(), "aws.ecr" | "aws.ecr-public");
+    let ecr_source =
+        |source: &CompactString| matches!(source.as_str(), "aws.ecr" | "aws.ecr-public");
     if let Some(source) = event.text("source").filter(|source| !ecr_source(source)) {
         return Ok(ignored("the event's source is", &source, "not ECR"));
     }
@@ -119,7 +119,7 @@ fn read_record(
             Unreadable::NeitherEventNorRecord
         });
     };
-    let ecr = |source: &String| {
+    let ecr = |source: &CompactString| {
         matches!(
             source.as_str(),
             "ecr.amazonaws.com" | "ecr-public.amazonaws.com"
@@ -128,7 +128,7 @@ fn read_record(
     if let Some(source) = record.text("eventSource").filter(|source| !ecr(source)) {
         return Ok(ignored("the call went to", &source, "not to ECR"));
     }
-    if name != PUT_IMAGE {
+    if name != "PutImage" {
         return Ok(ignored("the call is", &name, "not PutImage"));
     }
     let push = Push::read(record, json, envelope, now);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use compact_str::CompactString;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -31,7 +32,7 @@ impl Object {
     /// A text field. Absent, null, another type and `""` are all `None`:
     /// CloudTrail sends empty strings where it means "absent".
     #[must_use]
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Option<CompactString> {
         let Text(text) = serde_json::from_str(self.raw(name)?).ok()?;
         (!text.is_empty()).then_some(text)
     }
@@ -78,7 +79,7 @@ impl<'de> Deserialize<'de> for Object {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 let mut fields = BTreeMap::new();
                 while let Some((Text(name), value)) = map.next_entry()? {
-                    fields.insert(name, value);
+                    fields.insert(name.into_string(), value);
                 }
                 Ok(Object(fields))
             }
@@ -89,7 +90,7 @@ impl<'de> Deserialize<'de> for Object {
 
 /// A JSON string in which a lone surrogate (`"\ud800"`, valid JSON but no
 /// Unicode) becomes a replacement character instead of an error.
-struct Text(String);
+struct Text(CompactString);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -102,11 +103,11 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
+                Ok(Text(text.into()))
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
-                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+                Ok(Text(CompactString::from_utf8_lossy(bytes)))
             }
         }
         deserializer.deserialize_bytes(Bytes)

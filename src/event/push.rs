@@ -1,5 +1,6 @@
 //! A push: one ECR `PutImage` call as CloudTrail recorded it.
 
+use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,44 +18,51 @@ use crate::time;
 pub struct Push {
     /// CloudTrail's `eventID`, else the envelope's `id`, else the SHA-256 of
     /// the record. A record delivered twice has the same one.
-    pub event_id: String,
+    pub event_id: CompactString,
     /// The same in the caller's and the owner's copy of a cross-account push.
-    pub shared_event_id: Option<String>,
+    pub shared_event_id: Option<CompactString>,
     /// `PutImage`
-    pub event_name: String,
+    pub event_name: EventName,
     /// `ecr.amazonaws.com` or `ecr-public.amazonaws.com`
-    pub event_source: Option<String>,
+    pub event_source: Option<CompactString>,
     /// When the push happened, in whole seconds. Never more than
     /// [`AHEAD`] later than the clock.
     pub event_time: Timestamp,
     /// The account that got the event (`recipientAccountId`).
-    pub account: Option<String>,
+    pub account: Option<CompactString>,
     /// `awsRegion`
-    pub region: Option<String>,
+    pub region: Option<CompactString>,
     /// The account or alias of the registry.
-    pub registry_id: Option<String>,
+    pub registry_id: Option<CompactString>,
     /// The repository's name, slashes included.
-    pub repository: Option<String>,
+    pub repository: Option<CompactString>,
     /// Most pushes of a multi-platform image have none.
-    pub tag: Option<String>,
+    pub tag: Option<CompactString>,
     /// `sha256:…`, from the response.
-    pub digest: Option<String>,
+    pub digest: Option<CompactString>,
     /// The manifest's media type.
-    pub media_type: Option<String>,
+    pub media_type: Option<CompactString>,
     /// `AWS Internal` on every docker push: CloudTrail knows no address.
-    pub source_ip: Option<String>,
+    pub source_ip: Option<CompactString>,
     /// The caller's own words.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<CompactString>,
     /// The access key that signed the call.
-    pub access_key_id: Option<String>,
+    pub access_key_id: Option<CompactString>,
     /// Whether the session was made with multi-factor authentication.
     pub mfa: Option<bool>,
     /// There when the push failed. Codes are not enumerated: each AWS service
     /// spells its own.
-    pub error_code: Option<String>,
+    pub error_code: Option<CompactString>,
     /// CloudTrail replaced parameters of more than 100 KB by a note. An
     /// ordinary image needs some 450 layers for that, so it is odd by itself.
     pub parameters_omitted: bool,
+}
+
+/// The one API call that stores an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventName {
+    /// `ecr:PutImage`, `ecr-public:PutImage`
+    PutImage,
 }
 
 /// How far ahead of the clock an event may be before it counts as now.
@@ -63,10 +71,10 @@ pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 /// What an EventBridge envelope says about the record inside.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
-    pub id: Option<String>,
-    pub account: Option<String>,
-    pub region: Option<String>,
-    pub time: Option<String>,
+    pub id: Option<CompactString>,
+    pub account: Option<CompactString>,
+    pub region: Option<CompactString>,
+    pub time: Option<CompactString>,
 }
 
 impl Push {
@@ -85,9 +93,9 @@ impl Push {
             event_id: record
                 .text("eventID")
                 .or_else(|| envelope.id.clone())
-                .unwrap_or_else(|| sha256(json)),
+                .unwrap_or_else(|| sha256(json).into()),
             shared_event_id: record.text("sharedEventID"),
-            event_name: super::PUT_IMAGE.to_owned(),
+            event_name: EventName::PutImage,
             event_source: record.text("eventSource"),
             event_time: event_time(record, envelope, now),
             account: record
@@ -139,12 +147,12 @@ fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp
 
 /// Registry account and repository of the first repository in `resources`.
 /// It survives when CloudTrail omits the parameters.
-fn repository_resource(record: &Object) -> Option<(String, String)> {
+fn repository_resource(record: &Object) -> Option<(CompactString, CompactString)> {
     record.objects("resources").iter().find_map(|resource| {
         let text = resource.text("ARN").or_else(|| resource.text("arn"))?;
         let arn = Arn::parse(&text)?;
         let repository = arn.resource.strip_prefix("repository/")?;
-        Some((arn.account.to_owned(), repository.to_owned()))
+        Some((arn.account.into(), repository.into()))
     })
 }
 

@@ -1,5 +1,7 @@
 //! CloudTrail's `userIdentity`, every field optional.
 
+use compact_str::CompactString;
+
 use super::object::Object;
 
 /// Who made the call, as CloudTrail tells it. Which of the fields are there
@@ -9,20 +11,20 @@ use super::object::Object;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // named as in CloudTrail
 pub struct UserIdentity {
-    pub kind: Option<String>,
-    pub principal_id: Option<String>,
+    pub kind: Option<CompactString>,
+    pub principal_id: Option<CompactString>,
     /// Only if it begins with `arn:`.
-    pub arn: Option<String>,
-    pub account_id: Option<String>,
-    pub user_name: Option<String>,
-    pub invoked_by: Option<String>,
+    pub arn: Option<CompactString>,
+    pub account_id: Option<CompactString>,
+    pub user_name: Option<CompactString>,
+    pub invoked_by: Option<CompactString>,
     /// `sessionContext.sessionIssuer`: who a session was issued from.
-    pub issuer_kind: Option<String>,
-    pub issuer_arn: Option<String>,
-    pub issuer_principal_id: Option<String>,
+    pub issuer_kind: Option<CompactString>,
+    pub issuer_arn: Option<CompactString>,
+    pub issuer_principal_id: Option<CompactString>,
     /// `onBehalfOf`: the IAM Identity Center user.
-    pub user_id: Option<String>,
-    pub identity_store_arn: Option<String>,
+    pub user_id: Option<CompactString>,
+    pub identity_store_arn: Option<CompactString>,
 }
 
 impl UserIdentity {
@@ -47,6 +49,6 @@ impl UserIdentity {
     }
 }
 
-fn arn(object: &Object, name: &str) -> Option<String> {
+fn arn(object: &Object, name: &str) -> Option<CompactString> {
     object.text(name).filter(|arn| arn.starts_with("arn:"))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use compact_str::CompactString;
 use uuid::Uuid;
 
 use super::{Commit, Committed, Owed, Store, Touched};
@@ -21,7 +22,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Tables {
-    uploaders: HashMap<String, Record>,
+    uploaders: HashMap<CompactString, Record>,
     /// What is still owed; none once the finding is settled.
     findings: HashMap<Uuid, Option<Owed>>,
 }

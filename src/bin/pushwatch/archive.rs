@@ -96,7 +96,10 @@ pub fn read(paths: &[PathBuf], wanted: Wanted, now: Timestamp, quiet: bool) -> C
     let progress = progress(&sources, quiet);
     let read: Vec<_> = sources
         .par_iter()
-        .map(|source| read_source(source, wanted, now, &progress))
+        .map_init(
+            || vec![0; SMALL],
+            |head, source| read_source(source, wanted, now, head, &progress),
+        )
         .collect();
     progress.finish_and_clear();
     for one in read {
@@ -158,6 +161,7 @@ fn read_source(
     source: &Source,
     wanted: Wanted,
     now: Timestamp,
+    head: &mut [u8],
     progress: &ProgressBar,
 ) -> Contents {
     let mut reading = Reading {
@@ -170,7 +174,7 @@ fn read_source(
         },
         faults: 0,
     };
-    if let Err(error) = reading.read(progress) {
+    if let Err(error) = reading.read(head, progress) {
         reading.fault_of_file(&error);
     }
     let untold = reading.faults.saturating_sub(MAX_FAULTS);
@@ -191,59 +195,57 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&mut self, progress: &ProgressBar) -> io::Result<()> {
+    /// Reads the source, with `head` to keep its first [`SMALL`] bytes in.
+    fn read(&mut self, head: &mut [u8], progress: &ProgressBar) -> io::Result<()> {
         let mut reader = open(self.source, progress)?;
         if self.wanted == Wanted::Everything || *self.source == Source::Stdin {
-            self.split(Vec::new(), reader);
+            self.split(&[], reader);
             return Ok(());
         }
 
         // Looking for a word in bytes is several times faster than parsing.
         let put_image = memmem::Finder::new(PUT_IMAGE);
         let overlap = PUT_IMAGE.len() - 1;
-        let mut head = Vec::new();
-        let mut searched = 0;
-        while head.len() < SMALL {
-            let before = head.len();
-            head.resize(before + CHUNK, 0);
-            let length = read_some(&mut reader, &mut head[before..]);
-            head.truncate(before + length.as_ref().map_or(0, |length| *length));
-            let at_end = match length {
-                Ok(length) => length == 0,
-                Err(error) => {
-                    // What came before the break counts.
-                    self.split(head, Broken(Some(error)));
-                    return Ok(());
-                }
+        let mut filled = 0;
+        while filled < head.len() {
+            let end = head.len().min(filled + CHUNK);
+            let (length, broken) = match read_some(&mut reader, &mut head[filled..end]) {
+                Ok(length) => (length, None),
+                // What came before the break counts.
+                Err(error) => (0, Some(error)),
             };
-            if at_end || put_image.find(&head[searched..]).is_some() {
-                self.split(head, reader);
+            let searched = filled.saturating_sub(overlap);
+            filled += length;
+            if let Some(error) = broken {
+                self.split(&head[..filled], Broken(Some(error)));
                 return Ok(());
             }
-            searched = head.len().saturating_sub(overlap);
+            if length == 0 || put_image.find(&head[searched..filled]).is_some() {
+                self.split(&head[..filled], reader);
+                return Ok(());
+            }
         }
 
-        let mut window = head.split_off(searched);
-        drop(head);
+        // Too large to be searched for faults, unless a push comes.
+        head.copy_within(filled - overlap.., 0);
+        let window = &mut head[..overlap + CHUNK];
         loop {
-            let kept = window.len().min(overlap);
-            window.drain(..window.len() - kept);
-            window.resize(kept + CHUNK, 0);
-            let length = read_some(&mut reader, &mut window[kept..])?;
-            window.truncate(kept + length);
+            let length = read_some(&mut reader, &mut window[overlap..])?;
+            let end = overlap + length;
             if length == 0 {
                 return Ok(());
             }
-            if put_image.find(&window).is_some() {
+            if put_image.find(&window[..end]).is_some() {
                 drop(reader);
                 let again = open(self.source, &ProgressBar::hidden())?;
-                self.split(Vec::new(), again);
+                self.split(&[], again);
                 return Ok(());
             }
+            window.copy_within(end - overlap..end, 0);
         }
     }
 
-    fn split(&mut self, head: Vec<u8>, reader: impl Read) {
+    fn split(&mut self, head: &[u8], reader: impl Read) {
         JsonStream::new(head, reader).for_each(|position, value| match value {
             Ok(value) => self.value(position, value),
             Err(what) => self.fault(position, &what),

@@ -61,10 +61,10 @@ enum Open {
 
 impl<R: Read> JsonStream<R> {
     /// Splits `head`, which was read already, and what `reader` has after it.
-    pub fn new(head: Vec<u8>, reader: R) -> Self {
+    pub fn new(head: &[u8], reader: R) -> Self {
         Self {
             reader,
-            window: head,
+            window: head.to_vec(),
             at: 0,
             position: Position { line: 1, byte: 0 },
             ended: false,
@@ -319,7 +319,7 @@ mod tests {
             }
         }
         let mut seen = Vec::new();
-        JsonStream::new(Vec::new(), Steps(text, step)).for_each(|position, value| {
+        JsonStream::new(&[], Steps(text, step)).for_each(|position, value| {
             seen.push(match value {
                 Ok(value) => value.to_owned(),
                 Err(what) => format!("{}:{} {what}", position.line, position.byte),
@@ -404,7 +404,7 @@ mod tests {
             }
         }
         let mut seen = Vec::new();
-        JsonStream::new(Vec::new(), Breaks(false)).for_each(|_, value| {
+        JsonStream::new(&[], Breaks(false)).for_each(|_, value| {
             seen.push(value.map(str::to_owned));
         });
         assert_eq!(

@@ -86,12 +86,12 @@ pub fn store(args: &PolicyArgs) -> Result<MemoryStore, UploadersFileError> {
 
 /// The pushes in the order of their event times, those of the same time as
 /// they were read; and how many events are none.
-pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Pushed>, Vec<String>) {
+pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Box<Pushed>>, Vec<String>) {
     let mut pushes = Vec::new();
     let mut ignored = Vec::new();
     for entry in entries {
         match entry {
-            Entry::Push(push) => pushes.push(*push),
+            Entry::Push(push) => pushes.push(push),
             Entry::Ignored(why) => ignored.push(why),
         }
     }
@@ -113,7 +113,8 @@ async fn replay(
     };
     let (pushes, ignored) = in_time_order(contents.entries);
     summary.ignored = ignored.len();
-    for Pushed { push, identified } in pushes {
+    for pushed in pushes {
+        let Pushed { push, identified } = *pushed;
         let uploader = &identified.uploader;
         summary.note_globs(globs, &uploader.key);
         let handled = watch

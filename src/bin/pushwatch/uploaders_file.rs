@@ -75,8 +75,8 @@ fn parse_line(line: &str) -> Result<Option<Record>, String> {
     }
     let key = line.split_once(" #").map_or(line, |(key, _)| key).trim();
     check_key(key)?;
-    let mut record = Record::unseen(key.to_owned(), Standing::Trusted);
-    record.trusted_by = Some("import".to_owned());
+    let mut record = Record::unseen(key.into(), Standing::Trusted);
+    record.trusted_by = Some("import".into());
     Ok(Some(record))
 }
 

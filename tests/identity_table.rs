@@ -1,0 +1,390 @@
+//! Each row of the identity table: `userIdentity` in, uploader out.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{ACCOUNT, TEST_USER, iam_user, read, record, role_session};
+use pushwatch::identity::{Identified, MAX_KEY, Row};
+use serde_json::{Value, json};
+
+fn identified(identity: &Value) -> Identified {
+    read(&record("e1", "2026-01-02T03:04:05Z", identity)).1
+}
+
+/// Asserts row, key, kind, name and unique id.
+#[track_caller]
+fn gives(identity: &Value, row: Row, key: &str, kind: &str, name: &str, id: Option<&str>) {
+    let Identified { uploader, row: by } = identified(identity);
+    let got = (
+        by,
+        uploader.key.as_str(),
+        uploader.kind.as_str(),
+        uploader.name.as_str(),
+        uploader.principal_id.as_deref(),
+    );
+    assert_eq!(got, (row, key, kind, name, id));
+}
+
+fn without(mut identity: Value, pointer: &str, field: &str) -> Value {
+    identity
+        .pointer_mut(pointer)
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove(field);
+    identity
+}
+
+fn with(mut identity: Value, pointer: &str, value: Value) -> Value {
+    *identity.pointer_mut(pointer).unwrap() = value;
+    identity
+}
+
+#[test]
+fn row_1_an_iam_user_is_known_by_its_arn() {
+    let id = Some("AIDA0000000000000TEST");
+    gives(
+        &iam_user("test"),
+        Row::IamUser,
+        TEST_USER,
+        "IAMUser",
+        "test",
+        id,
+    );
+    let path = with(
+        iam_user("test"),
+        "/arn",
+        json!("arn:aws-us-gov:iam::111122223333:user/team/a/test"),
+    );
+    let key = "arn:aws-us-gov:iam::111122223333:user/team/a/test";
+    gives(&path, Row::IamUser, key, "IAMUser", "test", id);
+}
+
+#[test]
+fn row_2_an_sso_user_is_known_by_permission_set_and_session_name() {
+    for (partition, hash) in [("aws", "0123456789abcdef"), ("aws-cn", "fedcba9876543210")] {
+        let role = format!("AWSReservedSSO_Power_User_{hash}");
+        let mut identity = role_session(
+            &format!("aws-reserved/sso.amazonaws.com/eu-west-1/{role}"),
+            "mary.major@example.com",
+        );
+        let issuer = identity
+            .pointer_mut("/sessionContext/sessionIssuer/arn")
+            .unwrap();
+        *issuer = json!(
+            issuer
+                .as_str()
+                .unwrap()
+                .replace("arn:aws:", &format!("arn:{partition}:"))
+        );
+        gives(
+            &identity,
+            Row::SsoUser,
+            &format!(
+                "arn:{partition}:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Power_User/mary.major@example.com"
+            ),
+            "SsoUser",
+            "mary.major@example.com",
+            None,
+        );
+    }
+}
+
+#[test]
+fn row_2_a_role_that_only_looks_like_sso_is_a_role() {
+    for role in [
+        // No one but AWS can make a role under that path, but anyone this name.
+        "AWSReservedSSO_Admin_0123456789abcdef",
+        "team/AWSReservedSSO_Admin_0123456789abcdef",
+        "aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcde",
+        "aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdeg",
+        "aws-reserved/sso.amazonaws.com/AWSReservedSSO__0123456789abcdef",
+        "aws-reserved/sso.amazonaws.com/Admin",
+    ] {
+        let identity = role_session(role, "mary");
+        assert_eq!(identified(&identity).row, Row::AssumedRole, "{role}");
+    }
+}
+
+#[test]
+fn row_3_a_role_is_known_by_its_own_arn_whatever_the_session() {
+    for session in ["GitHubActions", "i-0abc1234def567890", "run@42"] {
+        let identity = role_session("ci/build", session);
+        gives(
+            &identity,
+            Row::AssumedRole,
+            "arn:aws:iam::111122223333:role/ci/build",
+            "Role",
+            "build",
+            Some("AROAEXAMPLEROLE000001"),
+        );
+        let uploader = identified(&identity).uploader;
+        assert_eq!(uploader.session.as_deref(), Some(session));
+        // The session's name also stands in the principal id.
+        let no_arn = without(identity, "", "arn");
+        let uploader = identified(&no_arn).uploader;
+        assert_eq!(uploader.session.as_deref(), Some(session));
+    }
+}
+
+#[test]
+fn row_4_a_role_without_a_usable_issuer_is_known_by_its_arn_without_the_session() {
+    let identity = role_session("ci/build", "run-1");
+    let key = "arn:aws:sts::111122223333:assumed-role/build";
+    let id = Some("AROAEXAMPLEROLE000001");
+    for issuer in [
+        json!({}),
+        Value::Null,
+        json!({"arn": ""}),
+        json!({"arn": "build"}),
+    ] {
+        let identity = with(identity.clone(), "/sessionContext/sessionIssuer", issuer);
+        gives(
+            &identity,
+            Row::AssumedRoleWithoutIssuer,
+            key,
+            "Role",
+            "build",
+            id,
+        );
+    }
+    let identity = without(identity, "", "sessionContext");
+    gives(
+        &identity,
+        Row::AssumedRoleWithoutIssuer,
+        key,
+        "Role",
+        "build",
+        id,
+    );
+}
+
+#[test]
+fn row_5_the_root_user_is_known_by_its_arn() {
+    let identity = json!({
+        "type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT,
+        "arn": "arn:aws:iam::111122223333:root", "userName": "an-account-alias"
+    });
+    let key = "arn:aws:iam::111122223333:root";
+    gives(&identity, Row::Root, key, "Root", "root", None);
+    assert!(identified(&identity).uploader.counts_as_root);
+}
+
+fn federated_user(issuer: &Value) -> Value {
+    json!({
+        "type": "FederatedUser", "principalId": "111122223333:mary", "accountId": ACCOUNT,
+        "arn": "arn:aws:sts::111122223333:federated-user/mary",
+        "sessionContext": {"sessionIssuer": issuer}
+    })
+}
+
+#[test]
+fn row_6_a_federated_user_is_known_by_its_arn_and_whoever_minted_the_session() {
+    let key = "arn:aws:sts::111122223333:federated-user/mary";
+    let by_user = federated_user(&json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE"}));
+    let id = Some("AIDAEXAMPLE");
+    gives(
+        &by_user,
+        Row::FederatedUser,
+        key,
+        "FederatedUser",
+        "mary",
+        id,
+    );
+    assert!(!identified(&by_user).uploader.counts_as_root);
+
+    let by_root = federated_user(&json!({"type": "Root", "principalId": ACCOUNT}));
+    gives(
+        &by_root,
+        Row::FederatedUser,
+        key,
+        "FederatedUser",
+        "mary",
+        Some(ACCOUNT),
+    );
+    assert!(identified(&by_root).uploader.counts_as_root);
+    assert!(!identified(&by_root).uploader.is_root());
+}
+
+#[test]
+fn row_7_an_identity_center_user_is_known_by_store_and_user_id() {
+    let identity = json!({
+        "type": "IdentityCenterUser", "accountId": ACCOUNT, "credentialId": "EXAMPLE",
+        "onBehalfOf": {
+            "userId": "544894e8-80c1-707f-60e3-3ba6510dfac1",
+            "identityStoreArn": "arn:aws:identitystore::111122223333:identitystore/d-9067642ac7"
+        }
+    });
+    let user = "544894e8-80c1-707f-60e3-3ba6510dfac1";
+    let store = "arn:aws:identitystore::111122223333:identitystore/d-9067642ac7";
+    let key = format!("identitycenter:{store}:{user}");
+    gives(
+        &identity,
+        Row::IdentityCenterUser,
+        &key,
+        "IdentityCenterUser",
+        user,
+        None,
+    );
+    let half = without(identity, "/onBehalfOf", "identityStoreArn");
+    assert_eq!(identified(&half).row, Row::Unidentified);
+}
+
+#[test]
+fn row_8_another_accounts_principal_is_known_by_account_and_unique_id() {
+    let identity = json!({
+        "type": "AWSAccount", "accountId": "444455556666", "principalId": "AROAEXAMPLE:session"
+    });
+    let key = "account:444455556666:AROAEXAMPLE";
+    gives(
+        &identity,
+        Row::AwsAccount,
+        key,
+        "AWSAccount",
+        "AROAEXAMPLE",
+        None,
+    );
+}
+
+#[test]
+fn row_8_anonymous_is_nobody() {
+    for identity in [
+        json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": ""}),
+        json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": "ANONYMOUS"}),
+        json!({"type": "AWSAccount", "accountId": ACCOUNT, "principalId": "Anonymous"}),
+    ] {
+        assert_eq!(identified(&identity).row, Row::Unidentified, "{identity}");
+    }
+}
+
+#[test]
+fn row_9_an_aws_service_is_known_by_account_and_invoked_by() {
+    for identity in [
+        json!({"type": "AWSService", "invokedBy": "imagebuilder.amazonaws.com"}),
+        json!({"accountId": "444455556666", "invokedBy": "imagebuilder.amazonaws.com"}),
+    ] {
+        let name = "imagebuilder.amazonaws.com";
+        let key = "service:111122223333:imagebuilder.amazonaws.com";
+        gives(&identity, Row::AwsService, key, "AWSService", name, None);
+    }
+    let china = json!({"invokedBy": "ecs.amazonaws.com.cn"});
+    assert_eq!(identified(&china).row, Row::AwsService);
+}
+
+#[test]
+fn row_9_the_account_may_be_the_envelopes() {
+    let identity = json!({"type": "AWSService", "invokedBy": "imagebuilder.amazonaws.com"});
+    let record = without(
+        record("e1", "2026-01-02T03:04:05Z", &identity),
+        "",
+        "recipientAccountId",
+    );
+    let mut event = common::envelope(&record);
+    event["account"] = json!("777788889999");
+    let key = read(&event).1.uploader.key;
+    assert_eq!(key, "service:777788889999:imagebuilder.amazonaws.com");
+}
+
+#[test]
+fn row_10_whatever_else_has_an_arn_is_known_by_it() {
+    let role = json!({
+        "type": "Role", "principalId": "AROAEXAMPLE", "accountId": ACCOUNT,
+        "arn": "arn:aws:iam::111122223333:role/jobs/nightly"
+    });
+    let key = "arn:aws:iam::111122223333:role/jobs/nightly";
+    gives(
+        &role,
+        Row::OtherWithArn,
+        key,
+        "Role",
+        "nightly",
+        Some("AROAEXAMPLE"),
+    );
+
+    let no_type = without(role_session("ci/build", "run-1"), "", "type");
+    let key = "arn:aws:sts::111122223333:assumed-role/build";
+    let id = Some("AROAEXAMPLEROLE000001");
+    gives(&no_type, Row::OtherWithArn, key, "Unknown", "build", id);
+
+    let named =
+        json!({"type": "Directory", "arn": "arn:aws:ds:eu-west-1:1:user/x", "userName": "mary"});
+    gives(
+        &named,
+        Row::OtherWithArn,
+        "arn:aws:ds:eu-west-1:1:user/x",
+        "Directory",
+        "mary",
+        None,
+    );
+}
+
+#[test]
+fn row_11_principal_and_account_serve_without_an_arn() {
+    let unknown = json!({
+        "type": "Unknown", "principalId": "AIDAEXAMPLE:x", "accountId": ACCOUNT,
+        "arn": "", "accessKeyId": ""
+    });
+    let key = "principal:111122223333:AIDAEXAMPLE";
+    gives(
+        &unknown,
+        Row::OtherWithPrincipal,
+        key,
+        "Unknown",
+        "AIDAEXAMPLE:x",
+        None,
+    );
+    let no_arn = without(iam_user("test"), "", "arn");
+    let key = "principal:111122223333:AIDA0000000000000TEST";
+    gives(
+        &no_arn,
+        Row::OtherWithPrincipal,
+        key,
+        "IAMUser",
+        "test",
+        None,
+    );
+}
+
+#[test]
+fn row_12_nothing_usable_is_unidentified() {
+    for identity in [
+        json!({}),
+        Value::Null,
+        json!("mary"),
+        json!({"invokedBy": "AWS Internal"}),
+        json!({"accountId": ACCOUNT, "invokedBy": "AWS Internal"}),
+        json!({"type": "AWSService", "invokedBy": "AWS Internal"}),
+        json!({"type": "IAMUser", "userName": "test"}),
+        json!({"type": "IAMUser", "arn": "test", "accountId": ACCOUNT}),
+        json!({"invokedBy": "evil.example.com"}),
+        json!({"type": 7, "arn": [], "principalId": {}}),
+    ] {
+        let Identified { uploader, row } = identified(&identity);
+        assert_eq!(row, Row::Unidentified, "{identity}");
+        assert_eq!(uploader.key, "unidentified:111122223333", "{identity}");
+        assert_eq!(uploader.kind, "Unidentified");
+        assert!(uploader.is_unidentified());
+    }
+}
+
+#[test]
+fn a_type_that_calls_itself_unidentified_is_not() {
+    let identity = json!({"type": "Unidentified", "arn": TEST_USER});
+    assert!(!identified(&identity).uploader.is_unidentified());
+}
+
+#[test]
+fn a_key_that_is_too_long_is_cut_and_ends_in_the_hash_of_the_whole() {
+    let long = |last: char| {
+        let path = "é".repeat(800);
+        json!({"type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/{path}{last}")})
+    };
+    let (a, b) = (
+        identified(&long('a')).uploader.key,
+        identified(&long('b')).uploader.key,
+    );
+    assert!(a.len() <= MAX_KEY && a.len() > MAX_KEY - 4, "{}", a.len());
+    assert!(a.is_char_boundary(a.len() - 64));
+    assert!(a[a.len() - 64..].bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_ne!(a, b);
+}
