@@ -1,6 +1,6 @@
 //! What must hold for any history of pushes, through the real `watch` code
 //! over the embedded store.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Each row of the decision table: record and push in, finding and record out.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
@@ -82,12 +82,11 @@ fn decided(
     decision
 }
 
-/// Row, reason told, standing and times afterwards (none: unchanged).
-type Outcome = (
-    Row,
-    Option<Reason>,
-    Option<(Standing, Option<String>, Option<String>)>,
-);
+/// Standing, first seen and last seen.
+type After = (Standing, Option<String>, Option<String>);
+
+/// Row, reason told, and the record afterwards (none: unchanged).
+type Outcome = (Row, Option<Reason>, Option<After>);
 
 fn outcome(decision: &Decision) -> Outcome {
     let text = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
@@ -104,11 +103,8 @@ fn outcome(decision: &Decision) -> Outcome {
     )
 }
 
-fn record_with(
-    standing: Standing,
-    first: &str,
-    last: &str,
-) -> Option<(Standing, Option<String>, Option<String>)> {
+#[allow(clippy::unnecessary_wraps)] // reads like the other column
+fn record_with(standing: Standing, first: &str, last: &str) -> Option<After> {
     Some((standing, Some(first.to_owned()), Some(last.to_owned())))
 }
 

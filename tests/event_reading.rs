@@ -1,5 +1,5 @@
 //! What is read from an event, whatever CloudTrail leaves out.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Each row of the identity table: `userIdentity` in, uploader out.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::Notifier;
 use crate::finding::{Finding, Reason, Severity};
 use crate::glob;
+use crate::identity::Uploader;
 use crate::text::{clean_cut, clean_json};
 
 /// How findings are shown.
@@ -70,8 +71,8 @@ fn text(finding: &Finding, absence_days: u16) -> String {
         ("when", vec![finding.push.event_time.to_string()]),
         ("from", from(finding)),
         ("severity", severity(finding)),
-        ("expected", expected(finding)),
-        ("not expected", not_expected(finding)),
+        ("if expected", expected(finding)),
+        ("if not", not_expected(finding)),
         (
             "finding",
             vec![format!("{} {}", finding.reason, finding.id)],
@@ -80,7 +81,7 @@ fn text(finding: &Finding, absence_days: u16) -> String {
         for (index, line) in lines.iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {label:<13} {line}");
+            let _ = writeln!(text, "  {label:<11} {line}");
         }
     }
     text
@@ -140,7 +141,7 @@ fn why(finding: &Finding, absence_days: u16) -> Vec<String> {
             "{}, but never told about: it was suppressed, or a trusted glob matched then",
             since(before)
         ),
-        (Reason::NewUploader, None) => "this uploader has never pushed before".to_owned(),
+        (Reason::NewUploader, None) => "no push by this uploader was ever seen before".to_owned(),
         (Reason::RecreatedPrincipal, _) => {
             let id = match &finding.uploader.principal_id {
                 Some(id) => clean_cut(id, 60),
@@ -156,7 +157,7 @@ fn why(finding: &Finding, absence_days: u16) -> Vec<String> {
         }
         (Reason::RevokedUploader, _) => "somebody revoked this uploader".to_owned(),
         (Reason::AttemptedUpload, _) => {
-            "the push failed, and this uploader has never pushed before".to_owned()
+            "the push failed, and no push by this uploader was ever seen before".to_owned()
         }
         (Reason::ReturnedAfterAbsence, before) => format!(
             "{}; more than {absence_days} days without a push are told",
@@ -171,15 +172,14 @@ fn who(finding: &Finding) -> Vec<String> {
     let mut lines = vec![
         clean_cut(&uploader.key, 300),
         match &uploader.account_id {
-            Some(account) => format!(
-                "{} of account {}",
-                clean_cut(&uploader.kind, 60),
-                clean_cut(account, 40)
-            ),
-            None => clean_cut(&uploader.kind, 60),
+            Some(account) => format!("{} of account {}", kind(uploader), clean_cut(account, 40)),
+            None => kind(uploader),
         },
     ];
-    if let Some(session) = &uploader.session {
+    // An SSO user's session has the person's name.
+    if let Some(session) = &uploader.session
+        && *session != uploader.name
+    {
         lines.push(format!(
             "session {} (chosen by whoever assumed the role)",
             clean_cut(session, 80)
@@ -194,6 +194,20 @@ fn who(finding: &Finding) -> Vec<String> {
         None => {}
     }
     lines
+}
+
+fn kind(uploader: &Uploader) -> String {
+    match uploader.kind.as_str() {
+        "IAMUser" => "IAM user".to_owned(),
+        "SsoUser" | "IdentityCenterUser" => "IAM Identity Center user".to_owned(),
+        "Role" => "role".to_owned(),
+        "Root" => "root user".to_owned(),
+        "FederatedUser" => "federated user".to_owned(),
+        "AWSAccount" => "principal".to_owned(),
+        "AWSService" => "AWS service".to_owned(),
+        "Unidentified" => "unidentified".to_owned(),
+        other => clean_cut(other, 60),
+    }
 }
 
 fn image(finding: &Finding) -> Vec<String> {
@@ -286,13 +300,14 @@ fn trust_by_file() -> String {
 fn not_expected(finding: &Finding) -> Vec<String> {
     let stop_key = match (finding.uploader.kind.as_str(), &finding.push.access_key_id) {
         ("IAMUser", Some(_)) => "disable the access key, ",
-        ("SsoUser" | "Role" | "AssumedRole", _) => "revoke the role's sessions, ",
+        ("SsoUser", _) => "revoke the user's sessions, ",
+        ("Role" | "AssumedRole", _) => "revoke the role's sessions, ",
         _ => "",
     };
     if finding.push.failed() {
-        return vec![format!("{stop_key}ask who owns it what was tried")];
+        return vec![format!("{stop_key}and ask what was tried")];
     }
     vec![format!(
-        "{stop_key}stop what runs the image, and ask who owns the uploader"
+        "{stop_key}stop what runs the image, ask the uploader's owner"
     )]
 }

@@ -1,5 +1,8 @@
 //! Events in the shapes of real ones, for tests.
-#![allow(dead_code, missing_docs)] // each test file uses its own part
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its own part
+
+#[cfg(feature = "cli")]
+pub mod cli;
 
 use jiff::Timestamp;
 use pushwatch::event::{self, Event, Push};

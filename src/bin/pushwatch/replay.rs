@@ -85,7 +85,8 @@ pub fn store(args: &PolicyArgs) -> Result<MemoryStore, UploadersFileError> {
 }
 
 /// The pushes in the order of their event times, those of the same time as
-/// they were read; and how many events are none.
+/// they were read; and why the other events are ignored.
+#[allow(clippy::vec_box)] // moved as they are: a second copy of all would double the memory
 pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Box<Pushed>>, Vec<String>) {
     let mut pushes = Vec::new();
     let mut ignored = Vec::new();

@@ -65,30 +65,25 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Files       {}", self.files)?;
-        write!(f, "Pushes      {}", self.pushes)?;
-        for (outcome, word) in [
+        let outcomes = [
             (Outcome::Known, "by known uploaders"),
             (Outcome::Trusted, "trusted by a glob"),
             (Outcome::Learned, "learned"),
             (Outcome::FindingSuppressed, "suppressed"),
             (Outcome::FailedPush, "failed and not told"),
             (Outcome::Duplicate, "duplicate"),
-        ] {
-            let count = self.outcome(outcome);
-            if count > 0 {
-                write!(f, ", {count} {word}")?;
-            }
-        }
-        writeln!(f)?;
+        ]
+        .map(|(outcome, words)| (self.outcome(outcome), words));
+        let reasons: Vec<_> = self
+            .findings
+            .iter()
+            .filter(|(reason, _)| **reason != Reason::LearnedUploader)
+            .map(|(reason, count)| (*count, reason.as_str()))
+            .collect();
+        writeln!(f, "Files       {}", self.files)?;
+        writeln!(f, "Pushes      {}{}", self.pushes, parts(&outcomes))?;
         writeln!(f, "Uploaders   {}", self.uploaders)?;
-        write!(f, "Findings    {}", self.told())?;
-        for (reason, count) in &self.findings {
-            if *reason != Reason::LearnedUploader {
-                write!(f, ", {count} {reason}")?;
-            }
-        }
-        writeln!(f)?;
+        writeln!(f, "Findings    {}{}", self.told(), parts(&reasons))?;
         if self.ignored > 0 {
             writeln!(f, "Ignored     {} events that are no pushes", self.ignored)?;
         }
@@ -98,7 +93,7 @@ impl fmt::Display for Summary {
         if let Some(fault) = &self.first_suppression_fault {
             writeln!(
                 f,
-                "Warning     --suppress failed on {} findings, which were told: {fault}",
+                "Warning     --suppress failed on {} of the findings, which were told: {fault}",
                 self.suppression_faults
             )?;
         }
@@ -110,5 +105,18 @@ impl fmt::Display for Summary {
             )?;
         }
         Ok(())
+    }
+}
+
+/// `: 2 of this, 1 of that`, without what there is none of.
+fn parts(counts: &[(usize, &str)]) -> String {
+    let parts: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    match parts.as_slice() {
+        [] => String::new(),
+        parts => format!(": {}", parts.join(", ")),
     }
 }

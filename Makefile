@@ -1,0 +1,30 @@
+# Everything a developer runs. `make` alone lists the targets.
+
+CARGO ?= cargo
+PYTHON ?= python3
+BENCH_FOLDER := target/bench-replay
+
+.DEFAULT_GOAL := help
+.PHONY: help test fmt lint unit doc bench-replay
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+test: fmt lint unit doc ## Everything that CI checks
+
+fmt: ## Check the format
+	$(CARGO) fmt --check
+
+lint: ## Run clippy, with and without the command line; warnings are errors
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+
+unit: ## Run all tests
+	$(CARGO) test --locked
+
+doc: ## Build the documentation; warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
+	$(CARGO) build --locked --profile cli
+	$(PYTHON) tests/bench/replay.py target/cli/pushwatch $(BENCH_FOLDER)

@@ -1,0 +1,71 @@
+//! The built command line, run on files of the test's own.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn pushwatch(folder: &Path, args: &[&str]) -> Ran {
+    pushwatch_with_input(folder, args, "")
+}
+
+pub fn pushwatch_with_input(folder: &Path, args: &[&str], input: &str) -> Ran {
+    let output = Command::cargo_bin("pushwatch")
+        .unwrap()
+        .current_dir(folder)
+        .args(args)
+        .write_stdin(input)
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Ran {
+    /// The findings of `--format json`: reason and key.
+    pub fn findings(&self) -> Vec<(String, String)> {
+        self.out
+            .lines()
+            .map(|line| {
+                let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+                let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                (text(&finding["reason"]), text(&finding["uploader"]["key"]))
+            })
+            .collect()
+    }
+}
+
+/// A folder with these files.
+pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+pub fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn events() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
+}
