@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::arn::Arn;
-use crate::event::UserIdentity;
+use crate::event::{MAX_TEXT, UserIdentity};
+use crate::text::cut_bytes;
 
 /// Longest key in bytes; DynamoDB takes 2,048 in a partition key.
 pub const MAX_KEY: usize = 1024;
@@ -141,7 +142,7 @@ pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identified {
         .or_else(|| other_with_arn(identity))
         .or_else(|| other_with_principal(identity))
         .unwrap_or_else(|| unidentified(account));
-    cut_key(&mut uploader.key);
+    cut_texts(&mut uploader);
     Identified { uploader, row }
 }
 
@@ -404,17 +405,30 @@ fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> CompactString {
     }
 }
 
+/// Keeps all that is remembered within bounds; only the key must stay unique.
+fn cut_texts(uploader: &mut Uploader) {
+    cut_key(&mut uploader.key);
+    let Uploader {
+        kind,
+        name,
+        account_id,
+        principal_id,
+        session,
+        ..
+    } = uploader;
+    let optional = [account_id, principal_id, session].into_iter().flatten();
+    for text in [kind, name].into_iter().chain(optional) {
+        text.truncate(cut_bytes(text, MAX_TEXT).len());
+    }
+}
+
 /// A key that is too long is cut and ends in the SHA-256 of the whole.
 fn cut_key(key: &mut CompactString) {
     if key.len() <= MAX_KEY {
         return;
     }
     let hash = hex(&Sha256::digest(key.as_bytes()));
-    let mut end = MAX_KEY - hash.len();
-    while !key.is_char_boundary(end) {
-        end -= 1;
-    }
-    key.truncate(end);
+    key.truncate(cut_bytes(key, MAX_KEY - hash.len()).len());
     key.push_str(&hash);
 }
 

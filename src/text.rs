@@ -31,6 +31,12 @@ pub fn clean_cut(text: &str, most: usize) -> String {
     cut
 }
 
+/// Cuts `text` to at most `most` bytes, at the end of a character.
+#[must_use]
+pub fn cut_bytes(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
 /// A JSON text in which even characters that JSON allows, but a terminal may
 /// obey, are written as `\u` escapes. The parsed value stays the same.
 #[must_use]

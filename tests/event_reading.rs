@@ -4,7 +4,7 @@
 mod common;
 
 use common::{ACCOUNT, DIGEST, TEST_USER, envelope, iam_user, now, read, record};
-use pushwatch::event::{self, Event, Unreadable};
+use pushwatch::event::{self, Event, MAX_TEXT, Unreadable};
 use serde_json::{Value, json};
 
 const TIME: &str = "2026-01-02T03:04:05Z";
@@ -156,6 +156,23 @@ fn the_time_is_the_events_own_and_never_far_ahead_of_the_clock() {
             "{event_time}"
         );
     }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut() {
+    let long = "é".repeat(MAX_TEXT);
+    let mut record = test_record();
+    record["userAgent"] = json!(long);
+    record["eventID"] = json!(long);
+    record["userIdentity"]["userName"] = json!(long);
+    let (push, identified) = read(&record);
+    assert_eq!(push.user_agent.unwrap().len(), MAX_TEXT);
+    assert_eq!(identified.uploader.name.len(), MAX_TEXT);
+    assert_eq!(
+        push.event_id.len(),
+        64,
+        "an id must stay unique, so it is hashed"
+    );
 }
 
 #[test]

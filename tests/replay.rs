@@ -424,6 +424,24 @@ fn a_suggested_key_is_quoted_for_the_shell() {
 }
 
 #[test]
+fn colour_is_only_for_terminals_and_never_with_no_color() {
+    let coloured = |variables: &[(&str, &str)]| {
+        let output = assert_cmd::Command::cargo_bin("pushwatch")
+            .unwrap()
+            .env_remove("NO_COLOR")
+            .envs(variables.iter().copied())
+            .args(["replay", "iam-user.json"])
+            .current_dir(events())
+            .output()
+            .unwrap();
+        output.stdout.contains(&0x1b)
+    };
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("NO_COLOR", "1")]));
+}
+
+#[test]
 fn help_version_and_completions_are_there() {
     let here = folder(&[]);
     let run = |args: &[&str]| {

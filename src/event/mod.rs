@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use object::Object;
-pub use push::{AHEAD, EventName, Push};
+pub use push::{AHEAD, EventName, MAX_TEXT, Push};
 pub use user_identity::UserIdentity;
 
 use crate::text::clean_cut;

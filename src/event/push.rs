@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::object::Object;
 use crate::arn::Arn;
+use crate::text::cut_bytes;
 use crate::time;
 
 /// One `PutImage` call: what was pushed, where, when and from where.
@@ -65,6 +66,10 @@ pub enum EventName {
     PutImage,
 }
 
+/// Longest text of an event that is kept, in bytes. ECR's longest are a tag of
+/// 300 and a repository of 256.
+pub const MAX_TEXT: usize = 1024;
+
 /// How far ahead of the clock an event may be before it counts as now.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 
@@ -89,10 +94,11 @@ impl Push {
         let resource = repository_resource(record);
         let omitted = |parameters: &Object| parameters.flag("omitted") == Some(true);
 
-        Self {
+        let mut push = Self {
             event_id: record
                 .text("eventID")
                 .or_else(|| envelope.id.clone())
+                .filter(|id| id.len() <= MAX_TEXT)
                 .unwrap_or_else(|| sha256(json).into()),
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,
@@ -125,6 +131,33 @@ impl Push {
             mfa: session.flag("mfaAuthenticated"),
             error_code: record.text("errorCode"),
             parameters_omitted: omitted(&request) || omitted(&response),
+        };
+        push.cut_texts();
+        push
+    }
+
+    /// Cuts every text to [`MAX_TEXT`] bytes, so that record and finding fit
+    /// into any store and message.
+    fn cut_texts(&mut self) {
+        for text in [
+            &mut self.shared_event_id,
+            &mut self.event_source,
+            &mut self.account,
+            &mut self.region,
+            &mut self.registry_id,
+            &mut self.repository,
+            &mut self.tag,
+            &mut self.digest,
+            &mut self.media_type,
+            &mut self.source_ip,
+            &mut self.user_agent,
+            &mut self.access_key_id,
+            &mut self.error_code,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            text.truncate(cut_bytes(text, MAX_TEXT).len());
         }
     }
 
