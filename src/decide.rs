@@ -301,6 +301,7 @@ impl Case<'_> {
     fn trusted_by_pattern(self, in_order: bool) -> Record {
         let mut record = self.seen();
         record.standing = Standing::Pattern;
+        record.withdraw_trust();
         if in_order && has_other_principal(&record, self.uploader) {
             record.previous_principal_id = record.principal_id.take();
             record.principal_id.clone_from(&self.uploader.principal_id);

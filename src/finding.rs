@@ -192,6 +192,14 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// Whether it is worse than its reason, because of the root user's power.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.risk.impact > self.reason.weight().1
+    }
+}
+
 /// UUID v5 of uploader key, reason and event id.
 #[must_use]
 pub fn finding_id(key: &str, reason: Reason, event_id: &str) -> Uuid {

@@ -234,7 +234,7 @@ fn identity_center_user(identity: &UserIdentity) -> Applies {
 fn aws_account(identity: &UserIdentity) -> Applies {
     let identity = of_kind(identity, "AWSAccount").filter(|identity| !anonymous(identity))?;
     let account = identity.account_id.as_deref()?;
-    let principal = unique_id(identity.principal_id.as_deref()?);
+    let principal = unique_id(identity.principal_id.as_deref()?)?;
     let uploader = Uploader {
         name: principal.into(),
         principal_id: None,
@@ -285,6 +285,7 @@ fn other_with_principal(identity: &UserIdentity) -> Applies {
         return None;
     }
     let principal = identity.principal_id.as_deref()?;
+    let unique_id = unique_id(principal)?;
     let account = identity.account_id.as_deref()?;
     let uploader = Uploader {
         name: identity
@@ -294,7 +295,7 @@ fn other_with_principal(identity: &UserIdentity) -> Applies {
         principal_id: None,
         ..keyed(
             identity,
-            format_compact!("principal:{account}:{}", unique_id(principal)),
+            format_compact!("principal:{account}:{unique_id}"),
             kind_or_unknown(identity),
         )
     };
@@ -337,7 +338,8 @@ fn keyed(identity: &UserIdentity, key: CompactString, kind: &str) -> Uploader {
         principal_id: identity
             .principal_id
             .as_deref()
-            .map(|id| unique_id(id).into()),
+            .and_then(unique_id)
+            .map(Into::into),
         session: session(identity),
         counts_as_root: kind == "Root",
     }
@@ -361,9 +363,9 @@ fn anonymous(identity: &UserIdentity) -> bool {
     is(&identity.account_id) || is(&identity.principal_id)
 }
 
-/// A role's `AROA…:session` without the session.
-fn unique_id(principal_id: &str) -> &str {
-    principal_id.split(':').next().unwrap_or(principal_id)
+/// A role's `AROA…:session` without the session; none if nothing is left.
+fn unique_id(principal_id: &str) -> Option<&str> {
+    principal_id.split(':').next().filter(|id| !id.is_empty())
 }
 
 /// The session name, from the ARN of an assumed role or the principal id.
@@ -388,13 +390,13 @@ fn session(identity: &UserIdentity) -> Option<CompactString> {
 
 /// An assumed role's ARN loses its session; every other ARN stays.
 fn without_session(arn: &str) -> CompactString {
-    match Arn::parse(arn).and_then(|parsed| parsed.assumed_role()) {
-        Some((_, Some(session))) => arn
-            .strip_suffix(session)
-            .and_then(|rest| rest.strip_suffix('/'))
-            .unwrap_or(arn)
-            .into(),
-        _ => arn.into(),
+    let role = Arn::parse(arn).and_then(|parsed| Some((parsed.assumed_role()?.0, parsed.resource)));
+    match role {
+        Some((role, resource)) => {
+            let before = &arn[..arn.len() - resource.len()];
+            format_compact!("{before}assumed-role/{role}")
+        }
+        None => arn.into(),
     }
 }
 

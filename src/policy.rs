@@ -39,10 +39,15 @@ impl Policy {
     /// trusted in passing: only a pattern without wildcard matches it.
     #[must_use]
     pub fn trusts(&self, uploader: &Uploader) -> bool {
+        self.trusting(uploader).next().is_some()
+    }
+
+    /// The trusted globs that match, by the rule of [`trusts`](Self::trusts).
+    pub fn trusting(&self, uploader: &Uploader) -> impl Iterator<Item = &Glob> {
         self.trusted
             .iter()
             .filter(|glob| !(uploader.is_root() && glob.has_wildcard()))
-            .any(|glob| glob.matches(&uploader.key))
+            .filter(|glob| glob.matches(&uploader.key))
     }
 
     /// Whether an uploader first seen at `time` is learned instead of told.

@@ -1,12 +1,22 @@
 //! Findings that the owner does not want to hear: one CEL expression over the
 //! fields of the finding's JSON.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::thread;
 
-use cel::{Context, Program, Value};
+use cel::{Context, ParseErrors, Program, Value};
 use thiserror::Error;
 
 use crate::finding::Finding;
+
+/// For the parser, in bytes; only what it uses is ever touched.
+const STACK: usize = 16 * 1024 * 1024;
+/// How deep the brackets of an expression may be.
+const MAX_DEPTH: usize = 20;
+/// How many operators, dots and brackets an expression may have. Running one
+/// takes 18 KB of stack for each without optimisation; the main thread has 8 MB.
+const MAX_OPERATORS: usize = 120;
 
 /// A CEL expression; a finding for which it is true is suppressed.
 pub struct Suppression {
@@ -33,7 +43,8 @@ impl Suppression {
     /// # Errors
     /// With the place of the first fault.
     pub fn parse(text: &str) -> Result<Self, SuppressionError> {
-        let program = Program::compile(text).map_err(|faults| {
+        check_complexity(text)?;
+        let program = compile(text)?.map_err(|faults| {
             let first = faults.errors.first();
             let (line, column) = first.map_or((1, 1), |fault| fault.pos);
             SuppressionError {
@@ -58,16 +69,14 @@ impl Suppression {
     /// or null, or the result is neither true nor false. Such a finding is not
     /// suppressed.
     pub fn matches(&self, finding: &Finding) -> Result<bool, String> {
-        let fields = match serde_json::to_value(finding) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            Ok(_) => return Err("the finding is no object".to_owned()),
-            Err(error) => return Err(error.to_string()),
-        };
         let mut context = Context::default();
-        for (name, value) in fields {
-            context
-                .add_variable(name, value)
-                .map_err(|error| error.to_string())?;
+        // The one field that is usually absent.
+        context.add_variable_from_value("trustEnded", Value::Null);
+        let json = serde_json::to_value(finding).map_err(|error| error.to_string())?;
+        if let serde_json::Value::Object(fields) = json {
+            for (name, value) in fields {
+                context.add_variable_from_value(name, cel_value(value));
+            }
         }
         match self.program.execute(&context) {
             Ok(Value::Bool(suppressed)) => Ok(suppressed),
@@ -75,6 +84,82 @@ impl Suppression {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Compiles on a stack that is deep enough: fifteen nested brackets overflow 2
+/// MiB without optimisation.
+fn compile(text: &str) -> Result<Result<Program, ParseErrors>, SuppressionError> {
+    let failed = |fault: String| SuppressionError {
+        line: 1,
+        column: 1,
+        fault,
+    };
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || Program::compile(text))
+            .map_err(|error| failed(format!("it can't be compiled: {error}")))?
+            .join()
+            .map_err(|_| failed("the parser failed on it".to_owned()))
+    })
+}
+
+/// As CEL counts: every whole number is an `int`, so that it can be reckoned
+/// with plain numbers. The crate's own conversion makes them `uint`.
+fn cel_value(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(flag) => Value::Bool(flag),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => text.into(),
+        serde_json::Value::Array(values) => {
+            values.into_iter().map(cel_value).collect::<Vec<_>>().into()
+        }
+        serde_json::Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, cel_value(value)))
+            .collect::<HashMap<_, _>>()
+            .into(),
+    }
+}
+
+/// The parser, and what runs an expression, call themselves for each operator
+/// and bracket: one that has too many would overflow the stack.
+fn check_complexity(text: &str) -> Result<(), SuppressionError> {
+    let (mut depth, mut operators, mut quote) = (0_usize, 0_usize, None);
+    for (index, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                continue;
+            }
+            (Some(open), _) => {
+                quote = quote.filter(|_| open != c);
+                continue;
+            }
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        operators += usize::from(c.is_ascii_punctuation() && c != '_' && c != ',');
+        if depth > MAX_DEPTH || operators > MAX_OPERATORS {
+            let before = &text[..index];
+            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+            let place = |count: usize| isize::try_from(count + 1).unwrap_or(isize::MAX);
+            return Err(SuppressionError {
+                line: place(before.matches('\n').count()),
+                column: place(before[line_start..].chars().count()),
+                fault: format!(
+                    "it is too complex: at most {MAX_DEPTH} brackets deep and \
+                     {MAX_OPERATORS} operators, dots and brackets"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Suppression {

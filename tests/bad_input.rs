@@ -198,6 +198,11 @@ fn a_wrong_option_stops_before_any_work() {
     let folder = folder(&[
         ("good.json", push("good", "good").as_bytes()),
         (
+            "twice.txt",
+            b"arn:aws:iam::1:user/a\n{\"uploader\":\"arn:aws:iam::1:user/b\",\"standing\":\"revoked\"}\n\
+              arn:aws:iam::1:user/b\narn:aws:iam::1:user/a\n",
+        ),
+        (
             "bad.txt",
             b"arn:aws:iam::1:user/a\nmary\n{\"uploader\":1}\n",
         ),
@@ -235,7 +240,18 @@ fn a_wrong_option_stops_before_any_work() {
             &["--save", "no/such/folder/file"],
             "no/such/folder/file can't be written",
         ),
-        (&["--save", "."], ". can't be written"),
+        (
+            &["--save", "."],
+            ". can't be written: it is no regular file",
+        ),
+        (
+            &["--save", "/dev/null"],
+            "/dev/null can't be written: it is no regular file",
+        ),
+        (
+            &["--known", "twice.txt"],
+            "twice.txt: line 3: the uploader stands on line 2 already",
+        ),
     ] {
         let ran = pushwatch(folder.path(), &[&["replay"], args, &["good.json"]].concat());
         assert_eq!(
@@ -249,13 +265,39 @@ fn a_wrong_option_stops_before_any_work() {
 }
 
 #[test]
+fn a_pipe_that_is_named_as_a_file_is_read_to_its_end() {
+    // A push that comes late must not need a second reading.
+    let filler = json!({"eventName": "GetObject", "filler": "x".repeat(2 * 1024 * 1024)});
+    let input = format!("{{\"Records\":[{filler},{}]}}", push("1", "late"));
+    let folder = folder(&[]);
+    let args = ["replay", "--format", "json", "/dev/stdin"];
+    let ran = common::cli::pushwatch_with_input(folder.path(), &args, &input);
+    assert_eq!((ran.code, ran.findings().len()), (0, 1), "{}", ran.err);
+}
+
+#[test]
+fn lists_nested_without_end_are_a_fault() {
+    let nested = format!(
+        "{}{}{}",
+        "{\"x\":1,\"Records\":[".repeat(2000),
+        push("1", "deep"),
+        "]}".repeat(2000)
+    );
+    named(
+        "a.json",
+        nested.as_bytes(),
+        "line 1, byte 0: the object is neither an EventBridge event nor a CloudTrail record",
+    );
+}
+
+#[test]
 fn a_broken_pipe_ends_quietly() {
     let many: String = (0..5000)
         .map(|index| push(&format!("{index}"), &format!("u{index}")) + "\n")
         .collect();
     let folder = folder(&[("many.jsonl", many.as_bytes())]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_pushwatch"))
-        .args(["replay", "many.jsonl"])
+        .args(["replay", "--save", "known.jsonl", "many.jsonl"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -268,4 +310,6 @@ fn a_broken_pipe_ends_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let known = std::fs::read_to_string(folder.path().join("known.jsonl")).unwrap();
+    assert_eq!(known.lines().count(), 5000, "the work is done all the same");
 }

@@ -533,7 +533,8 @@ fn an_expression_that_fails_on_a_finding_suppresses_nothing() {
 fn an_expression_sees_every_field_of_the_finding() {
     for expression in [
         "reason == 'new_uploader' && severity == 'high'",
-        "risk.score > 48 && risk.score == 49",
+        "risk.score > 48 && risk.score * 2 == 98 && risk.impact - 1 == 69",
+        "trustEnded == null",
         "uploader.kind in ['IAMUser', 'Root']",
         "push.errorCode == null && !push.mfa",
         "attack.exists(a, a.technique == 'T1525')",
@@ -562,6 +563,34 @@ fn an_expression_that_does_not_parse_is_refused_with_the_place() {
         );
         assert!(!error.to_string().contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn an_expression_that_would_overflow_the_stack_is_refused() {
+    for expression in [
+        "[".repeat(300),
+        format!("{}true{}", "(".repeat(2000), ")".repeat(2000)),
+        format!("{}1 == 1", "1 + ".repeat(2000)),
+        format!("true{}", " && true".repeat(2000)),
+    ] {
+        let error = Suppression::parse(&expression).unwrap_err();
+        assert!(error.fault.starts_with("it is too complex"), "{error}");
+    }
+    // The most that is allowed runs, on a stack such as the main thread's.
+    let run = || {
+        let key = "'arn:aws:iam::111122223333:user/(a)', ";
+        for expression in [
+            format!("{}1 == 119", "1 + ".repeat(118)),
+            format!("{}true{}", "(".repeat(20), ")".repeat(20)),
+            format!("{}true", "!".repeat(120)),
+            format!("uploader.key in [{}]", key.repeat(500)),
+        ] {
+            let decision = decided(None, &push(), &suppressing(&expression));
+            assert_eq!(decision.suppression_fault, None, "{expression}");
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
+    thread.spawn(run).unwrap().join().unwrap();
 }
 
 #[test]

@@ -186,9 +186,16 @@ fn any_error_code_makes_a_push_failed() {
         record["errorCode"] = json!(code);
         assert!(read(&record).0.failed(), "{code}");
     }
-    let mut record = test_record();
-    record["errorCode"] = json!("");
-    assert!(!read(&record).0.failed());
+    for (code, failed) in [
+        (json!(7), true),
+        (json!(["x"]), true),
+        (json!(""), false),
+        (json!(null), false),
+    ] {
+        let mut record = test_record();
+        record["errorCode"] = code.clone();
+        assert_eq!(read(&record).0.failed(), failed, "{code}");
+    }
 }
 
 #[test]

@@ -311,6 +311,33 @@ fn day_by_day_with_the_uploaders_file_is_as_all_at_once() {
 }
 
 #[test]
+fn a_saved_file_keeps_its_mode_and_the_link_to_it() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let here = folder(&[("known.jsonl", b"")]);
+    let file = here.path().join("known.jsonl");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("known.jsonl", here.path().join("link")).unwrap();
+    let input = push("1", "2026-01-01T00:00:00Z", "a").to_string();
+    let args = ["replay", "--save", "link", "-"];
+    assert_eq!(pushwatch_with_input(here.path(), &args, &input).code, 0);
+    assert!(here.path().join("link").is_symlink());
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("user/a"));
+}
+
+#[test]
+fn a_key_with_white_space_survives_saving_and_reading() {
+    let here = folder(&[]);
+    let identity = json!({"type": "Unknown", "arn": "arn:aws:iam::111122223333:user/a b"});
+    let input = record("1", "2026-01-01T00:00:00Z", &identity).to_string();
+    let args = ["replay", "--save", "known.jsonl", "-"];
+    assert_eq!(pushwatch_with_input(here.path(), &args, &input).code, 0);
+    let args = ["replay", "--known", "known.jsonl", "-"];
+    let ran = pushwatch_with_input(here.path(), &args, "[]");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
 fn a_plain_list_of_keys_is_trusted() {
     let list = format!("# our list\n{TEST_USER}\n\n{CI_ROLE} # the build role\n");
     let here = folder(&[("list.txt", list.as_bytes())]);

@@ -129,7 +129,7 @@ impl Push {
             user_agent: record.text("userAgent"),
             access_key_id: identity.text("accessKeyId"),
             mfa: session.flag("mfaAuthenticated"),
-            error_code: record.text("errorCode"),
+            error_code: error_code(record),
             parameters_omitted: omitted(&request) || omitted(&response),
         };
         push.cut_texts();
@@ -176,6 +176,14 @@ fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp
         .or_else(|| envelope.time.as_deref().and_then(time::parse))
         .filter(|time| time.duration_since(now) <= AHEAD)
         .unwrap_or(now)
+}
+
+/// Whatever is there means that the push failed, be it of an odd type.
+fn error_code(record: &Object) -> Option<CompactString> {
+    match record.raw("errorCode")? {
+        "null" | "\"\"" => None,
+        odd => Some(record.text("errorCode").unwrap_or_else(|| odd.into())),
+    }
 }
 
 /// Registry account and repository of the first repository in `resources`.

@@ -141,7 +141,9 @@ fn why(finding: &Finding, absence_days: u16) -> Vec<String> {
             "{}, but never told about: it was suppressed, or a trusted glob matched then",
             since(before)
         ),
-        (Reason::NewUploader, None) => "no push by this uploader was ever seen before".to_owned(),
+        (Reason::NewUploader, None) => {
+            "no successful push by this uploader was ever seen before".to_owned()
+        }
         (Reason::RecreatedPrincipal, _) => {
             let id = match &finding.uploader.principal_id {
                 Some(id) => clean_cut(id, 60),
@@ -157,7 +159,8 @@ fn why(finding: &Finding, absence_days: u16) -> Vec<String> {
         }
         (Reason::RevokedUploader, _) => "somebody revoked this uploader".to_owned(),
         (Reason::AttemptedUpload, _) => {
-            "the push failed, and no push by this uploader was ever seen before".to_owned()
+            "the push failed, and no successful push by this uploader was ever seen before"
+                .to_owned()
         }
         (Reason::ReturnedAfterAbsence, before) => format!(
             "{}; more than {absence_days} days without a push are told",
@@ -261,7 +264,7 @@ fn severity(finding: &Finding) -> Vec<String> {
         "{}: risk {} of 100 (impact {}, confidence {})",
         finding.severity, risk.score, risk.impact, risk.confidence
     )];
-    if finding.uploader.counts_as_root {
+    if finding.is_raised() {
         lines.push("raised, because this is the root user's power".to_owned());
     }
     let techniques: Vec<_> = finding
@@ -281,7 +284,7 @@ fn expected(finding: &Finding) -> Vec<String> {
             "nothing can be trusted here; suppress such findings with --suppress".to_owned()
         }
         Reason::RevokedUploader => {
-            "take the uploader's standing `revoked` out of the uploaders file".to_owned()
+            "change the uploader's standing `revoked` in the uploaders file".to_owned()
         }
         Reason::LearnedUploader => "nothing to do".to_owned(),
         // A key that holds a wildcard would trust others too.
@@ -294,7 +297,7 @@ fn expected(finding: &Finding) -> Vec<String> {
 }
 
 fn trust_by_file() -> String {
-    "put the key into a file, and replay with --known FILE".to_owned()
+    "set its standing to `trusted` in the file of --save, and replay with --known FILE".to_owned()
 }
 
 fn not_expected(finding: &Finding) -> Vec<String> {

@@ -22,7 +22,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Tables {
-    uploaders: HashMap<CompactString, Record>,
+    uploaders: HashMap<CompactString, Box<Record>>,
     /// What is still owed; none once the finding is settled.
     findings: HashMap<Uuid, Option<Owed>>,
 }
@@ -34,7 +34,7 @@ impl MemoryStore {
     pub fn with_records(records: impl IntoIterator<Item = Record>) -> Self {
         let uploaders = records
             .into_iter()
-            .map(|record| (record.uploader.clone(), record))
+            .map(|record| (record.uploader.clone(), Box::new(record)))
             .collect();
         Self {
             tables: Mutex::new(Tables {
@@ -47,9 +47,26 @@ impl MemoryStore {
     /// All records, in the order of their keys.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<_> = self.lock().uploaders.values().cloned().collect();
+        let mut records: Vec<Record> = self
+            .lock()
+            .uploaders
+            .values()
+            .map(|record| (**record).clone())
+            .collect();
         records.sort_by(|a, b| a.uploader.cmp(&b.uploader));
         records
+    }
+
+    /// How many uploaders it remembers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().uploaders.len()
+    }
+
+    /// Whether it remembers nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -73,12 +90,16 @@ impl Store for MemoryStore {
                 remember_ordinary(record, push, uploader);
                 Touched::Ordinary
             }
-            record => Touched::Refused(record.map(|record| Box::new(record.clone()))),
+            record => Touched::Refused(record.cloned()),
         })
     }
 
     async fn find(&self, key: &str) -> Result<Option<Record>, Infallible> {
-        Ok(self.lock().uploaders.get(key).cloned())
+        Ok(self
+            .lock()
+            .uploaders
+            .get(key)
+            .map(|record| (**record).clone()))
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
@@ -92,11 +113,11 @@ impl Store for MemoryStore {
         if let Some(record) = commit.record {
             let stored = tables.uploaders.get(&record.uploader);
             if stored.map(|stored| stored.revision) != commit.read_revision {
-                return Ok(Committed::Lost(stored.cloned().map(Box::new)));
+                return Ok(Committed::Lost(stored.cloned()));
             }
             tables
                 .uploaders
-                .insert(record.uploader.clone(), record.clone());
+                .insert(record.uploader.clone(), Box::new(record.clone()));
         }
         if let Some(finding) = commit.finding {
             tables

@@ -38,6 +38,16 @@ pub enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// A pipe can't.
+    fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::Stdin => false,
+            Self::File(path) => path.is_file(),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,6 +79,8 @@ pub struct Contents {
     pub entries: Vec<Entry>,
     /// What could not be read, a line each.
     pub faults: Vec<String>,
+    /// How many faults there are; not all of one file are told.
+    pub fault_count: usize,
 }
 
 impl Contents {
@@ -76,6 +88,7 @@ impl Contents {
         self.files += other.files;
         self.entries.append(&mut other.entries);
         self.faults.append(&mut other.faults);
+        self.fault_count += other.fault_count;
     }
 }
 
@@ -93,6 +106,7 @@ pub enum Wanted {
 pub fn read(paths: &[PathBuf], wanted: Wanted, now: Timestamp, quiet: bool) -> Contents {
     let mut contents = Contents::default();
     let sources = find(paths, &mut contents.faults);
+    contents.fault_count = contents.faults.len();
     let progress = progress(&sources, quiet);
     let read: Vec<_> = sources
         .par_iter()
@@ -113,7 +127,9 @@ fn find(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<Source> {
     let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            sources.push(Source::Stdin);
+            if !sources.contains(&Source::Stdin) {
+                sources.push(Source::Stdin);
+            }
         } else if path.is_dir() {
             for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
                 match entry {
@@ -172,12 +188,11 @@ fn read_source(
             files: 1,
             ..Contents::default()
         },
-        faults: 0,
     };
     if let Err(error) = reading.read(head, progress) {
         reading.fault_of_file(&error);
     }
-    let untold = reading.faults.saturating_sub(MAX_FAULTS);
+    let untold = reading.contents.fault_count.saturating_sub(MAX_FAULTS);
     if untold > 0 {
         let faults = &mut reading.contents.faults;
         faults.push(format!("{source}: and {untold} more faults"));
@@ -191,14 +206,13 @@ struct Reading<'a> {
     wanted: Wanted,
     now: Timestamp,
     contents: Contents,
-    faults: usize,
 }
 
 impl Reading<'_> {
     /// Reads the source, with `head` to keep its first [`SMALL`] bytes in.
     fn read(&mut self, head: &mut [u8], progress: &ProgressBar) -> io::Result<()> {
         let mut reader = open(self.source, progress)?;
-        if self.wanted == Wanted::Everything || *self.source == Source::Stdin {
+        if self.wanted == Wanted::Everything || !self.source.can_be_read_again() {
             self.split(&[], reader);
             return Ok(());
         }
@@ -247,12 +261,13 @@ impl Reading<'_> {
 
     fn split(&mut self, head: &[u8], reader: impl Read) {
         JsonStream::new(head, reader).for_each(|position, value| match value {
-            Ok(value) => self.value(position, value),
+            Ok(value) => self.value(position, value, false),
             Err(what) => self.fault(position, &what),
         });
     }
 
-    fn value(&mut self, position: Position, json: &str) {
+    /// Reads one value; `within` says that it is of a list that was found late.
+    fn value(&mut self, position: Position, json: &str, within: bool) {
         if !json.starts_with('{') {
             self.fault(position, "a record must be a JSON object");
             return;
@@ -274,7 +289,9 @@ impl Reading<'_> {
                 let why = "the event is the schedule's".to_owned();
                 self.contents.entries.push(Entry::Ignored(why));
             }
-            Err(Unreadable::NeitherEventNorRecord) => self.records_further_back(position, json),
+            Err(Unreadable::NeitherEventNorRecord) if !within => {
+                self.records_further_back(position, json);
+            }
             Err(error) => self.fault(position, &error.to_string()),
         }
     }
@@ -289,7 +306,7 @@ impl Reading<'_> {
         {
             Some(records) => {
                 for record in records {
-                    self.value(position, record.get());
+                    self.value(position, record.get(), true);
                 }
             }
             None => self.fault(position, &Unreadable::NeitherEventNorRecord.to_string()),
@@ -297,8 +314,8 @@ impl Reading<'_> {
     }
 
     fn fault(&mut self, position: Position, what: &str) {
-        self.faults += 1;
-        if self.faults <= MAX_FAULTS {
+        self.contents.fault_count += 1;
+        if self.contents.fault_count <= MAX_FAULTS {
             let Position { line, byte } = position;
             self.contents.faults.push(format!(
                 "{}: line {line}, byte {byte}: {}",
@@ -310,6 +327,7 @@ impl Reading<'_> {
 
     fn fault_of_file(&mut self, error: &io::Error) {
         let what = clean(&error.to_string());
+        self.contents.fault_count += 1;
         self.contents
             .faults
             .push(format!("{}: {what}", self.source));

@@ -60,7 +60,7 @@ Examples:
 Exit codes:
   0  all was read
   2  something could not be read, or an option is wrong
-  3  there are findings, and --fail-on-finding is set")]
+  3  there are findings, and --fail-on-finding is set; it goes before 2")]
 pub struct ReplayArgs {
     /// Files, folders, or - for standard input [default: -, if something is piped in]
     pub paths: Vec<PathBuf>,

@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
+/// How far a broken element of an array is searched for its end.
+const BROKEN_ELEMENT: usize = 16 * 1024 * 1024;
 /// How far `"Records"` and its bracket may be from the brace before them.
 const LOOK_AHEAD: usize = 4 * 1024;
 
@@ -47,6 +49,8 @@ pub struct JsonStream<R> {
     /// The arrays around the next value.
     open: Vec<Open>,
     values: u64,
+    /// An array was given up: its commas and brackets may still come.
+    given_up: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl<R: Read> JsonStream<R> {
             broken: None,
             open: Vec::new(),
             values: 0,
+            given_up: false,
         }
     }
 
@@ -94,6 +99,7 @@ impl<R: Read> JsonStream<R> {
                     self.advance(1);
                 }
                 (_, Some(Open::AfterRecords)) => self.skip_field(&mut each),
+                (b',' | b']' | b'}', None) if self.given_up => self.advance(1),
                 (b'[', None) => {
                     self.open.push(Open::Array);
                     self.advance(1);
@@ -131,10 +137,16 @@ impl<R: Read> JsonStream<R> {
 
     /// Passes over one more field of the object around `Records`.
     fn skip_field(&mut self, each: &mut impl FnMut(Position, Result<&str, String>)) {
-        let field = self.value().and_then(|name| {
-            self.advance(name);
+        let field = self.value().and_then(|length| {
+            let is_records = &self.window[self.at..self.at + length] == b"\"Records\"";
+            self.advance(length);
             if self.next_byte() == Some(b':') {
                 self.advance(1);
+            }
+            if is_records && self.next_byte() == Some(b'[') {
+                self.open.pop();
+                self.open.push(Open::Records);
+                return Ok(1);
             }
             self.next_byte();
             self.value()
@@ -198,10 +210,20 @@ impl<R: Read> JsonStream<R> {
         }
     }
 
-    /// Reports the fault and goes to the next line that begins with a value.
-    /// Lines of a pretty-printed value are indented, and so passed over.
+    /// Reports the fault, and goes on behind the broken value.
+    ///
+    /// In an array that is behind its closing brace. Without one, or outside of
+    /// arrays, it is the next line that begins with a value: lines of a
+    /// pretty-printed value are indented, and so passed over.
     fn recover(&mut self, fault: Fault, each: &mut impl FnMut(Position, Result<&str, String>)) {
         each(fault.position, Err(fault.what));
+        if matches!(self.open.last(), Some(Open::Array | Open::Records))
+            && let Some(length) = self.broken_element()
+        {
+            self.advance(length);
+            return;
+        }
+        self.given_up |= !self.open.is_empty();
         self.open.clear();
         loop {
             if let Some(newline) = memchr(b'\n', &self.window[self.at..]) {
@@ -217,6 +239,34 @@ impl<R: Read> JsonStream<R> {
                 }
             }
         }
+    }
+
+    /// The length of the broken object at `at`, by its braces.
+    fn broken_element(&mut self) -> Option<usize> {
+        let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+        let mut length = 0;
+        while length < BROKEN_ELEMENT {
+            if self.window.len() - self.at == length && !self.fill() {
+                return None;
+            }
+            let byte = self.window[self.at + length];
+            length += 1;
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'{' if !quoted => depth += 1,
+                b'}' if !quoted => {
+                    depth = depth.checked_sub(1)?;
+                    if depth == 0 {
+                        return Some(length);
+                    }
+                }
+                _ if depth == 0 => return None,
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Passes over `{"Records":[` if that is next.
@@ -272,17 +322,22 @@ impl<R: Read> JsonStream<R> {
         }
         self.window.drain(..self.at);
         self.at = 0;
-        // Doubling keeps a long value from being parsed again and again.
+        // Doubling, in full, keeps a long value from being parsed again and again.
         let before = self.window.len();
+        let mut filled = before;
         self.window.resize(before + before.max(CHUNK), 0);
-        let read = read_some(&mut self.reader, &mut self.window[before..]);
-        let length = read.unwrap_or_else(|error| {
-            self.broken = Some(error);
-            0
-        });
-        self.window.truncate(before + length);
-        self.ended = length == 0;
-        length > 0
+        while filled < self.window.len() && !self.ended {
+            match read_some(&mut self.reader, &mut self.window[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(length) => filled += length,
+                Err(error) => {
+                    self.broken = Some(error);
+                    self.ended = true;
+                }
+            }
+        }
+        self.window.truncate(filled);
+        filled > before
     }
 }
 
@@ -371,6 +426,46 @@ mod tests {
                 r#"{"c":3}"#
             ]
         );
+    }
+
+    #[test]
+    fn a_broken_record_costs_only_itself() {
+        for text in [
+            r#"{"Records":[{"a":1},{"bad":},{"b":"}"},{"c":3}]}"#,
+            r#"[{"a":1},{"bad":"\"}"oops},{"b":"}"},{"c":3}]"#,
+            "[\n{\"a\":1},\n{\"bad\":},\n{\"b\":\"}\"},\n{\"c\":3}\n]\n",
+            "[\n{\"a\":1},\n{\"bad\":[},\n{\"b\":\"}\"},\n{\"c\":3}\n]\n",
+            "[\n  {\n    \"bad\": oops\n  },\n  {\"a\":1},{\"b\":\"}\"},\n  {\"c\":3}\n]\n",
+        ] {
+            let (faults, values): (Vec<_>, Vec<_>) = split(text)
+                .into_iter()
+                .partition(|value| value.contains("not JSON"));
+            assert_eq!(
+                values,
+                [r#"{"a":1}"#, r#"{"b":"}"}"#, r#"{"c":3}"#],
+                "{text}"
+            );
+            assert_eq!(faults.len(), 1, "{text} {faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_whose_braces_do_not_close_costs_its_line() {
+        let text = "[\n{\"a\":1},\n{{\"bad\":\n,\n{\"b\":2}\n]\n";
+        assert_eq!(
+            split(text),
+            [
+                r#"{"a":1}"#,
+                "3:12 not JSON: key must be a string",
+                r#"{"b":2}"#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_list_of_records_counts_too() {
+        let text = r#"{"Records":[{"a":1}],"x":2,"Records":[{"b":2}]}"#;
+        assert_eq!(split(text), [r#"{"a":1}"#, r#"{"b":2}"#]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, CommandError> {
     if let Some(save) = save {
         save.write(&watch.store.records())?;
     }
-    if !args.quiet {
+    if !args.quiet && !summary.output_closed {
         say(summary.to_string().trim_end());
     }
     Ok(if args.fail_on_finding && summary.told() > 0 {
@@ -108,7 +108,7 @@ async fn replay(
     let globs = &watch.policy.trusted;
     let mut summary = Summary {
         files: contents.files,
-        faults: contents.faults.len(),
+        faults: contents.fault_count,
         idle_globs: globs.iter().map(ToString::to_string).collect(),
         ..Summary::default()
     };
@@ -117,25 +117,27 @@ async fn replay(
     for pushed in pushes {
         let Pushed { push, identified } = *pushed;
         let uploader = &identified.uploader;
-        summary.note_globs(globs, &uploader.key);
+        summary.note_globs(&watch.policy, uploader);
         let handled = watch
             .push(&push, uploader)
             .await
             .map_err(|error| CommandError::Watch(error.to_string()))?;
         summary.count(&handled);
-        if let Some(Deferred::Publish(error)) = handled.deferred {
-            return Err(CommandError::Output(error));
-        }
-        if let (Outcome::Learned, true, Some(finding)) =
-            (handled.outcome, show_learned, &handled.finding)
-        {
-            watch
-                .notifier
-                .publish(finding)
-                .await
-                .map_err(CommandError::Output)?;
+        let shown = match (handled.outcome, handled.deferred, &handled.finding) {
+            (_, Some(Deferred::Publish(error)), _) => Err(error),
+            (Outcome::Learned, _, Some(finding)) if show_learned => {
+                watch.notifier.publish(finding).await
+            }
+            _ => Ok(()),
+        };
+        match shown {
+            // Who reads the findings has seen enough; the rest is done all the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                summary.output_closed = true;
+            }
+            shown => shown.map_err(CommandError::Output)?,
         }
     }
-    summary.uploaders = watch.store.records().len();
+    summary.uploaders = watch.store.len();
     Ok(summary)
 }

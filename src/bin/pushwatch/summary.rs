@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pushwatch::finding::Reason;
-use pushwatch::glob::Glob;
+use pushwatch::identity::Uploader;
+use pushwatch::policy::Policy;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Handled, Outcome};
 
@@ -14,6 +15,8 @@ pub struct Summary {
     pub files: usize,
     pub faults: usize,
     pub ignored: usize,
+    /// Nobody reads the findings any more.
+    pub output_closed: bool,
     /// Uploaders in the store at the end.
     pub uploaders: usize,
     pub pushes: usize,
@@ -50,9 +53,9 @@ impl Summary {
     }
 
     /// Takes a glob off the idle ones when it matches.
-    pub fn note_globs(&mut self, globs: &[Glob], key: &str) {
+    pub fn note_globs(&mut self, policy: &Policy, uploader: &Uploader) {
         if !self.idle_globs.is_empty() {
-            for glob in globs.iter().filter(|glob| glob.matches(key)) {
+            for glob in policy.trusting(uploader) {
                 self.idle_globs.remove(&glob.to_string());
             }
         }

@@ -1,6 +1,7 @@
 //! The uploaders file: what the uploaders table holds, as JSON Lines.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -39,23 +40,42 @@ pub fn read(path: &Path) -> Result<Vec<Record>, UploadersFileError> {
         path: shown.clone(),
         error,
     })?;
-    let mut records = Vec::new();
-    let mut faults = String::new();
+    let mut records: Vec<Record> = Vec::new();
+    let mut faults = Vec::new();
+    let mut first_lines = HashMap::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    for (index, line) in text.lines().enumerate() {
-        match parse_line(line.trim()) {
-            Ok(record) => records.extend(record),
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        let record = match parse_line(line) {
+            Ok(Some(record)) => record,
+            Ok(None) => continue,
             Err(fault) => {
-                let gap = if faults.is_empty() { "" } else { "\n" };
-                // Writing to a String cannot fail.
-                let _ = write!(faults, "{gap}{shown}: line {}: {fault}", index + 1);
+                faults.push(format!("{shown}: line {number}: {fault}"));
+                continue;
+            }
+        };
+        match first_lines.entry(record.uploader.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert((number, records.len()));
+                records.push(record);
+            }
+            // The same key twice in a plain list does no harm; but which of two
+            // records would count, or would a key trust somebody revoked?
+            Entry::Occupied(entry) => {
+                let (first, index) = *entry.get();
+                let both_plain = !line.starts_with('{') && records[index] == record;
+                if !both_plain {
+                    faults.push(format!(
+                        "{shown}: line {number}: the uploader stands on line {first} already"
+                    ));
+                }
             }
         }
     }
     if faults.is_empty() {
         Ok(records)
     } else {
-        Err(UploadersFileError::BadLines(faults))
+        Err(UploadersFileError::BadLines(faults.join("\n")))
     }
 }
 
@@ -74,6 +94,9 @@ fn parse_line(line: &str) -> Result<Option<Record>, String> {
         return Ok(Some(record));
     }
     let key = line.split_once(" #").map_or(line, |(key, _)| key).trim();
+    if key.contains(char::is_whitespace) {
+        return Err(no_key(key));
+    }
     check_key(key)?;
     let mut record = Record::unseen(key.into(), Standing::Trusted);
     record.trusted_by = Some("import".into());
@@ -81,13 +104,18 @@ fn parse_line(line: &str) -> Result<Option<Record>, String> {
 }
 
 fn check_key(key: &str) -> Result<(), String> {
-    if SCHEMES.iter().any(|scheme| key.starts_with(scheme)) && !key.contains(char::is_whitespace) {
-        return Ok(());
+    if SCHEMES.iter().any(|scheme| key.starts_with(scheme)) {
+        Ok(())
+    } else {
+        Err(no_key(key))
     }
-    Err(format!(
+}
+
+fn no_key(key: &str) -> String {
+    format!(
         "`{}` is no uploader key, such as arn:aws:iam::111122223333:user/test",
         clean_cut(key, 80)
-    ))
+    )
 }
 
 /// A file to be written as a whole, or not at all.
@@ -100,6 +128,22 @@ pub struct Save {
 impl Save {
     /// Makes sure that the file can be written, before any work is done.
     pub fn prepare(path: &Path) -> Result<Self, UploadersFileError> {
+        Self::beside(path).map_err(|error| unwritable(path, error))
+    }
+
+    fn beside(path: &Path) -> io::Result<Self> {
+        // What a link points to is replaced, not the link.
+        let (path, existing) = match path.canonicalize() {
+            Ok(real) => (real.clone(), Some(real.metadata()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (path.to_owned(), None),
+            Err(error) => return Err(error),
+        };
+        if existing
+            .as_ref()
+            .is_some_and(|existing| !existing.is_file())
+        {
+            return Err(io::Error::other("it is no regular file"));
+        }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -111,15 +155,11 @@ impl Save {
             // As any other new file: the umask applies.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let file = if path.is_dir() {
-            Err(io::Error::from(io::ErrorKind::IsADirectory))
-        } else {
-            builder.tempfile_in(folder)
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            file: file.map_err(|error| unwritable(path, error))?,
-        })
+        let file = builder.tempfile_in(folder)?;
+        if let Some(existing) = existing {
+            file.as_file().set_permissions(existing.permissions())?;
+        }
+        Ok(Self { path, file })
     }
 
     /// Writes the records.
