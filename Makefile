@@ -19,8 +19,13 @@ lint: ## Run clippy, with and without the command line; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 
-unit: ## Run all tests
+unit: .venv/installed ## Run all tests; installs moto, which plays AWS, into .venv
 	$(CARGO) test --locked
+
+.venv/installed: tests/requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
 
 doc: ## Build the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

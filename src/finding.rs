@@ -193,6 +193,13 @@ impl Finding {
 }
 
 impl Finding {
+    /// The JSON that tools rely on.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and string keys: there is nothing that could fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Whether it is worse than its reason, because of the root user's power.
     #[must_use]
     pub fn is_raised(&self) -> bool {

@@ -22,9 +22,13 @@
 //! handed to them.
 
 pub mod arn;
+pub mod aws;
+pub mod clock;
+pub mod config;
 pub mod decide;
 pub mod event;
 pub mod finding;
+pub mod function;
 pub mod glob;
 pub mod identity;
 pub mod notify;

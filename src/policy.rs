@@ -1,6 +1,6 @@
 //! What the owner set: whom to trust, what to suppress, when to learn.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::glob::Glob;
 use crate::identity::Uploader;
@@ -60,8 +60,17 @@ impl Policy {
     /// Whether the time from `last_seen` to `time` is an absence to tell.
     #[must_use]
     pub fn absent(&self, last_seen: Timestamp, time: Timestamp) -> bool {
-        self.absence_days > 0
-            && time.as_second().saturating_sub(last_seen.as_second())
-                > i64::from(self.absence_days) * 24 * 60 * 60
+        self.absence_cutoff(time)
+            .is_some_and(|cutoff| last_seen < cutoff)
+    }
+
+    /// The earliest last seen time at which a push at `time` is no return after
+    /// an absence; none if absences are not told.
+    #[must_use]
+    pub fn absence_cutoff(&self, time: Timestamp) -> Option<Timestamp> {
+        let days = SignedDuration::from_hours(i64::from(self.absence_days) * 24);
+        // No uploader was seen before 1970.
+        let cutoff = || time.checked_sub(days).unwrap_or_default();
+        (self.absence_days > 0).then(|| cutoff().max(Timestamp::UNIX_EPOCH))
     }
 }

@@ -1,30 +1,58 @@
-//! The use case of a push: ask, decide, commit, publish, settle.
+//! The two use cases: a push, and the sweep.
+//!
+//! A push: ask, decide, commit; then publish and settle for speed. From the
+//! commit on, nothing that fails can lose the finding. The sweep publishes what
+//! is still owed, and is the guarantee.
+//!
+//! Store and notifier are called one call at a time.
 
 use std::error::Error;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use thiserror::Error as ThisError;
 
+use crate::clock::Clock;
 use crate::decide::{Decision, Row, decide};
 use crate::event::Push;
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
-use crate::notify::Notifier;
+use crate::notify::{Message, Notifier};
 use crate::policy::Policy;
 use crate::record::Record;
-use crate::store::{Commit, Committed, Store, Touched};
+use crate::store::{Commit, Committed, LEASE, Owed, OwedFinding, Store, Touched};
+use crate::text::clean_cut;
 
 /// How often a decision is made anew because another write came first.
 const DECISIONS: usize = 5;
+/// Up to so many owed findings go one by one; more go as lists.
+const ONE_BY_ONE: usize = 5;
+/// So many findings are claimed at a time, so that a sweep that runs out of
+/// time has published most of what it claimed.
+const CLAIMED_AT_ONCE: usize = 100;
+/// Between two messages of a sweep.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A sweep stops so long before its deadline.
+const RESERVE: SignedDuration = SignedDuration::from_secs(10);
+/// The digest waits so long after learning for events that come late.
+const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
+/// While learning runs, nobody waits longer than this to be named.
+const DIGEST_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Watches pushes: remembers their uploaders and tells findings.
 #[derive(Debug)]
-pub struct Watch<S, N> {
+pub struct Watch<S, N, C> {
     /// Where uploaders are remembered.
     pub store: S,
     /// How people are told.
     pub notifier: N,
+    /// What time it is.
+    pub clock: C,
     /// What the owner set.
     pub policy: Policy,
+    /// How many findings may be published at once in a minute; the others wait
+    /// for the sweep. None: all.
+    pub findings_per_minute: Option<u8>,
 }
 
 /// What became of a push.
@@ -61,11 +89,21 @@ pub struct Handled<E> {
     pub deferred: Option<Deferred<E>>,
     /// Why the suppression could not be applied.
     pub suppression_fault: Option<String>,
+    /// How long it took to decide.
+    pub decided: SignedDuration,
+    /// How long it took to tell.
+    pub told: SignedDuration,
 }
 
 /// Why a finding that is owed is not told, or not settled, yet.
 #[derive(Debug, ThisError)]
 pub enum Deferred<E> {
+    /// Enough was told this minute.
+    #[error("the budget of this minute is spent")]
+    Budget,
+    /// Whether enough was told could not be found out.
+    #[error("the budget could not be asked: {0}")]
+    Token(String),
     /// The notifier failed.
     #[error("the finding could not be published: {0}")]
     Publish(E),
@@ -85,7 +123,25 @@ pub enum WatchError<E: Error> {
     Contended,
 }
 
-impl<S: Store, N: Notifier> Watch<S, N> {
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Findings that were told.
+    pub published: usize,
+    /// In so many messages.
+    pub messages: usize,
+    /// Findings that are still owed, the digest's included.
+    pub owed: usize,
+    /// Messages that were not accepted.
+    pub publish_failures: usize,
+    /// Since how long the oldest finding that was owed had waited, in seconds.
+    /// The digest's do not count.
+    pub oldest_owed_seconds: i64,
+    /// What went wrong, a line each.
+    pub faults: Vec<String>,
+}
+
+impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
     /// Handles a push.
     ///
     /// Once a finding is owed, nothing that fails afterwards is an error.
@@ -93,6 +149,17 @@ impl<S: Store, N: Notifier> Watch<S, N> {
     /// # Errors
     /// When the push could not be decided.
     pub async fn push(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+    ) -> Result<Handled<N::Error>, WatchError<S::Error>> {
+        let began = self.clock.now();
+        let mut handled = self.decide_and_tell(push, uploader).await?;
+        handled.decided = self.clock.now().duration_since(began) - handled.told;
+        Ok(handled)
+    }
+
+    async fn decide_and_tell(
         &self,
         push: &Push,
         uploader: &Uploader,
@@ -106,6 +173,7 @@ impl<S: Store, N: Notifier> Watch<S, N> {
                 read_revision: record.as_ref().map(|record| record.revision),
                 record: decision.record.as_ref(),
                 finding: decision.finding.as_ref(),
+                now: self.clock.now(),
             };
             let committed = if commit.record.is_none() && commit.finding.is_none() {
                 Committed::Applied
@@ -146,6 +214,7 @@ impl<S: Store, N: Notifier> Watch<S, N> {
 
     /// Publishes and settles what a decision owes.
     async fn tell(&self, decision: Decision) -> Handled<N::Error> {
+        let began = self.clock.now();
         let row = decision.row;
         let (outcome, deferred) = match &decision.finding {
             None if decision.suppressed => (Outcome::FindingSuppressed, None),
@@ -162,19 +231,179 @@ impl<S: Store, N: Notifier> Watch<S, N> {
             finding: decision.finding,
             deferred,
             suppression_fault: decision.suppression_fault,
+            decided: SignedDuration::ZERO,
+            told: self.clock.now().duration_since(began),
         }
     }
 
     async fn publish(&self, finding: &Finding) -> Result<(), Deferred<N::Error>> {
-        self.notifier
-            .publish(finding)
+        if let Some(per_minute) = self.findings_per_minute {
+            match self.store.take_token(per_minute, self.clock.now()).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Deferred::Budget),
+                Err(error) => return Err(Deferred::Token(error.to_string())),
+            }
+        }
+        let message_id = self
+            .notifier
+            .publish(Message::Finding(finding))
             .await
             .map_err(Deferred::Publish)?;
         self.store
-            .settle(finding.id)
+            .settle(&finding.id.to_string(), &message_id, self.clock.now())
             .await
             .map_err(|error| Deferred::Settle(error.to_string()))
     }
+
+    /// Publishes what is owed, page by page, until it is done or the deadline
+    /// is near. It never fails: what went wrong stands in the answer, and what
+    /// was not told stays owed.
+    pub async fn sweep(&self, deadline: Timestamp) -> Swept {
+        let mut sweep = Sweep {
+            swept: Swept::default(),
+            stop_at: deadline - RESERVE,
+        };
+        let mut next = None;
+        loop {
+            let page = match self.store.owed(next.take()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    sweep.swept.faults.push(error.to_string());
+                    break;
+                }
+            };
+            sweep.swept.owed += page.owed.len();
+            let (findings, digest) = self.due(page.owed, &mut sweep.swept);
+            if findings.len() <= ONE_BY_ONE {
+                self.publish_owed(&findings, 1, &mut sweep).await;
+            } else {
+                self.publish_owed(&findings, CLAIMED_AT_ONCE, &mut sweep)
+                    .await;
+            }
+            self.publish_owed(&digest, CLAIMED_AT_ONCE, &mut sweep)
+                .await;
+            next = page.next;
+            if next.is_none() || self.clock.now() >= sweep.stop_at {
+                break;
+            }
+        }
+        sweep.swept.owed -= sweep.swept.published;
+        sweep.swept
+    }
+
+    /// What is due of a page, worst and then oldest first: findings that no
+    /// handler still has, and the digest when its time has come.
+    fn due(
+        &self,
+        page: Vec<OwedFinding>,
+        swept: &mut Swept,
+    ) -> (Vec<OwedFinding>, Vec<OwedFinding>) {
+        let now = self.clock.now();
+        // What is owed since the future was decided by a clock that was wrong.
+        let waited = |owed: &OwedFinding| match owed.since {
+            Some(since) if since <= now + LEASE => now.duration_since(since),
+            _ => SignedDuration::MAX,
+        };
+        let (mut findings, mut digest): (Vec<_>, Vec<_>) = page
+            .into_iter()
+            .partition(|owed| owed.owed == Owed::Finding);
+        for since in findings.iter().filter_map(|owed| owed.since) {
+            let seconds = now.duration_since(since).as_secs();
+            swept.oldest_owed_seconds = swept.oldest_owed_seconds.max(seconds);
+        }
+        findings.retain(|owed| waited(owed) >= LEASE);
+        findings.sort_by_key(|owed| (std::cmp::Reverse(owed.severity), owed.since));
+        let learning_is_over = self
+            .policy
+            .learning_until
+            .is_none_or(|until| now >= until + STRAGGLERS);
+        if !learning_is_over && digest.iter().all(|owed| waited(owed) < DIGEST_EVERY) {
+            digest.clear();
+        }
+        digest.sort_by_key(|owed| owed.since);
+        (findings, digest)
+    }
+
+    /// Claims owed findings, a batch at a time, publishes and settles them. A
+    /// batch of one is a message of its own, a larger one a list or several.
+    async fn publish_owed(&self, owed: &[OwedFinding], batch: usize, sweep: &mut Sweep) {
+        for batch in owed.chunks(batch) {
+            let mut claimed = Vec::with_capacity(batch.len());
+            for owed in batch {
+                if self.clock.now() >= sweep.stop_at {
+                    break;
+                }
+                match self.store.lease(&owed.id, self.clock.now()).await {
+                    Ok(Some(body)) => match serde_json::from_str::<Finding>(&body) {
+                        Ok(finding) => claimed.push((owed, finding)),
+                        Err(error) => sweep.swept.faults.push(format!(
+                            "the body of finding {} can't be read: {error}; mend or delete the item",
+                            clean_cut(&owed.id, 80)
+                        )),
+                    },
+                    Ok(None) => {}
+                    Err(error) => sweep.swept.faults.push(error.to_string()),
+                }
+            }
+            claimed.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
+            let (owed, findings): (Vec<_>, Vec<_>) = claimed.into_iter().unzip();
+            self.publish_claimed(&owed, &findings, batch.len() == 1, sweep)
+                .await;
+        }
+    }
+
+    async fn publish_claimed(
+        &self,
+        owed: &[&OwedFinding],
+        findings: &[Finding],
+        alone: bool,
+        sweep: &mut Sweep,
+    ) {
+        let (mut owed, mut findings) = (owed, findings);
+        while let [first, ..] = findings {
+            if self.clock.now() >= sweep.stop_at {
+                return;
+            }
+            let (these, later) = findings.split_at(self.notifier.fit(findings));
+            let (these_owed, later_owed) = owed.split_at(these.len());
+            (owed, findings) = (later_owed, later);
+            let message = match owed_as(these_owed) {
+                Owed::Digest => Message::Digest(these),
+                Owed::Finding if alone => Message::Finding(first),
+                Owed::Finding => Message::Rollup(these),
+            };
+            if sweep.swept.messages + sweep.swept.publish_failures > 0 {
+                self.clock.sleep(PAUSE).await;
+            }
+            match self.notifier.publish(message).await {
+                Ok(message_id) => {
+                    sweep.swept.messages += 1;
+                    sweep.swept.published += these.len();
+                    for owed in these_owed {
+                        let settled = self.store.settle(&owed.id, &message_id, self.clock.now());
+                        if let Err(error) = settled.await {
+                            sweep.swept.faults.push(error.to_string());
+                        }
+                    }
+                }
+                Err(error) => {
+                    sweep.swept.publish_failures += 1;
+                    sweep.swept.faults.push(error.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// A sweep under way.
+struct Sweep {
+    swept: Swept,
+    stop_at: Timestamp,
+}
+
+/// All of a batch are owed to the same.
+fn owed_as(owed: &[&OwedFinding]) -> Owed {
+    owed.first().map_or(Owed::Finding, |owed| owed.owed)
 }
 
 fn outcome_without_finding(row: Row) -> Outcome {
@@ -193,5 +422,7 @@ fn handled<E>(outcome: Outcome, row: Row) -> Handled<E> {
         finding: None,
         deferred: None,
         suppression_fault: None,
+        decided: SignedDuration::ZERO,
+        told: SignedDuration::ZERO,
     }
 }

@@ -11,10 +11,11 @@ use std::sync::Mutex;
 use common::{iam_user, push_by, read, record};
 use jiff::Timestamp;
 use proptest::prelude::*;
+use pushwatch::clock::SystemClock;
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason};
 use pushwatch::identity::Uploader;
-use pushwatch::notify::Notifier;
+use pushwatch::notify::{Message, Notifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::MemoryStore;
@@ -28,9 +29,9 @@ struct Inbox(Mutex<Vec<Finding>>);
 impl Notifier for Inbox {
     type Error = Infallible;
 
-    async fn publish(&self, finding: &Finding) -> Result<(), Infallible> {
-        self.0.lock().unwrap().push(finding.clone());
-        Ok(())
+    async fn publish(&self, message: Message<'_>) -> Result<String, Infallible> {
+        self.0.lock().unwrap().extend_from_slice(message.findings());
+        Ok(String::new())
     }
 }
 
@@ -67,7 +68,9 @@ fn run(
     let watch = Watch {
         store: MemoryStore::default(),
         notifier: Inbox::default(),
+        clock: SystemClock,
         policy,
+        findings_per_minute: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -69,6 +69,18 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     }
 }
 
+/// The id of an event, as far as it has one: the record's, or the envelope's.
+#[must_use]
+pub fn id(json: &str) -> Option<String> {
+    let event = Object::parse(json)?;
+    let id = event
+        .object("detail")
+        .text("eventID")
+        .or_else(|| event.text("eventID"))
+        .or_else(|| event.text("id"))?;
+    Some(clean_cut(&id, 100))
+}
+
 fn read_event(event: &Object, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     if event.raw("detail").is_none() && event.raw("detail-type").is_none() {
         return read_record(event, json, &push::Envelope::default(), now);

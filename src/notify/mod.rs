@@ -1,21 +1,78 @@
-//! How people are told: a trait, and a notifier for terminals.
+//! How people are told: a trait, SNS, and the terminal.
 
+mod sns;
 #[cfg(feature = "cli")]
 mod terminal;
+mod words;
 
 use std::error::Error;
 use std::future::Future;
 
+pub use sns::{SnsError, SnsNotifier};
 #[cfg(feature = "cli")]
 pub use terminal::{Format, TerminalNotifier};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
+
+/// What is told in one go.
+#[derive(Debug, Clone, Copy)]
+pub enum Message<'a> {
+    /// One finding.
+    Finding(&'a Finding),
+    /// More findings than people want messages, worst first.
+    Rollup(&'a [Finding]),
+    /// Who was learned.
+    Digest(&'a [Finding]),
+}
+
+impl<'a> Message<'a> {
+    /// The findings in it.
+    #[must_use]
+    pub fn findings(self) -> &'a [Finding] {
+        match self {
+            Self::Finding(finding) => std::slice::from_ref(finding),
+            Self::Rollup(findings) | Self::Digest(findings) => findings,
+        }
+    }
+
+    /// The highest severity in it.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        let severities = self.findings().iter().map(|finding| finding.severity);
+        severities.max().unwrap_or(Severity::Informational)
+    }
+
+    /// The JSON that tools rely on: the finding, or a list of findings.
+    #[must_use]
+    pub fn to_json(self) -> String {
+        let (kind, findings) = match self {
+            Self::Finding(finding) => return finding.to_json(),
+            Self::Rollup(findings) => ("rollup", findings),
+            Self::Digest(findings) => ("digest", findings),
+        };
+        let findings: Vec<_> = findings.iter().map(Finding::to_json).collect();
+        format!(
+            r#"{{"kind":"{kind}","severity":"{}","findings":[{}]}}"#,
+            self.severity(),
+            findings.join(",")
+        )
+    }
+}
 
 /// Tells people.
 pub trait Notifier {
     /// What can go wrong.
     type Error: Error;
 
-    /// Tells a finding. When this answers, it was accepted for delivery.
-    fn publish(&self, finding: &Finding) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Tells a message. When this answers, with the message's id, it was
+    /// accepted for delivery.
+    fn publish(
+        &self,
+        message: Message<'_>,
+    ) -> impl Future<Output = Result<String, Self::Error>> + Send;
+
+    /// How many of the findings, from the first one, fit into one list.
+    fn fit(&self, findings: &[Finding]) -> usize {
+        findings.len()
+    }
 }

@@ -1,18 +1,23 @@
 //! The embedded store: it forgets everything when the process ends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compact_str::CompactString;
-use uuid::Uuid;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Commit, Committed, Owed, Store, Touched};
+use super::{
+    Commit, Committed, LEASE, MOST_PER_MINUTE, Owed, OwedFinding, OwedPage, Store, Touched,
+    first_lease, lease_is_over,
+};
 use crate::decide::{is_ordinary, remember_ordinary};
 use crate::event::Push;
+use crate::finding::{Finding, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::Record;
+use crate::time::whole_seconds;
 
 /// Uploaders and findings in memory.
 #[derive(Debug, Default)]
@@ -23,8 +28,19 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Tables {
     uploaders: HashMap<CompactString, Box<Record>>,
-    /// What is still owed; none once the finding is settled.
-    findings: HashMap<Uuid, Option<Owed>>,
+    /// What is owed; none once the finding is settled.
+    findings: BTreeMap<String, Option<OwedItem>>,
+    /// When the latest tokens were taken.
+    tokens: VecDeque<Timestamp>,
+}
+
+#[derive(Debug)]
+struct OwedItem {
+    owed: Owed,
+    since: Timestamp,
+    lease_until: Timestamp,
+    severity: Severity,
+    body: String,
 }
 
 impl MemoryStore {
@@ -39,7 +55,7 @@ impl MemoryStore {
         Self {
             tables: Mutex::new(Tables {
                 uploaders,
-                findings: HashMap::new(),
+                ..Tables::default()
             }),
         }
     }
@@ -77,6 +93,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     type Error = Infallible;
+    type Cursor = Infallible;
 
     async fn touch(
         &self,
@@ -95,18 +112,15 @@ impl Store for MemoryStore {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Record>, Infallible> {
-        Ok(self
-            .lock()
-            .uploaders
-            .get(key)
-            .map(|record| (**record).clone()))
+        let tables = self.lock();
+        Ok(tables.uploaders.get(key).map(|record| (**record).clone()))
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
         let mut tables = self.lock();
         if commit
             .finding
-            .is_some_and(|finding| tables.findings.contains_key(&finding.id))
+            .is_some_and(|finding| tables.findings.contains_key(&finding.id.to_string()))
         {
             return Ok(Committed::AlreadyDecided);
         }
@@ -120,17 +134,72 @@ impl Store for MemoryStore {
                 .insert(record.uploader.clone(), Box::new(record.clone()));
         }
         if let Some(finding) = commit.finding {
-            tables
-                .findings
-                .insert(finding.id, Some(finding.reason.into()));
+            let item = OwedItem::new(finding, commit.now);
+            tables.findings.insert(finding.id.to_string(), Some(item));
         }
         Ok(Committed::Applied)
     }
 
-    async fn settle(&self, finding: Uuid) -> Result<(), Infallible> {
-        if let Some(owed) = self.lock().findings.get_mut(&finding) {
-            *owed = None;
+    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Infallible> {
+        let tokens = &mut self.lock().tokens;
+        let minute_ago = now - SignedDuration::from_mins(1);
+        let of_this_minute = tokens.iter().filter(|taken| **taken > minute_ago).count();
+        if of_this_minute >= usize::from(per_minute) {
+            return Ok(false);
+        }
+        tokens.push_back(now);
+        if tokens.len() > usize::from(MOST_PER_MINUTE) {
+            tokens.pop_front();
+        }
+        Ok(true)
+    }
+
+    async fn settle(&self, finding_id: &str, _: &str, _: Timestamp) -> Result<(), Infallible> {
+        if let Some(item) = self.lock().findings.get_mut(finding_id) {
+            *item = None;
         }
         Ok(())
+    }
+
+    async fn owed(&self, _: Option<Infallible>) -> Result<OwedPage<Infallible>, Infallible> {
+        let owed = self
+            .lock()
+            .findings
+            .iter()
+            .filter_map(|(id, item)| {
+                let item = item.as_ref()?;
+                Some(OwedFinding {
+                    id: id.clone(),
+                    owed: item.owed,
+                    since: Some(item.since),
+                    severity: Some(item.severity),
+                })
+            })
+            .collect();
+        Ok(OwedPage { owed, next: None })
+    }
+
+    async fn lease(&self, finding_id: &str, now: Timestamp) -> Result<Option<String>, Infallible> {
+        let mut tables = self.lock();
+        let Some(Some(item)) = tables.findings.get_mut(finding_id) else {
+            return Ok(None);
+        };
+        if !lease_is_over(item.lease_until, now) {
+            return Ok(None);
+        }
+        item.lease_until = now + LEASE;
+        Ok(Some(item.body.clone()))
+    }
+}
+
+impl OwedItem {
+    fn new(finding: &Finding, now: Timestamp) -> Self {
+        Self {
+            owed: finding.reason.into(),
+            since: whole_seconds(now),
+            lease_until: first_lease(finding.reason.into(), now),
+            severity: finding.severity,
+            body: finding.to_json(),
+        }
     }
 }

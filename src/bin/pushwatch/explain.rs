@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use pushwatch::finding::Finding;
-use pushwatch::notify::Notifier;
+use pushwatch::clock::SystemClock;
+use pushwatch::notify::{Message, Notifier};
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Handled, Outcome, Watch};
 
@@ -22,8 +22,8 @@ struct Nobody;
 impl Notifier for Nobody {
     type Error = Infallible;
 
-    async fn publish(&self, _: &Finding) -> Result<(), Infallible> {
-        Ok(())
+    async fn publish(&self, _: Message<'_>) -> Result<String, Infallible> {
+        Ok(String::new())
     }
 }
 
@@ -36,6 +36,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
         policy: args.policy.policy()?,
         store: store(&args.policy)?,
         notifier: Nobody,
+        clock: SystemClock,
+        findings_per_minute: None,
     };
     let contents = archive::read(&args.paths, Wanted::Everything, Timestamp::now(), false);
     let faults = contents.faults;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anstream::AutoStream;
 use jiff::Timestamp;
-use pushwatch::notify::{Format, Notifier, TerminalNotifier};
+use pushwatch::clock::SystemClock;
+use pushwatch::notify::{Format, Message, Notifier, TerminalNotifier};
 use pushwatch::store::MemoryStore;
 use pushwatch::watch::{Deferred, Outcome, Watch};
 
@@ -45,7 +46,9 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, CommandError> {
             format,
             policy.absence_days,
         ),
+        clock: SystemClock,
         policy,
+        findings_per_minute: None,
     };
     let summary = block_on(replay(&watch, contents, args.show_learned))??;
 
@@ -101,7 +104,7 @@ pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Box<Pushed>>, Vec<String>) {
 }
 
 async fn replay(
-    watch: &Watch<MemoryStore, Terminal>,
+    watch: &Watch<MemoryStore, Terminal, SystemClock>,
     contents: Contents,
     show_learned: bool,
 ) -> Result<Summary, CommandError> {
@@ -125,9 +128,11 @@ async fn replay(
         summary.count(&handled);
         let shown = match (handled.outcome, handled.deferred, &handled.finding) {
             (_, Some(Deferred::Publish(error)), _) => Err(error),
-            (Outcome::Learned, _, Some(finding)) if show_learned => {
-                watch.notifier.publish(finding).await
-            }
+            (Outcome::Learned, _, Some(finding)) if show_learned => watch
+                .notifier
+                .publish(Message::Finding(finding))
+                .await
+                .map(drop),
             _ => Ok(()),
         };
         match shown {

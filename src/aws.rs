@@ -1,0 +1,248 @@
+//! The way to AWS: one HTTP client for all services, and what errors mean.
+
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::http::HttpRequest;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use thiserror::Error;
+
+use crate::text::clean_cut;
+
+/// Of one try. Without it a connection that died while the function was frozen
+/// hangs for ever (measured).
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of a call with all its tries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
+/// The connector is shared, so this can't come from a client's configuration.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of opening a connection while the function starts.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(1);
+/// `BehaviorVersion` would wait a second before the second try.
+const FIRST_BACKOFF: Duration = Duration::from_millis(25);
+const ATTEMPTS: u32 = 4;
+
+/// Amazon's own roots. Parsing the system's 145 costs nine million instructions
+/// at each start (measured); AWS endpoints of partition `aws` end in these.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// Which certificate authorities are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustRoots {
+    /// Amazon's, pinned.
+    Amazon,
+    /// The system's, or those of `SSL_CERT_FILE`.
+    System,
+}
+
+/// Other addresses of the services, if they are not AWS's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Of DynamoDB.
+    pub dynamodb: Option<String>,
+    /// Of SNS.
+    pub sns: Option<String>,
+}
+
+/// What is needed to call AWS.
+#[derive(Debug, Clone)]
+pub struct AwsConfig {
+    /// Such as `eu-central-1`.
+    pub region: String,
+    /// Whose rights the calls have.
+    pub credentials: SharedCredentialsProvider,
+    /// Other addresses.
+    pub endpoints: Endpoints,
+    /// Which certificate authorities are believed.
+    pub trust_roots: TrustRoots,
+}
+
+/// TLS could not be set up.
+#[derive(Debug, Error)]
+#[error("TLS can't be set up: {0}")]
+pub struct TlsError(String);
+
+/// Makes clients that share one HTTP client, and so its connections.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: AwsConfig,
+    connector: SharedHttpConnector,
+}
+
+impl Aws {
+    /// Sets up the HTTP client. No connection is opened.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(config: AwsConfig) -> Result<Self, TlsError> {
+        let roots = match config.trust_roots {
+            TrustRoots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            TrustRoots::System => TrustStore::default(),
+        };
+        let context = TlsContext::builder()
+            .with_trust_store(roots)
+            .build()
+            .map_err(|error| TlsError(error.to_string()))?;
+        let connector = Connector::builder()
+            .connector_settings(
+                HttpConnectorSettings::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .build(),
+            )
+            // ring: AWS-LC spends 420 million instructions on its first handshake.
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context)
+            .build();
+        Ok(Self {
+            config,
+            connector: SharedHttpConnector::new(connector),
+        })
+    }
+
+    /// A client of DynamoDB.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(self.http_client())
+            .region(Region::new(self.config.region.clone()))
+            .credentials_provider(self.config.credentials.clone())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            // It has stopped calls falsely in Lambda; ours are small.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(self.config.endpoints.dynamodb.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// A client of SNS.
+    #[must_use]
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let mut config = aws_sdk_sns::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(self.http_client())
+            .region(Region::new(self.config.region.clone()))
+            .credentials_provider(self.config.credentials.clone())
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(self.config.endpoints.sns.clone());
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
+    /// Opens the connection to DynamoDB by an unsigned request, so that the
+    /// first push does not wait for it. It needs no right, leaves no trace in
+    /// CloudTrail, and whether it succeeds does not matter.
+    pub async fn warm_up(&self) {
+        let url = if let Some(endpoint) = &self.config.endpoints.dynamodb {
+            format!("{}/ping", endpoint.trim_end_matches('/'))
+        } else {
+            let region = &self.config.region;
+            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+            format!("https://dynamodb.{region}.amazonaws.com{suffix}/ping")
+        };
+        if let Ok(request) = HttpRequest::get(url) {
+            let _ = tokio::time::timeout(WARM_UP_TIMEOUT, self.connector.call(request)).await;
+        }
+    }
+
+    fn http_client(&self) -> SharedHttpClient {
+        let connector = self.connector.clone();
+        http_client_fn(move |_, _| connector.clone())
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_BACKOFF)
+}
+
+/// What went wrong with a call, in words that say what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// AWS's code; none if there was no answer.
+    pub code: Option<String>,
+    /// In one line.
+    pub text: String,
+    /// What kind of fault it is.
+    pub kind: FaultKind,
+}
+
+/// Who can do something about a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It may succeed when it is tried again.
+    Retryable,
+    /// Something is missing or not allowed: the deployment must be mended.
+    Configuration,
+}
+
+impl Fault {
+    /// Reads the SDK's error.
+    pub fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let code = match error {
+            SdkError::ServiceError(service) => service.err().code().map(str::to_owned),
+            _ => None,
+        };
+        let text = match (error, &code) {
+            (SdkError::ServiceError(service), Some(code)) => {
+                let message = service.err().message().unwrap_or("no message");
+                format!("{code}: {}", clean_cut(message, 300))
+            }
+            (SdkError::ServiceError(_), None) => "an answer without an error code".to_owned(),
+            (SdkError::TimeoutError(_), _) => "no answer in time".to_owned(),
+            (SdkError::DispatchFailure(failure), _) if failure.is_timeout() => {
+                "no answer in time".to_owned()
+            }
+            (SdkError::DispatchFailure(_), _) => "no connection".to_owned(),
+            (SdkError::ResponseError(_), _) => "an answer that can't be read".to_owned(),
+            _ => "the request can't be made".to_owned(),
+        };
+        let kind = match code.as_deref() {
+            Some(
+                "ResourceNotFoundException"
+                | "NotFound"
+                | "NotFoundException"
+                | "AccessDeniedException"
+                | "AccessDenied"
+                | "AuthorizationError"
+                | "AuthorizationErrorException"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "ExpiredTokenException"
+                | "ExpiredToken"
+                | "ValidationException"
+                | "InvalidParameter"
+                | "InvalidParameterException"
+                | "KMSAccessDenied"
+                | "KMSAccessDeniedException"
+                | "KMSDisabled"
+                | "KMSNotFound",
+            ) => FaultKind::Configuration,
+            _ => FaultKind::Retryable,
+        };
+        Self { code, text, kind }
+    }
+}

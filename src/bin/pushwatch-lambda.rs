@@ -1,0 +1,73 @@
+//! The Lambda function: environment, clients, run.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use pushwatch::aws::Aws;
+use pushwatch::clock::SystemClock;
+use pushwatch::config::Config;
+use pushwatch::function::Function;
+use pushwatch::notify::SnsNotifier;
+use pushwatch::store::DynamoStore;
+use pushwatch::watch::Watch;
+
+// One event at a time needs one thread.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    report_panics();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!(
+                "{}",
+                serde_json::json!({"level": "FATAL", "message": error.to_string()})
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), lambda_runtime::Error> {
+    let config = Config::read(|name| std::env::var(name).ok())?;
+    let region = config.aws.region.clone();
+    let aws = Aws::new(config.aws)?;
+    let notifier = SnsNotifier::new(
+        aws.sns(),
+        config.topic_arn,
+        config.policy.absence_days,
+        &config.uploaders_table,
+        &region,
+    );
+    let store = DynamoStore::new(
+        aws.dynamodb(),
+        config.uploaders_table,
+        config.findings_table,
+    );
+    let function = Function {
+        watch: Watch {
+            store,
+            notifier,
+            clock: SystemClock,
+            policy: config.policy,
+            findings_per_minute: Some(config.findings_per_minute),
+        },
+        log_level: config.log_level,
+        function_name: config.function_name,
+    };
+    aws.warm_up().await;
+    let function = &function;
+    Runtime::new(service_fn(|event: LambdaEvent<_>| function.handle(event)))
+        .run()
+        .await
+}
+
+/// A panic is one line of JSON that says where. Its words might hold an event's.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        eprintln!(
+            "{}",
+            serde_json::json!({"level": "FATAL", "message": "panic", "place": place})
+        );
+    }));
+}

@@ -1,0 +1,356 @@
+//! The function's settings: environment variables in, typed values out. What is
+//! missing or wrong stops the function at its start, with one line that names it.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use thiserror::Error;
+
+use crate::arn::Arn;
+use crate::aws::{AwsConfig, Endpoints, TrustRoots};
+use crate::glob::Glob;
+use crate::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use crate::store::MOST_PER_MINUTE;
+use crate::suppress::Suppression;
+use crate::text::clean_cut;
+use crate::time;
+
+/// All settings.
+#[derive(Debug)]
+pub struct Config {
+    /// `UPLOADERS_TABLE`
+    pub uploaders_table: String,
+    /// `FINDINGS_TABLE`
+    pub findings_table: String,
+    /// `FINDINGS_TOPIC_ARN`
+    pub topic_arn: String,
+    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
+    pub policy: Policy,
+    /// `FINDINGS_PER_MINUTE`
+    pub findings_per_minute: u8,
+    /// The way to AWS.
+    pub aws: AwsConfig,
+    /// `AWS_LAMBDA_LOG_LEVEL`, the least level that Lambda keeps.
+    pub log_level: String,
+    /// `AWS_LAMBDA_FUNCTION_NAME`, the dimension of the metrics.
+    pub function_name: String,
+}
+
+/// A setting that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("setting {variable}: {fault}")]
+pub struct ConfigError {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What is wrong, and what it takes.
+    pub fault: String,
+}
+
+impl Config {
+    /// Reads the settings through `lookup`, which gives the value of an
+    /// environment variable. An empty one is absent.
+    ///
+    /// # Errors
+    /// With the first setting that is missing or wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let env = Env(&lookup);
+        let topic_arn = env.required("FINDINGS_TOPIC_ARN")?;
+        let topic = Arn::parse(&topic_arn).filter(|arn| arn.service == "sns");
+        let Some(topic) = topic else {
+            return wrong(
+                "FINDINGS_TOPIC_ARN",
+                &topic_arn,
+                "it takes an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
+            );
+        };
+        let endpoints = env.endpoints()?;
+        let trust_roots = env.trust_roots(topic.partition, &endpoints)?;
+        env.https_format()?;
+        Ok(Self {
+            uploaders_table: env.required("UPLOADERS_TABLE")?,
+            findings_table: env.required("FINDINGS_TABLE")?,
+            policy: env.policy()?,
+            findings_per_minute: env.findings_per_minute()?,
+            aws: AwsConfig {
+                region: env.required("AWS_REGION")?,
+                credentials: env.credentials()?,
+                endpoints,
+                trust_roots,
+            },
+            log_level: env
+                .optional("AWS_LAMBDA_LOG_LEVEL")
+                .unwrap_or_else(|| "INFO".to_owned()),
+            function_name: env
+                .optional("AWS_LAMBDA_FUNCTION_NAME")
+                .unwrap_or_else(|| "pushwatch".to_owned()),
+            topic_arn,
+        })
+    }
+}
+
+/// Other addresses of the services: `AWS_ENDPOINT_URL`, and those of a service.
+///
+/// # Errors
+/// When one is no http or https address.
+pub fn endpoints(lookup: impl Fn(&str) -> Option<String>) -> Result<Endpoints, ConfigError> {
+    Env(&lookup).endpoints()
+}
+
+struct Env<'a, F>(&'a F);
+
+impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
+    fn optional(&self, variable: &str) -> Option<String> {
+        (self.0)(variable).filter(|value| !value.trim().is_empty())
+    }
+
+    fn required(&self, variable: &'static str) -> Result<String, ConfigError> {
+        self.optional(variable).ok_or_else(|| ConfigError {
+            variable,
+            fault: "it is missing".to_owned(),
+        })
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(
+        &self,
+        variable: &'static str,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.optional(variable) else {
+            return Ok(None);
+        };
+        value
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|error: T::Err| ConfigError {
+                variable,
+                fault: error.to_string(),
+            })
+    }
+
+    fn policy(&self) -> Result<Policy, ConfigError> {
+        let trusted = self.optional("TRUSTED_UPLOADERS").unwrap_or_default();
+        let trusted = trusted
+            .split_whitespace()
+            .map(Glob::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|error| ConfigError {
+                variable: "TRUSTED_UPLOADERS",
+                fault: error.to_string(),
+            })?;
+        let learning_until = match self.optional("LEARNING_UNTIL") {
+            Some(text) => match time::parse(text.trim()) {
+                Some(time) => Some(time),
+                None => {
+                    return wrong(
+                        "LEARNING_UNTIL",
+                        &text,
+                        "it takes an RFC 3339 time such as 2026-01-02T03:04:05Z",
+                    );
+                }
+            },
+            None => None,
+        };
+        let absence_days = match self.optional("ABSENCE_DAYS") {
+            Some(text) => match text.trim().parse() {
+                Ok(days) => days,
+                Err(_) => {
+                    return wrong(
+                        "ABSENCE_DAYS",
+                        &text,
+                        "it takes a number of days from 0 to 65535",
+                    );
+                }
+            },
+            None => DEFAULT_ABSENCE_DAYS,
+        };
+        Ok(Policy {
+            trusted,
+            suppress: self.parsed::<Suppression>("SUPPRESS_FINDINGS")?,
+            learning_until,
+            absence_days,
+        })
+    }
+
+    fn findings_per_minute(&self) -> Result<u8, ConfigError> {
+        let variable = "FINDINGS_PER_MINUTE";
+        let Some(text) = self.optional(variable) else {
+            return Ok(MOST_PER_MINUTE);
+        };
+        match text.trim().parse() {
+            Ok(number) if (1..=MOST_PER_MINUTE).contains(&number) => Ok(number),
+            _ => wrong(variable, &text, "it takes a number from 1 to 5"),
+        }
+    }
+
+    fn endpoints(&self) -> Result<Endpoints, ConfigError> {
+        let endpoint = |variable: &'static str| match self.optional(variable) {
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => Ok(Some(url)),
+            Some(url) => wrong(variable, &url, "it takes an http or https address"),
+            None => Ok(None),
+        };
+        let all = endpoint("AWS_ENDPOINT_URL")?;
+        Ok(Endpoints {
+            dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB")?.or_else(|| all.clone()),
+            sns: endpoint("AWS_ENDPOINT_URL_SNS")?.or(all),
+        })
+    }
+
+    fn trust_roots(
+        &self,
+        partition: &str,
+        endpoints: &Endpoints,
+    ) -> Result<TrustRoots, ConfigError> {
+        let set = match self.optional("TRUST_ROOTS").as_deref() {
+            None => None,
+            Some("amazon") => Some(TrustRoots::Amazon),
+            Some("system") => Some(TrustRoots::System),
+            Some(other) => return wrong("TRUST_ROOTS", other, "it takes `amazon` or `system`"),
+        };
+        // Another endpoint has a certificate of its own.
+        if *endpoints != Endpoints::default() {
+            return Ok(TrustRoots::System);
+        }
+        Ok(set.unwrap_or(match partition {
+            "aws" => TrustRoots::Amazon,
+            _ => TrustRoots::System,
+        }))
+    }
+
+    /// Only `ocsf` and its alternatives are words that can be set.
+    fn https_format(&self) -> Result<(), ConfigError> {
+        match self.optional("HTTPS_FORMAT").as_deref() {
+            None | Some("ocsf" | "amazon-q" | "pagerduty") => Ok(()),
+            Some(other) => wrong(
+                "HTTPS_FORMAT",
+                other,
+                "it takes `ocsf`, `amazon-q` or `pagerduty`",
+            ),
+        }
+    }
+
+    /// Lambda sets these; they outlive the function's environment.
+    fn credentials(&self) -> Result<SharedCredentialsProvider, ConfigError> {
+        let credentials = Credentials::new(
+            self.required("AWS_ACCESS_KEY_ID")?,
+            self.required("AWS_SECRET_ACCESS_KEY")?,
+            self.optional("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        Ok(SharedCredentialsProvider::new(credentials))
+    }
+}
+
+fn wrong<T>(variable: &'static str, value: &str, takes: &str) -> Result<T, ConfigError> {
+    Err(ConfigError {
+        variable,
+        fault: format!("`{}` is wrong; {takes}", clean_cut(value, 80)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ConfigError};
+    use crate::aws::TrustRoots;
+
+    const GOOD: [(&str, &str); 6] = [
+        ("UPLOADERS_TABLE", "uploaders"),
+        ("FINDINGS_TABLE", "findings"),
+        (
+            "FINDINGS_TOPIC_ARN",
+            "arn:aws:sns:eu-central-1:111122223333:findings",
+        ),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
+
+    fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| {
+            let all = changes.iter().chain(&GOOD);
+            all.into_iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_readme() {
+        let config = with(&[]).unwrap();
+        assert_eq!(config.findings_per_minute, 5);
+        assert_eq!(config.policy.absence_days, 90);
+        assert!(config.policy.trusted.is_empty() && config.policy.suppress.is_none());
+        assert_eq!(config.policy.learning_until, None);
+        assert_eq!(config.aws.trust_roots, TrustRoots::Amazon);
+    }
+
+    #[test]
+    fn a_setting_that_is_missing_or_wrong_is_named() {
+        for (variable, value) in [
+            ("UPLOADERS_TABLE", ""),
+            ("FINDINGS_TABLE", " "),
+            ("FINDINGS_TOPIC_ARN", ""),
+            ("FINDINGS_TOPIC_ARN", "findings"),
+            (
+                "FINDINGS_TOPIC_ARN",
+                "arn:aws:sqs:eu-central-1:111122223333:findings",
+            ),
+            ("AWS_REGION", ""),
+            ("AWS_ACCESS_KEY_ID", ""),
+            ("AWS_SECRET_ACCESS_KEY", ""),
+            (
+                "TRUSTED_UPLOADERS",
+                "arn:aws:iam::1:role/a arn:aws:iam::1:role/[b]",
+            ),
+            ("SUPPRESS_FINDINGS", "push.tag =="),
+            ("LEARNING_UNTIL", "tomorrow"),
+            ("ABSENCE_DAYS", "-1"),
+            ("ABSENCE_DAYS", "many"),
+            ("FINDINGS_PER_MINUTE", "0"),
+            ("FINDINGS_PER_MINUTE", "6"),
+            ("HTTPS_FORMAT", "xml"),
+            ("TRUST_ROOTS", "mozilla"),
+            ("AWS_ENDPOINT_URL", "localhost:4566"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://x"),
+            ("AWS_ENDPOINT_URL_SNS", "x"),
+        ] {
+            let error = with(&[(variable, value)]).unwrap_err();
+            assert_eq!(error.variable, variable, "{value}");
+            let line = error.to_string();
+            assert!(line.starts_with(&format!("setting {variable}: ")) && !line.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn the_roots_are_amazons_only_in_partition_aws_and_without_another_endpoint() {
+        let roots = |changes: &[(&str, &str)]| with(changes).unwrap().aws.trust_roots;
+        let china = (
+            "FINDINGS_TOPIC_ARN",
+            "arn:aws-cn:sns:cn-north-1:111122223333:findings",
+        );
+        assert_eq!(roots(&[china]), TrustRoots::System);
+        assert_eq!(
+            roots(&[china, ("TRUST_ROOTS", "amazon")]),
+            TrustRoots::Amazon
+        );
+        assert_eq!(roots(&[("TRUST_ROOTS", "system")]), TrustRoots::System);
+        let local = ("AWS_ENDPOINT_URL_SNS", "https://localhost");
+        assert_eq!(
+            roots(&[local, ("TRUST_ROOTS", "amazon")]),
+            TrustRoots::System
+        );
+    }
+
+    #[test]
+    fn a_services_own_endpoint_goes_before_the_general_one() {
+        let config = with(&[
+            ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_ENDPOINT_URL_SNS", "http://sns"),
+        ]);
+        let endpoints = config.unwrap().aws.endpoints;
+        assert_eq!(endpoints.dynamodb.unwrap(), "http://all");
+        assert_eq!(endpoints.sns.unwrap(), "http://sns");
+    }
+}

@@ -1,0 +1,383 @@
+//! One event of the Lambda function: read, handled, answered, and logged in one
+//! line of JSON that carries the metrics too.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::clock::{Clock, SystemClock};
+use crate::event::{self, Event, Push, Unreadable, UserIdentity};
+use crate::finding::Reason;
+use crate::identity::identify;
+use crate::notify::SnsNotifier;
+use crate::store::{DynamoError, DynamoErrorKind, DynamoStore};
+use crate::text::clean_cut;
+use crate::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
+
+/// What the function watches with.
+pub type FunctionWatch = Watch<DynamoStore, SnsNotifier, SystemClock>;
+
+/// The function: a watch, and what its log needs to know.
+#[derive(Debug)]
+pub struct Function {
+    /// Handles pushes and sweeps.
+    pub watch: FunctionWatch,
+    /// The least level that Lambda keeps: a line below it would be dropped, and
+    /// its metrics with it.
+    pub log_level: String,
+    /// The metrics' dimension.
+    pub function_name: String,
+}
+
+/// What the function answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// `known`, `finding_published`, `swept`, …
+    pub outcome: &'static str,
+    /// The finding that was told, or is owed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_id: Option<String>,
+    /// The uploader's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploader: Option<String>,
+    /// Why nothing was told, or not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Of a sweep: how many findings were told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<usize>,
+    /// Of a sweep: in how many messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<usize>,
+    /// Of a sweep: how many findings are still owed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owed: Option<usize>,
+    /// Of a sweep: how many messages were not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_failures: Option<usize>,
+    /// Of a sweep: since how long the oldest owed finding waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_owed_seconds: Option<i64>,
+}
+
+/// An event that was not decided. Lambda tries it again, and then puts it on
+/// the failure queue. No message repeats the event's content.
+#[derive(Debug, Error)]
+pub enum FunctionError {
+    /// The event can't be read.
+    #[error("event {id} ({bytes} bytes) can't be read: {fault}")]
+    Unreadable {
+        /// The event's id, as far as it has one.
+        id: String,
+        /// Its size.
+        bytes: usize,
+        /// What is wrong with it.
+        fault: Unreadable,
+    },
+    /// The store failed before anything was owed.
+    #[error("event {id} is not decided: {fault}")]
+    Watch {
+        /// The event's id.
+        id: String,
+        /// What failed.
+        fault: WatchError<DynamoError>,
+    },
+}
+
+impl FunctionError {
+    /// A stable word for alarms and filters.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "UnreadableEvent",
+            Self::Watch { fault, .. } => match fault {
+                WatchError::Contended => "RetryableContention",
+                WatchError::Store(error) => match error.kind {
+                    DynamoErrorKind::Retryable => "RetryableStore",
+                    DynamoErrorKind::Configuration => "ConfigStore",
+                    DynamoErrorKind::Unreadable => "UnreadableItem",
+                },
+            },
+        }
+    }
+}
+
+impl From<FunctionError> for Diagnostic {
+    fn from(error: FunctionError) -> Self {
+        Self {
+            error_type: error.error_type().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+impl Function {
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// When it can't be read, or not be decided.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, FunctionError> {
+        let began = self.watch.clock.now();
+        let json = event.payload.get();
+        let mut line = Line::default();
+        let result = match event::read(json, began) {
+            Ok(Event::Push(push, identity)) => self.push(&push, &identity, &mut line).await,
+            Ok(Event::Sweep) => {
+                let deadline = deadline(event.context.deadline, began);
+                Ok(sweep_answer(&self.watch.sweep(deadline).await, &mut line))
+            }
+            Ok(Event::Ignored(why)) => Ok(Answer {
+                outcome: "ignored",
+                why: Some(why),
+                ..Answer::default()
+            }),
+            Err(fault) => {
+                line.metric("UnreadableEvents", 1);
+                Err(FunctionError::Unreadable {
+                    id: event::id(json).unwrap_or_else(|| event.context.request_id.clone()),
+                    bytes: json.len(),
+                    fault,
+                })
+            }
+        };
+        let ended = self.watch.clock.now();
+        line.field("durationMs", milliseconds(began, ended));
+        self.write(line, &result, &event.context.request_id, ended);
+        result
+    }
+
+    async fn push(
+        &self,
+        push: &Push,
+        identity: &UserIdentity,
+        line: &mut Line,
+    ) -> Result<Answer, FunctionError> {
+        let uploader = identify(identity, push.account.as_deref()).uploader;
+        line.metric("Pushes", 1);
+        line.field("eventId", clean_cut(&push.event_id, 100));
+        line.field("uploader", clean_cut(&uploader.key, 300));
+        let handled =
+            self.watch
+                .push(push, &uploader)
+                .await
+                .map_err(|fault| FunctionError::Watch {
+                    id: clean_cut(&push.event_id, 100),
+                    fault,
+                })?;
+        line.field("decideMs", handled.decided.as_millis());
+        line.field("publishMs", handled.told.as_millis());
+        if let Some(finding) = &handled.finding {
+            line.finding = Some(finding.reason);
+        }
+        if let Some(fault) = &handled.suppression_fault {
+            line.fault(format!("SUPPRESS_FINDINGS failed on the finding: {fault}"));
+        }
+        match &handled.deferred {
+            None | Some(Deferred::Budget) => {}
+            Some(why) => {
+                line.metric("PublishFailures", 1);
+                line.fault(why.to_string());
+            }
+        }
+        Ok(push_answer(&handled, uploader.key.into_string()))
+    }
+
+    /// One line: what was done, and the metrics in CloudWatch's embedded form.
+    fn write(
+        &self,
+        line: Line,
+        result: &Result<Answer, FunctionError>,
+        request_id: &str,
+        now: Timestamp,
+    ) {
+        let level = match result {
+            Err(_) => "ERROR",
+            Ok(_) if !line.faults.is_empty() => "WARN",
+            Ok(_) => "INFO",
+        };
+        let mut fields = line.fields;
+        fields.insert("level".into(), at_least(level, &self.log_level).into());
+        fields.insert("timestamp".into(), now.to_string().into());
+        fields.insert("requestId".into(), request_id.into());
+        match result {
+            Ok(answer) => {
+                if let Ok(Value::Object(answer)) = serde_json::to_value(answer) {
+                    for (name, value) in answer {
+                        fields.entry(name).or_insert(value);
+                    }
+                }
+            }
+            Err(error) => {
+                fields.insert("errorType".into(), error.error_type().into());
+                fields.insert("message".into(), clean_cut(&error.to_string(), 600).into());
+            }
+        }
+        if !line.faults.is_empty() {
+            fields.insert("faults".into(), line.faults.into());
+        }
+        let mut directives = Vec::new();
+        let directive = |dimensions: &[&str], metrics: Vec<Value>| json!({"Namespace": "PushWatch", "Dimensions": [dimensions], "Metrics": metrics});
+        if !line.metrics.is_empty() {
+            let metrics = line.metrics.iter();
+            let metrics = metrics.map(|(name, unit)| json!({"Name": name, "Unit": unit}));
+            directives.push(directive(&["FunctionName"], metrics.collect()));
+        }
+        if let Some(reason) = line.finding {
+            fields.insert("Reason".into(), reason.as_str().into());
+            fields.insert("Findings".into(), 1.into());
+            let metric = json!({"Name": "Findings", "Unit": "Count"});
+            directives.push(directive(&["FunctionName", "Reason"], vec![metric]));
+        }
+        if !directives.is_empty() {
+            fields.insert("FunctionName".into(), self.function_name.as_str().into());
+            fields.insert(
+                "_aws".into(),
+                json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives}),
+            );
+        }
+        let line = crate::text::clean_json(&Value::Object(fields).to_string());
+        // If nobody takes the line there is nobody to tell.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+/// The log line while the event is handled.
+#[derive(Default)]
+struct Line {
+    fields: Map<String, Value>,
+    /// Names and units; the values are among the fields.
+    metrics: Vec<(&'static str, &'static str)>,
+    faults: Vec<String>,
+    finding: Option<Reason>,
+}
+
+impl Line {
+    fn field(&mut self, name: &str, value: impl Serialize) {
+        if let Ok(value) = serde_json::to_value(value) {
+            self.fields.insert(name.to_owned(), value);
+        }
+    }
+
+    fn metric(&mut self, name: &'static str, value: impl Serialize) {
+        let unit = if name.ends_with("Seconds") {
+            "Seconds"
+        } else {
+            "Count"
+        };
+        self.metrics.push((name, unit));
+        self.field(name, value);
+    }
+
+    fn fault(&mut self, fault: impl AsRef<str>) {
+        self.faults.push(clean_cut(fault.as_ref(), 600));
+    }
+}
+
+fn push_answer<E: std::fmt::Display>(handled: &Handled<E>, uploader: String) -> Answer {
+    let why = match &handled.deferred {
+        Some(why) => Some(clean_cut(&why.to_string(), 600)),
+        None if handled.finding.is_none() => Some(handled.row.why().to_owned()),
+        None => None,
+    };
+    Answer {
+        outcome: outcome_word(handled.outcome),
+        finding_id: handled
+            .finding
+            .as_ref()
+            .map(|finding| finding.id.to_string()),
+        uploader: Some(uploader),
+        why,
+        ..Answer::default()
+    }
+}
+
+fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
+    line.metric("FindingsOwed", swept.owed);
+    line.metric("OldestOwedSeconds", swept.oldest_owed_seconds);
+    if swept.publish_failures > 0 {
+        line.metric("PublishFailures", swept.publish_failures);
+    }
+    for fault in &swept.faults {
+        line.fault(fault);
+    }
+    Answer {
+        outcome: "swept",
+        published: Some(swept.published),
+        messages: Some(swept.messages),
+        owed: Some(swept.owed),
+        publish_failures: Some(swept.publish_failures),
+        oldest_owed_seconds: Some(swept.oldest_owed_seconds),
+        ..Answer::default()
+    }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Known => "known",
+        Outcome::FindingPublished => "finding_published",
+        Outcome::FindingDeferred => "finding_deferred",
+        Outcome::FindingSuppressed => "finding_suppressed",
+        Outcome::Learned => "learned",
+        Outcome::Trusted => "trusted",
+        Outcome::FailedPush => "failed_push",
+        Outcome::Duplicate => "duplicate",
+    }
+}
+
+/// When Lambda stops the function. The local emulator sends a time of 1970;
+/// then the template's time-out of half a minute counts.
+fn deadline(context_deadline: u64, began: Timestamp) -> Timestamp {
+    i64::try_from(context_deadline)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .filter(|deadline| *deadline > began)
+        .unwrap_or(began + jiff::SignedDuration::from_secs(30))
+}
+
+fn milliseconds(from: Timestamp, to: Timestamp) -> i128 {
+    to.duration_since(from).as_millis()
+}
+
+/// The higher of two levels, so that Lambda keeps the line.
+fn at_least(level: &'static str, least: &str) -> &'static str {
+    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let rank = |level: &str| {
+        LEVELS
+            .iter()
+            .position(|one| one.eq_ignore_ascii_case(level))
+    };
+    match rank(least) {
+        Some(least) if rank(level) < Some(least) => LEVELS[least],
+        _ => level,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{at_least, deadline};
+
+    #[test]
+    fn a_line_is_never_below_the_level_that_lambda_keeps() {
+        assert_eq!(at_least("INFO", "INFO"), "INFO");
+        assert_eq!(at_least("INFO", "warn"), "WARN");
+        assert_eq!(at_least("ERROR", "WARN"), "ERROR");
+        assert_eq!(at_least("INFO", "DEBUG"), "INFO");
+        assert_eq!(at_least("INFO", "odd"), "INFO");
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_unknown() {
+        let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let in_half_a_minute = "2026-01-01T00:00:30Z".parse().unwrap();
+        assert_eq!(deadline(600_000, now), in_half_a_minute);
+        assert_eq!(deadline(u64::MAX, now), in_half_a_minute);
+        let in_ten = u64::try_from(now.as_millisecond()).unwrap() + 10_000;
+        assert_eq!(deadline(in_ten, now).to_string(), "2026-01-01T00:00:10Z");
+    }
+}

@@ -1,0 +1,237 @@
+//! A moto server, and tables and topics in it. moto plays DynamoDB and SNS on
+//! this machine; `make test` installs it into `.venv`.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ScalarAttributeType,
+};
+use pushwatch::aws::{Aws, AwsConfig, Endpoints, TrustRoots};
+use pushwatch::store::{DynamoStore, OWED_INDEX};
+
+pub const REGION: &str = "eu-central-1";
+
+type Item = HashMap<String, AttributeValue>;
+
+fn server() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/moto_server")
+}
+
+/// Whether the tests that need moto can run.
+pub fn is_installed() -> bool {
+    server().is_file()
+}
+
+/// The server of this test program; it ends with it.
+pub fn moto() -> &'static Moto {
+    static MOTO: OnceLock<Moto> = OnceLock::new();
+    MOTO.get_or_init(Moto::start)
+}
+
+pub struct Moto {
+    pub port: u16,
+    server: Child,
+}
+
+impl Moto {
+    fn start() -> Self {
+        let port = free_port();
+        let server = Command::new(server())
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "moto does not start"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self { port, server }
+    }
+
+    pub fn stop(&self) {
+        // A static is never dropped.
+        let _ = Command::new("kill")
+            .arg(self.server.id().to_string())
+            .status();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+/// Clients for an endpoint on this machine.
+pub fn aws(port: u16) -> Aws {
+    let endpoint = Some(format!("http://127.0.0.1:{port}"));
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+    Aws::new(AwsConfig {
+        region: REGION.to_owned(),
+        credentials: SharedCredentialsProvider::new(credentials),
+        endpoints: Endpoints {
+            dynamodb: endpoint.clone(),
+            sns: endpoint,
+        },
+        trust_roots: TrustRoots::System,
+    })
+    .unwrap()
+}
+
+/// Two tables and a topic, of a test's own.
+pub struct Stack {
+    pub uploaders: String,
+    pub findings: String,
+    pub topic_arn: String,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Stack {
+    pub async fn create() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let aws = aws(moto().port);
+        let dynamodb = aws.dynamodb();
+        let stack = Self {
+            uploaders: format!("uploaders-{number}"),
+            findings: format!("findings-{number}"),
+            topic_arn: aws
+                .sns()
+                .create_topic()
+                .name(format!("findings-{number}"))
+                .send()
+                .await
+                .unwrap()
+                .topic_arn
+                .unwrap(),
+            dynamodb,
+        };
+        let text = |name: &str| {
+            let text = AttributeDefinition::builder().attribute_name(name);
+            text.attribute_type(ScalarAttributeType::S).build().unwrap()
+        };
+        let key = |name: &str, kind: KeyType| {
+            let key = KeySchemaElement::builder().attribute_name(name);
+            key.key_type(kind).build().unwrap()
+        };
+        let create = |name: &str| {
+            let create = stack.dynamodb.create_table().table_name(name);
+            create.billing_mode(BillingMode::PayPerRequest)
+        };
+        create(&stack.uploaders)
+            .attribute_definitions(text("uploader"))
+            .key_schema(key("uploader", KeyType::Hash))
+            .send()
+            .await
+            .unwrap();
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(OWED_INDEX)
+            .key_schema(key("owed", KeyType::Hash))
+            .key_schema(key("owedSince", KeyType::Range))
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::KeysOnly)
+                    .build(),
+            )
+            .build()
+            .unwrap();
+        create(&stack.findings)
+            .attribute_definitions(text("findingId"))
+            .attribute_definitions(text("owed"))
+            .attribute_definitions(text("owedSince"))
+            .key_schema(key("findingId", KeyType::Hash))
+            .global_secondary_indexes(index)
+            .send()
+            .await
+            .unwrap();
+        stack
+    }
+
+    pub fn store(&self) -> DynamoStore {
+        DynamoStore::new(
+            self.dynamodb.clone(),
+            self.uploaders.clone(),
+            self.findings.clone(),
+        )
+    }
+
+    /// All items of the findings table but the budget's, as plain JSON.
+    pub async fn findings(&self) -> Vec<serde_json::Value> {
+        let items = self.scan(&self.findings).await;
+        let findings = items
+            .into_iter()
+            .filter(|item| item["findingId"] != "#budget");
+        findings.collect()
+    }
+
+    /// All items of the uploaders table, as plain JSON.
+    pub async fn uploaders(&self) -> Vec<serde_json::Value> {
+        self.scan(&self.uploaders).await
+    }
+
+    async fn scan(&self, table: &str) -> Vec<serde_json::Value> {
+        let items = self
+            .dynamodb
+            .scan()
+            .table_name(table)
+            .send()
+            .await
+            .unwrap()
+            .items
+            .unwrap();
+        items
+            .into_iter()
+            .map(|item| serde_dynamo::from_item(item).unwrap())
+            .collect()
+    }
+
+    /// Lets time pass for all that is owed.
+    pub async fn age(&self, seconds: i64) {
+        let items = self
+            .dynamodb
+            .scan()
+            .table_name(&self.findings)
+            .send()
+            .await
+            .unwrap();
+        for mut item in items.items.unwrap() {
+            if let Some(since) = item.get("owedSince") {
+                let since: jiff::Timestamp = since.as_s().unwrap().parse().unwrap();
+                let since = since - jiff::SignedDuration::from_secs(seconds);
+                item.insert("owedSince".into(), AttributeValue::S(since.to_string()));
+                let until: i64 = item["leaseUntil"].as_n().unwrap().parse().unwrap();
+                let until = (until - seconds * 1000).to_string();
+                item.insert("leaseUntil".into(), AttributeValue::N(until));
+                self.put(&self.findings, item).await;
+            }
+        }
+    }
+
+    pub async fn put(&self, table: &str, item: Item) {
+        let put = self.dynamodb.put_item().table_name(table);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+}

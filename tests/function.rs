@@ -1,0 +1,605 @@
+//! The built function, driven through a Runtime API, against moto: what it
+//! answers, calls, writes and tells, and that no finding is lost when it is
+//! killed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+#[path = "common/lambda.rs"]
+mod lambda;
+#[path = "common/moto.rs"]
+mod moto;
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use common::{TEST_USER, envelope, iam_user, record};
+use lambda::Function;
+use libtest_mimic::{Arguments, Failed, Trial};
+use moto::{Stack, block_on};
+use serde_json::{Value, json};
+
+macro_rules! trials {
+    ($($name:ident),+ $(,)?) => {
+        vec![$(
+            Trial::test(stringify!($name), || {
+                std::panic::catch_unwind($name).map_err(|_| Failed::from("see the panic above"))
+            })
+            .with_ignored_flag(!moto::is_installed())
+        ),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = trials![
+        a_new_uploader_is_told_at_once_with_five_calls,
+        a_known_uploader_costs_one_call,
+        a_duplicate_and_a_late_event_are_not_told,
+        a_failed_push_is_told_once_and_makes_nobody_known,
+        an_unidentified_push_is_told_every_time,
+        what_settings_say_is_done,
+        events_that_are_no_push_are_ignored,
+        an_event_that_can_not_be_read_is_an_error_without_its_content,
+        a_missing_table_is_an_error_that_says_so,
+        a_missing_setting_stops_the_function_with_one_line,
+        a_finding_beyond_the_budget_waits_for_the_sweep,
+        a_finding_that_sns_does_not_take_waits_for_the_sweep,
+        a_message_that_sns_refuses_for_its_form_is_told_plainly,
+        a_sweep_with_nothing_owed_is_one_call,
+        many_owed_findings_go_as_lists,
+        the_learning_digest_names_everybody,
+        a_redrive_from_the_failure_queue_is_handled,
+        the_log_has_one_line_an_event_with_metrics_and_no_payload,
+        the_function_needs_little_memory,
+        killed_after_any_call_no_finding_is_lost,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if moto::is_installed() {
+        moto::moto().stop();
+    }
+    conclusion.exit_code()
+}
+
+const T1: &str = "2026-01-01T00:00:00Z";
+const T2: &str = "2026-01-02T00:00:00Z";
+
+fn push(id: &str, time: &str, name: &str) -> Value {
+    envelope(&record(id, time, &iam_user(name)))
+}
+
+fn stack() -> Stack {
+    block_on(Stack::create())
+}
+
+fn age(stack: &Stack) {
+    block_on(stack.age(60));
+}
+
+fn findings(stack: &Stack) -> Vec<Value> {
+    block_on(stack.findings())
+}
+
+fn outcome(answer: &Value) -> &str {
+    answer["outcome"].as_str().unwrap()
+}
+
+const TOLD: [&str; 5] = [
+    "UpdateItem",
+    "TransactWriteItems",
+    "UpdateItem",
+    "Publish",
+    "UpdateItem",
+];
+
+fn a_new_uploader_is_told_at_once_with_five_calls() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let answer = function
+            .invoke(&push(&format!("e{number}"), T1, name))
+            .unwrap();
+        assert_eq!(outcome(&answer), "finding_published", "{answer}");
+        assert_eq!(function.calls(), TOLD);
+        assert_eq!(
+            answer["uploader"],
+            format!("arn:aws:iam::111122223333:user/{name}")
+        );
+        let body = &function.proxy.bodies()[number];
+        assert_eq!(body["id"], answer["findingId"]);
+        assert_eq!(
+            body["message"],
+            format!("Container uploaded from unknown user {name}")
+        );
+    }
+    let (subject, message) = function.proxy.messages().remove(0);
+    assert_eq!(
+        subject,
+        "[HIGH] New ECR uploader a pushed team/app:1.4.2 (111122223333 eu-central-1)"
+    );
+    let message: Value = serde_json::from_str(&message).unwrap();
+    let email = message["email"].as_str().unwrap();
+    let command = format!(
+        "pushwatch uploaders trust arn:aws:iam::111122223333:user/a --reason TEXT --table {} --region eu-central-1",
+        stack.uploaders
+    );
+    assert!(email.contains(&command), "{email}");
+
+    let finding = findings(&stack).remove(0);
+    for settled in [
+        "publishedAt",
+        "messageId",
+        "expiresAt",
+        "body",
+        "decidedAt",
+        "eventId",
+    ] {
+        assert!(!finding[settled].is_null(), "{settled}");
+    }
+    for owed in ["owed", "owedSince", "leaseUntil", "attempts"] {
+        assert!(finding[owed].is_null(), "{owed}");
+    }
+    let uploaders = block_on(stack.uploaders());
+    assert_eq!(uploaders.len(), 3);
+    assert!(uploaders.iter().all(|record| record["standing"] == "new"));
+}
+
+fn a_known_uploader_costs_one_call() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.invoke(&push("1", T1, "test")).unwrap();
+    let answer = function.invoke(&push("2", T2, "test")).unwrap();
+    assert_eq!(outcome(&answer), "known");
+    assert_eq!(function.calls(), ["UpdateItem"]);
+    let record = block_on(stack.uploaders()).remove(0);
+    assert_eq!(record["lastSeen"], T2);
+    assert_eq!(record["pushes"], 2);
+}
+
+fn a_duplicate_and_a_late_event_are_not_told() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.invoke(&push("2", T2, "test")).unwrap();
+    let answer = function.invoke(&push("2", T2, "test")).unwrap();
+    assert_eq!(outcome(&answer), "duplicate");
+    assert_eq!(function.calls(), ["UpdateItem"]);
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "known");
+    assert_eq!(function.calls(), ["UpdateItem", "PutItem"]);
+    let record = block_on(stack.uploaders()).remove(0);
+    assert_eq!(
+        (&record["firstSeen"], &record["lastSeen"]),
+        (&json!(T1), &json!(T2))
+    );
+    assert_eq!(function.proxy.messages().len(), 1);
+}
+
+fn a_failed_push_is_told_once_and_makes_nobody_known() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let failed = |id: &str| {
+        let mut event = push(id, T1, "test");
+        event["detail"]["errorCode"] = json!("AccessDenied");
+        event
+    };
+    let answer = function.invoke(&failed("1")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    assert_eq!(function.calls()[0], "GetItem");
+    let answer = function.invoke(&failed("2")).unwrap();
+    assert_eq!(outcome(&answer), "failed_push");
+    assert_eq!(function.calls(), ["GetItem"]);
+    let answer = function.invoke(&push("3", T2, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    let reasons: Vec<_> = function
+        .proxy
+        .bodies()
+        .iter()
+        .map(|body| body["reason"].clone())
+        .collect();
+    assert_eq!(reasons, ["attempted_upload", "new_uploader"]);
+}
+
+fn an_unidentified_push_is_told_every_time() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let event = |id: &str| envelope(&record(id, T1, &json!({"invokedBy": "AWS Internal"})));
+    for id in ["1", "2"] {
+        let answer = function.invoke(&event(id)).unwrap();
+        assert_eq!(outcome(&answer), "finding_published");
+        let calls = ["TransactWriteItems", "UpdateItem", "Publish", "UpdateItem"];
+        assert_eq!(function.calls(), calls);
+    }
+    assert_eq!(outcome(&function.invoke(&event("2")).unwrap()), "duplicate");
+    assert!(block_on(stack.uploaders()).is_empty());
+}
+
+fn what_settings_say_is_done() {
+    let stack = stack();
+    let settings = [
+        (
+            "TRUSTED_UPLOADERS",
+            "arn:aws:iam::*:user/ci-*\n arn:aws:iam::*:role/x",
+        ),
+        (
+            "SUPPRESS_FINDINGS",
+            "push.repository == 'team/app' && uploader.name == 'quiet'",
+        ),
+        ("ABSENCE_DAYS", "10"),
+    ];
+    let function = Function::start(&stack, &settings);
+    let answer = |event| outcome(&function.invoke(&event).unwrap()).to_owned();
+    assert_eq!(answer(push("1", T1, "ci-build")), "trusted");
+    assert_eq!(answer(push("2", T2, "ci-build")), "known");
+    assert_eq!(answer(push("3", T1, "quiet")), "finding_suppressed");
+    assert_eq!(answer(push("4", T1, "test")), "finding_published");
+    assert_eq!(
+        answer(push("5", "2026-01-12T00:00:00Z", "test")),
+        "finding_published"
+    );
+    assert_eq!(
+        function.proxy.bodies()[1]["reason"],
+        "returned_after_absence"
+    );
+}
+
+fn events_that_are_no_push_are_ignored() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    for sample in ["ignored-image-action", "ignored-other-call"] {
+        let path = format!("{}/events/{sample}.json", env!("CARGO_MANIFEST_DIR"));
+        let event = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let answer = function.invoke(&event).unwrap();
+        assert_eq!(outcome(&answer), "ignored");
+        assert!(answer["why"].is_string());
+        assert!(function.calls().is_empty());
+    }
+}
+
+fn an_event_that_can_not_be_read_is_an_error_without_its_content() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let mut event = push("1", T1, "test");
+    event["detail"] = json!("s3cret");
+    for (event, fault) in [
+        (event, "event 6a7e8feb-b491-4cf7-a9f1-bf3703467718 ("),
+        (json!("s3cret"), "is not a JSON object"),
+        (
+            json!({"s3cret": 1}),
+            "neither an EventBridge event nor a CloudTrail record",
+        ),
+    ] {
+        let error = function.invoke(&event).unwrap_err();
+        assert_eq!(error["errorType"], "UnreadableEvent");
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(
+            message.contains(fault) && message.contains("bytes"),
+            "{message}"
+        );
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+    let log = function.log();
+    assert_eq!(log.len(), 3);
+    for line in log {
+        assert_eq!(
+            (&line["level"], &line["UnreadableEvents"]),
+            (&json!("ERROR"), &json!(1))
+        );
+        assert!(!line.to_string().contains("s3cret"), "{line}");
+    }
+    // The next event is handled.
+    assert_eq!(
+        outcome(&function.invoke(&push("1", T1, "test")).unwrap()),
+        "finding_published"
+    );
+}
+
+fn a_missing_table_is_an_error_that_says_so() {
+    let stack = stack();
+    let function = Function::start(&stack, &[("UPLOADERS_TABLE", "no-such-table")]);
+    let error = function.invoke(&push("1", T1, "test")).unwrap_err();
+    assert_eq!(error["errorType"], "ConfigStore");
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(
+        message.contains("table no-such-table") && message.contains("check"),
+        "{message}"
+    );
+
+    // A topic that is missing comes after the commit: the finding stays owed.
+    let missing = "arn:aws:sns:eu-central-1:123456789012:no-such-topic";
+    let function = Function::start(&stack, &[("FINDINGS_TOPIC_ARN", missing)]);
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_deferred");
+    assert!(
+        answer["why"].as_str().unwrap().contains("no-such-topic"),
+        "{answer}"
+    );
+    assert_eq!(findings(&stack)[0]["owed"], "finding");
+}
+
+fn a_missing_setting_stops_the_function_with_one_line() {
+    let stack = stack();
+    for (variable, value) in [
+        ("UPLOADERS_TABLE", ""),
+        ("SUPPRESS_FINDINGS", "push.tag =="),
+        ("LEARNING_UNTIL", "tomorrow"),
+    ] {
+        let (code, err) = Function::start(&stack, &[(variable, value)]).exit();
+        assert_eq!(code, Some(1));
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.contains(&format!("setting {variable}: ")), "{err}");
+    }
+}
+
+fn a_finding_beyond_the_budget_waits_for_the_sweep() {
+    let stack = stack();
+    let function = Function::start(&stack, &[("FINDINGS_PER_MINUTE", "2")]);
+    let outcomes: Vec<_> = (0..4)
+        .map(|number| {
+            let event = push(&format!("{number}"), T1, &format!("u{number}"));
+            outcome(&function.invoke(&event).unwrap()).to_owned()
+        })
+        .collect();
+    assert_eq!(outcomes[..2], ["finding_published", "finding_published"]);
+    assert_eq!(outcomes[2..], ["finding_deferred", "finding_deferred"]);
+    assert_eq!(
+        function.calls(),
+        ["UpdateItem", "TransactWriteItems", "UpdateItem"]
+    );
+
+    // Too early: a handler may still be at it.
+    assert_eq!(function.sweep()["owed"], 2);
+    assert_eq!(function.calls(), ["Scan"]);
+    age(&stack);
+    let swept = function.sweep();
+    assert_eq!(
+        (&swept["published"], &swept["messages"], &swept["owed"]),
+        (&json!(2), &json!(2), &json!(0))
+    );
+    assert!(swept["oldestOwedSeconds"].as_i64().unwrap() >= 60);
+    let mut told: Vec<_> = function
+        .proxy
+        .bodies()
+        .iter()
+        .map(|body| body["id"].to_string())
+        .collect();
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), 4);
+    assert!(
+        findings(&stack)
+            .iter()
+            .all(|finding| finding["owed"].is_null())
+    );
+}
+
+fn a_finding_that_sns_does_not_take_waits_for_the_sweep() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.sns_is_down.store(true, Ordering::SeqCst);
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_deferred");
+    age(&stack);
+    let swept = function.sweep();
+    assert_eq!(
+        (&swept["publishFailures"], &swept["owed"]),
+        (&json!(1), &json!(1))
+    );
+    // The uploader is known, and the finding not forgotten.
+    assert_eq!(
+        outcome(&function.invoke(&push("2", T2, "test")).unwrap()),
+        "known"
+    );
+    function.proxy.sns_is_down.store(false, Ordering::SeqCst);
+    age(&stack);
+    assert_eq!(function.sweep()["published"], 1);
+    assert_eq!(function.proxy.bodies()[0]["id"], answer["findingId"]);
+    assert!(findings(&stack)[0]["owed"].is_null());
+}
+
+fn a_message_that_sns_refuses_for_its_form_is_told_plainly() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function
+        .proxy
+        .sns_refuses_structure
+        .store(true, Ordering::SeqCst);
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    let (subject, message) = function.proxy.messages().remove(0);
+    assert_eq!(subject, "[HIGH] PushWatch");
+    let body: Value = serde_json::from_str(&message).unwrap();
+    assert_eq!(body["id"], answer["findingId"]);
+}
+
+fn a_sweep_with_nothing_owed_is_one_call() {
+    let stack = stack();
+    let function = Function::start(&stack, &[("LEARNING_UNTIL", "2027-01-01T00:00:00Z")]);
+    let swept = function.sweep();
+    assert_eq!(outcome(&swept), "swept");
+    assert_eq!(
+        (&swept["published"], &swept["owed"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(function.calls(), ["Scan"]);
+}
+
+fn many_owed_findings_go_as_lists() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.sns_is_down.store(true, Ordering::SeqCst);
+    for number in 0..7 {
+        let mut event = push(&format!("{number}"), T1, &format!("u{number}"));
+        if number == 5 {
+            event["detail"]["userIdentity"] = json!({
+                "type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"
+            });
+        }
+        function.invoke(&event).unwrap();
+    }
+    function.proxy.sns_is_down.store(false, Ordering::SeqCst);
+    age(&stack);
+    let swept = function.sweep();
+    assert_eq!(
+        (&swept["published"], &swept["messages"]),
+        (&json!(7), &json!(1)),
+        "{swept}"
+    );
+    let list = function.proxy.bodies().remove(0);
+    assert_eq!(
+        (&list["kind"], &list["severity"]),
+        (&json!("rollup"), &json!("critical"))
+    );
+    assert_eq!(list["findings"].as_array().unwrap().len(), 7);
+    assert_eq!(
+        list["findings"][0]["uploader"]["kind"], "Root",
+        "worst first"
+    );
+    let (subject, message) = function.proxy.messages().remove(0);
+    assert_eq!(subject, "[CRITICAL] 7 ECR findings, worst first");
+    assert!(message.contains("New uploader u3 pushed team/app:1.4.2"));
+    assert!(
+        findings(&stack)
+            .iter()
+            .all(|finding| finding["owed"].is_null())
+    );
+}
+
+fn the_learning_digest_names_everybody() {
+    let stack = stack();
+    let learning = Function::start(&stack, &[("LEARNING_UNTIL", "2027-01-01T00:00:00Z")]);
+    for name in ["a", "b"] {
+        let answer = learning.invoke(&push(name, T1, name)).unwrap();
+        assert_eq!(outcome(&answer), "learned");
+        assert_eq!(learning.calls(), ["UpdateItem", "TransactWriteItems"]);
+    }
+    age(&stack);
+    assert_eq!(learning.sweep()["published"], 0);
+    // Nobody waits for more than a day to be named.
+    block_on(stack.age(24 * 60 * 60));
+    assert_eq!(learning.sweep()["published"], 2);
+    let digest = learning.proxy.bodies().remove(0);
+    assert_eq!(
+        (&digest["kind"], &digest["severity"]),
+        (&json!("digest"), &json!("informational"))
+    );
+    learning.invoke(&push("c", T1, "c")).unwrap();
+    drop(learning);
+
+    // Without learning it is due at once.
+    let function = Function::start(&stack, &[]);
+    assert_eq!(function.sweep()["published"], 1);
+    assert_eq!(
+        function.proxy.bodies()[0]["findings"][0]["uploader"]["name"],
+        "c"
+    );
+    assert_eq!(function.sweep()["published"], 0);
+}
+
+fn a_redrive_from_the_failure_queue_is_handled() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let event = json!({
+        "version": "1.0",
+        "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": push("1", T1, "test"),
+        "responsePayload": {"errorType": "RetryableStore"}
+    });
+    let answer = function.invoke(&event).unwrap();
+    assert_eq!(
+        (outcome(&answer), &answer["uploader"]),
+        ("finding_published", &json!(TEST_USER))
+    );
+}
+
+fn the_log_has_one_line_an_event_with_metrics_and_no_payload() {
+    let stack = stack();
+    let function = Function::start(&stack, &[("AWS_LAMBDA_LOG_LEVEL", "WARN")]);
+    let mut event = push("1", T1, "test");
+    event["detail"]["requestParameters"]["imageManifest"] = json!("m4nifest");
+    event["detail"]["userAgent"] = json!("\u{1b}[2J\n{\"level\":\"FORGED\"}");
+    function.invoke(&event).unwrap();
+    function.invoke(&push("2", T2, "test")).unwrap();
+    let log = function.log();
+    assert_eq!(log.len(), 2);
+    let told = &log[0];
+    assert_eq!(told["outcome"], "finding_published");
+    assert_eq!(
+        (&told["eventId"], &told["uploader"]),
+        (&json!("1"), &json!(TEST_USER))
+    );
+    assert_eq!(told["level"], "WARN", "else Lambda would drop the metrics");
+    for field in [
+        "durationMs",
+        "decideMs",
+        "publishMs",
+        "timestamp",
+        "requestId",
+    ] {
+        assert!(!told[field].is_null(), "{field}");
+    }
+    assert_eq!(
+        (&told["Pushes"], &told["Findings"], &told["Reason"]),
+        (&json!(1), &json!(1), &json!("new_uploader"))
+    );
+    let directives = told["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+    assert_eq!(directives[0]["Dimensions"], json!([["FunctionName"]]));
+    assert_eq!(
+        directives[1]["Dimensions"],
+        json!([["FunctionName", "Reason"]])
+    );
+    assert!(log[1]["Findings"].is_null());
+    let text = format!("{log:?}");
+    for secret in ["m4nifest", "FORGED", "secret"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+/// What an unoptimised build needs; the release build's promise is measured by
+/// `make size`.
+fn the_function_needs_little_memory() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    for number in 0..20 {
+        function
+            .invoke(&push(&format!("{number}"), T1, &format!("u{number}")))
+            .unwrap();
+    }
+    let peak = function.peak_memory();
+    assert!(peak < 40_000, "{peak} kB");
+}
+
+/// The function is killed when the answer to each of its calls is on its way.
+/// The event is delivered again, as Lambda does, and the sweep runs.
+fn killed_after_any_call_no_finding_is_lost() {
+    for (call, name) in TOLD.iter().enumerate() {
+        let stack = stack();
+        let mut killed = Function::start(&stack, &[]);
+        killed.kill_after(call);
+        killed.invoke_until_killed(&push("1", T1, "test"));
+        let mut bodies = killed.proxy.bodies();
+
+        let function = Function::start(&stack, &[]);
+        function.invoke(&push("1", T1, "test")).unwrap();
+        age(&stack);
+        function.sweep();
+        bodies.extend(function.proxy.bodies());
+
+        assert!(
+            (1..=2).contains(&bodies.len()),
+            "call {call} {name}: {} messages",
+            bodies.len()
+        );
+        assert!(
+            bodies.iter().all(|body| body["id"] == bodies[0]["id"]),
+            "call {call} {name}"
+        );
+        let findings = findings(&stack);
+        assert_eq!(findings.len(), 1, "call {call} {name}");
+        assert!(
+            findings[0]["owed"].is_null(),
+            "call {call} {name}: it stays owed"
+        );
+        assert_eq!(function.sweep()["owed"], 0);
+        let known = function.invoke(&push("2", T2, "test")).unwrap();
+        assert_eq!(outcome(&known), "known", "call {call} {name}");
+    }
+}
