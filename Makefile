@@ -5,7 +5,7 @@ PYTHON ?= python3
 BENCH_FOLDER := target/bench-replay
 
 .DEFAULT_GOAL := help
-.PHONY: help test fmt lint unit doc bench-replay
+.PHONY: help test fmt lint unit doc bench-replay size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -33,3 +33,8 @@ doc: ## Build the documentation; warnings are errors
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli
 	$(PYTHON) tests/bench/replay.py target/cli/pushwatch $(BENCH_FOLDER)
+
+size: .venv/installed ## Build the function for release; check its zip, memory and behaviour
+	$(CARGO) build --locked --release --no-default-features --bin pushwatch-lambda --target-dir target/function
+	$(PYTHON) tests/bench/size.py target/function/release/pushwatch-lambda
+	PUSHWATCH_LAMBDA=$(CURDIR)/target/function/release/pushwatch-lambda $(CARGO) test --locked --test function

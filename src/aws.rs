@@ -84,28 +84,8 @@ impl Aws {
     /// # Errors
     /// When TLS can't be set up.
     pub fn new(config: AwsConfig) -> Result<Self, TlsError> {
-        let roots = match config.trust_roots {
-            TrustRoots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-            TrustRoots::System => TrustStore::default(),
-        };
-        let context = TlsContext::builder()
-            .with_trust_store(roots)
-            .build()
-            .map_err(|error| TlsError(error.to_string()))?;
-        let connector = Connector::builder()
-            .connector_settings(
-                HttpConnectorSettings::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .build(),
-            )
-            // ring: AWS-LC spends 420 million instructions on its first handshake.
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(context)
-            .build();
-        Ok(Self {
-            config,
-            connector: SharedHttpConnector::new(connector),
-        })
+        let connector = connector(config.trust_roots)?;
+        Ok(Self { config, connector })
     }
 
     /// A client of DynamoDB.
@@ -159,6 +139,37 @@ impl Aws {
         let connector = self.connector.clone();
         http_client_fn(move |_, _| connector.clone())
     }
+}
+
+/// An HTTP client of its own, for what finds credentials.
+///
+/// # Errors
+/// When TLS can't be set up.
+pub fn http_client(trust_roots: TrustRoots) -> Result<SharedHttpClient, TlsError> {
+    let connector = connector(trust_roots)?;
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+fn connector(trust_roots: TrustRoots) -> Result<SharedHttpConnector, TlsError> {
+    let roots = match trust_roots {
+        TrustRoots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+        TrustRoots::System => TrustStore::default(),
+    };
+    let context = TlsContext::builder()
+        .with_trust_store(roots)
+        .build()
+        .map_err(|error| TlsError(error.to_string()))?;
+    let connector = Connector::builder()
+        .connector_settings(
+            HttpConnectorSettings::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .build(),
+        )
+        // ring: AWS-LC spends 420 million instructions on its first handshake.
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .tls_context(context)
+        .build();
+    Ok(SharedHttpConnector::new(connector))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -52,6 +52,8 @@ fn main() -> ExitCode {
         the_log_has_one_line_an_event_with_metrics_and_no_payload,
         the_function_needs_little_memory,
         killed_after_any_call_no_finding_is_lost,
+        of_several_functions_at_once_one_tells,
+        replay_uses_the_tables_and_the_topic_of_a_deployment,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     if moto::is_installed() {
@@ -553,9 +555,13 @@ fn the_log_has_one_line_an_event_with_metrics_and_no_payload() {
     }
 }
 
-/// What an unoptimised build needs; the release build's promise is measured by
-/// `make size`.
+/// `make size` holds the release build to its promise of 8 MB.
 fn the_function_needs_little_memory() {
+    let most = if std::env::var_os("PUSHWATCH_LAMBDA").is_some() {
+        8_000
+    } else {
+        40_000
+    };
     let stack = stack();
     let function = Function::start(&stack, &[]);
     for number in 0..20 {
@@ -564,7 +570,8 @@ fn the_function_needs_little_memory() {
             .unwrap();
     }
     let peak = function.peak_memory();
-    assert!(peak < 40_000, "{peak} kB");
+    println!("peak memory of the function: {peak} kB");
+    assert!(peak < most, "{peak} kB");
 }
 
 /// The function is killed when the answer to each of its calls is on its way.
@@ -602,4 +609,106 @@ fn killed_after_any_call_no_finding_is_lost() {
         let known = function.invoke(&push("2", T2, "test")).unwrap();
         assert_eq!(outcome(&known), "known", "call {call} {name}");
     }
+}
+
+/// One push of buildx is several events within a second, and Lambda hands each
+/// to another instance.
+fn of_several_functions_at_once_one_tells() {
+    let stack = stack();
+    let functions = [(); 4].map(|()| Function::start(&stack, &[]));
+    for round in 0..5 {
+        let name = format!("u{round}");
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = functions
+                .iter()
+                .enumerate()
+                .map(|(number, function)| {
+                    let event = push(&format!("{round}-{number}"), T1, &name);
+                    scope.spawn(move || outcome(&function.invoke(&event).unwrap()).to_owned())
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let told = outcomes
+            .iter()
+            .filter(|outcome| *outcome == "finding_published")
+            .count();
+        let known = outcomes
+            .iter()
+            .filter(|outcome| *outcome == "known")
+            .count();
+        assert_eq!((told, known), (1, 3), "{outcomes:?}");
+    }
+    let told: usize = functions
+        .iter()
+        .map(|function| function.proxy.bodies().len())
+        .sum();
+    assert_eq!((told, findings(&stack).len()), (5, 5));
+    let uploaders = block_on(stack.uploaders());
+    assert!(
+        uploaders.iter().all(|record| record["pushes"] == 4),
+        "{uploaders:?}"
+    );
+}
+
+/// What a deployment has missed is replayed from a laptop.
+fn replay_uses_the_tables_and_the_topic_of_a_deployment() {
+    let stack = stack();
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("missed.json");
+    let events = json!([push("1", T1, "a"), push("2", T2, "a"), push("3", T1, "b")]);
+    std::fs::write(&file, events.to_string()).unwrap();
+    let function = Function::start(&stack, &[]);
+    let replay = |settings: &[(&str, &str)]| {
+        let output = assert_cmd::Command::cargo_bin("pushwatch")
+            .unwrap()
+            .args([
+                "replay",
+                "--table",
+                &stack.uploaders,
+                "--findings-table",
+                &stack.findings,
+            ])
+            .args(["--topic", &stack.topic_arn, "--region", moto::REGION])
+            .arg(&file)
+            .env_clear()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_ENDPOINT_URL", function.proxy.address().as_str()),
+            ])
+            .envs(settings.iter().copied())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, out, err) = replay(&[]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        out.contains("New uploader a pushed") && err.contains("Findings    2"),
+        "{out}{err}"
+    );
+    assert_eq!(function.proxy.bodies().len(), 2);
+    assert_eq!(block_on(stack.uploaders()).len(), 2);
+    // The function knows them now.
+    assert_eq!(
+        outcome(&function.invoke(&push("4", T2, "b")).unwrap()),
+        "known"
+    );
+
+    let (code, out, err) = replay(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(
+        err.contains("DynamoDB UpdateItem on table") && err.contains("no connection"),
+        "{err}"
+    );
+    assert_eq!(err.lines().count(), 1, "{err}");
 }

@@ -17,11 +17,17 @@ use super::moto::{REGION, Stack, moto};
 /// What a handler is told: the answer, or the error.
 pub type Invoked = Result<Value, Value>;
 
+/// The function that is tested: this build's, or that of `PUSHWATCH_LAMBDA`.
+fn binary() -> String {
+    let own = || env!("CARGO_BIN_EXE_pushwatch-lambda").to_owned();
+    std::env::var("PUSHWATCH_LAMBDA").unwrap_or_else(|_| own())
+}
+
 /// The function's process, a Runtime API and a proxy.
 pub struct Function {
     child: Child,
     events: Sender<String>,
-    results: Receiver<Invoked>,
+    results: Mutex<Receiver<Invoked>>,
     pub proxy: Arc<Proxy>,
     stderr: Arc<Mutex<String>>,
     stdout: Arc<Mutex<String>>,
@@ -34,8 +40,8 @@ impl Function {
         let (events, next_event) = channel::<String>();
         let (result, results) = channel();
         let api = runtime_api(next_event, result);
-        let endpoint = format!("http://127.0.0.1:{}", proxy.port);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pushwatch-lambda"))
+        let endpoint = proxy.address();
+        let mut child = Command::new(binary())
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", api.as_str()),
@@ -62,7 +68,7 @@ impl Function {
         Self {
             child,
             events,
-            results,
+            results: Mutex::new(results),
             proxy,
             stderr,
             stdout,
@@ -78,6 +84,8 @@ impl Function {
         self.proxy.calls.lock().unwrap().clear();
         self.events.send(event).unwrap();
         self.results
+            .lock()
+            .unwrap()
             .recv_timeout(Duration::from_secs(30))
             .expect("the function answers")
     }
@@ -235,6 +243,10 @@ impl Proxy {
             }
         });
         proxy
+    }
+
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     fn kill(&self, process: u32, call: usize) {

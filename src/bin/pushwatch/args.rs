@@ -9,6 +9,8 @@ use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
 use pushwatch::suppress::{Suppression, SuppressionError};
 use pushwatch::time;
 
+use crate::deployment::DeploymentArgs;
+
 /// Tells you, once, when somebody new pushes a container image to Amazon ECR.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
@@ -57,6 +59,10 @@ Examples:
   pushwatch replay --trusted 'arn:aws:iam::*:role/ci-*' \\
     --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
 
+  # What a deployment has missed: its tables remember, its topic tells
+  pushwatch replay --table uploaders --findings-table findings \\
+    --topic arn:aws:sns:eu-central-1:111122223333:findings missed/
+
 Exit codes:
   0  all was read
   2  something could not be read, or an option is wrong
@@ -67,6 +73,9 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     pub policy: PolicyArgs,
+
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
 
     /// How findings are shown
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]

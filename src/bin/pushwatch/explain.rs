@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Message, Notifier};
+use pushwatch::notify::Nobody;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Handled, Outcome, Watch};
 
@@ -15,17 +15,6 @@ use crate::archive::{self, Pushed, Wanted};
 use crate::args::ExplainArgs;
 use crate::replay::{in_time_order, store};
 use crate::{CommandError, EXIT_FAULT, block_on, say};
-
-/// Tells nobody.
-struct Nobody;
-
-impl Notifier for Nobody {
-    type Error = Infallible;
-
-    async fn publish(&self, _: Message<'_>) -> Result<String, Infallible> {
-        Ok(String::new())
-    }
-}
 
 /// Runs the command.
 ///

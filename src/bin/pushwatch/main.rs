@@ -2,6 +2,7 @@
 
 mod archive;
 mod args;
+mod deployment;
 mod explain;
 mod json_stream;
 mod replay;
@@ -28,6 +29,8 @@ enum CommandError {
     Suppress(#[from] pushwatch::suppress::SuppressionError),
     #[error(transparent)]
     UploadersFile(#[from] uploaders_file::UploadersFileError),
+    #[error(transparent)]
+    Deployment(#[from] deployment::DeploymentError),
     #[error("no PATH is given, and nothing is piped in; see pushwatch replay --help")]
     NothingToRead,
     #[error("the runtime can't start: {0}")]
@@ -74,6 +77,7 @@ fn say(line: &str) {
 /// Runs a future to its end on this thread.
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .map_err(CommandError::Runtime)?;
     Ok(runtime.block_on(future))

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Format, Message, Notifier, TerminalNotifier};
-use pushwatch::store::MemoryStore;
-use pushwatch::watch::{Deferred, Outcome, Watch};
+use pushwatch::notify::{Format, Message, Nobody, Notifier, TerminalNotifier};
+use pushwatch::policy::Policy;
+use pushwatch::store::{MOST_PER_MINUTE, MemoryStore, Store};
+use pushwatch::watch::{Outcome, Watch};
 
 use crate::archive::{self, Contents, Entry, Pushed, Wanted};
 use crate::args::{FormatArg, PolicyArgs, ReplayArgs};
+use crate::deployment::Deployment;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
 use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
@@ -26,35 +28,57 @@ type Terminal = TerminalNotifier<AutoStream<Stdout>>;
 pub fn run(args: &ReplayArgs) -> Result<ExitCode, CommandError> {
     let paths = paths(args)?;
     let policy = args.policy.policy()?;
-    let store = store(&args.policy)?;
+    let known = store(&args.policy)?;
     let save = args.save.as_deref().map(Save::prepare).transpose()?;
+    block_on(run_on(args, &paths, policy, known, save))?
+}
 
-    let contents = archive::read(&paths, Wanted::Pushes, Timestamp::now(), args.quiet);
+async fn run_on(
+    args: &ReplayArgs,
+    paths: &[PathBuf],
+    policy: Policy,
+    known: MemoryStore,
+    save: Option<Save>,
+) -> Result<ExitCode, CommandError> {
+    let deployment = args.deployment.reach(policy.absence_days).await?;
+    let contents = archive::read(paths, Wanted::Pushes, Timestamp::now(), args.quiet);
     for fault in &contents.faults {
         say(fault);
     }
-
+    // Removes styles where standard output is no terminal, or NO_COLOR is set.
+    let output = AutoStream::auto(io::stdout());
     let format = match args.format {
         FormatArg::Text => Format::Text,
         FormatArg::Json => Format::Json,
     };
-    let watch = Watch {
-        store,
-        // Removes styles where standard output is no terminal, or NO_COLOR is set.
-        notifier: TerminalNotifier::new(
-            AutoStream::auto(io::stdout()),
-            format,
-            policy.absence_days,
-        ),
-        clock: SystemClock,
-        policy,
-        findings_per_minute: None,
-    };
-    let summary = block_on(replay(&watch, contents, args.show_learned))??;
+    let terminal = TerminalNotifier::new(output, format, policy.absence_days);
 
-    if let Some(save) = save {
-        save.write(&watch.store.records())?;
-    }
+    let summary = if let Some(Deployment { store, notifier }) = deployment {
+        let watch = Watch {
+            store,
+            notifier,
+            clock: SystemClock,
+            policy,
+            findings_per_minute: Some(MOST_PER_MINUTE),
+        };
+        replay(&watch, &terminal, contents, args.show_learned).await?
+    } else {
+        let watch = Watch {
+            store: known,
+            // Told is what is shown.
+            notifier: Nobody,
+            clock: SystemClock,
+            policy,
+            findings_per_minute: None,
+        };
+        let mut summary = replay(&watch, &terminal, contents, args.show_learned).await?;
+        summary.uploaders = Some(watch.store.len());
+        if let Some(save) = save {
+            save.write(&watch.store.records())?;
+        }
+        summary
+    };
+
     if !args.quiet && !summary.output_closed {
         say(summary.to_string().trim_end());
     }
@@ -103,8 +127,10 @@ pub fn in_time_order(entries: Vec<Entry>) -> (Vec<Box<Pushed>>, Vec<String>) {
     (pushes, ignored)
 }
 
-async fn replay(
-    watch: &Watch<MemoryStore, Terminal, SystemClock>,
+/// Hands the pushes to the watch, and shows the findings.
+async fn replay<S: Store, N: Notifier>(
+    watch: &Watch<S, N, SystemClock>,
+    terminal: &Terminal,
     contents: Contents,
     show_learned: bool,
 ) -> Result<Summary, CommandError> {
@@ -126,23 +152,21 @@ async fn replay(
             .await
             .map_err(|error| CommandError::Watch(error.to_string()))?;
         summary.count(&handled);
-        let shown = match (handled.outcome, handled.deferred, &handled.finding) {
-            (_, Some(Deferred::Publish(error)), _) => Err(error),
-            (Outcome::Learned, _, Some(finding)) if show_learned => watch
-                .notifier
-                .publish(Message::Finding(finding))
-                .await
-                .map(drop),
-            _ => Ok(()),
+        let Some(finding) = &handled.finding else {
+            continue;
         };
-        match shown {
+        if handled.outcome == Outcome::Learned && !show_learned {
+            continue;
+        }
+        match terminal.publish(Message::Finding(finding)).await {
             // Who reads the findings has seen enough; the rest is done all the same.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 summary.output_closed = true;
             }
-            shown => shown.map_err(CommandError::Output)?,
+            shown => {
+                shown.map_err(CommandError::Output)?;
+            }
         }
     }
-    summary.uploaders = watch.store.len();
     Ok(summary)
 }

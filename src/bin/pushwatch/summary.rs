@@ -17,8 +17,8 @@ pub struct Summary {
     pub ignored: usize,
     /// Nobody reads the findings any more.
     pub output_closed: bool,
-    /// Uploaders in the store at the end.
-    pub uploaders: usize,
+    /// Uploaders in the embedded store at the end.
+    pub uploaders: Option<usize>,
     pub pushes: usize,
     pub outcomes: BTreeMap<Outcome, usize>,
     pub findings: BTreeMap<Reason, usize>,
@@ -85,8 +85,17 @@ impl fmt::Display for Summary {
             .collect();
         writeln!(f, "Files       {}", self.files)?;
         writeln!(f, "Pushes      {}{}", self.pushes, parts(&outcomes))?;
-        writeln!(f, "Uploaders   {}", self.uploaders)?;
+        if let Some(uploaders) = self.uploaders {
+            writeln!(f, "Uploaders   {uploaders}")?;
+        }
         writeln!(f, "Findings    {}{}", self.told(), parts(&reasons))?;
+        let deferred = self.outcome(Outcome::FindingDeferred);
+        if deferred > 0 {
+            writeln!(
+                f,
+                "Deferred    {deferred}; the next sweep of the function tells them"
+            )?;
+        }
         if self.ignored > 0 {
             writeln!(f, "Ignored     {} events that are no pushes", self.ignored)?;
         }

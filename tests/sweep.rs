@@ -1,0 +1,254 @@
+//! The sweep, through the real `watch` code over the store in memory, with a
+//! clock and a notifier of the test's own.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{push_by, time};
+use jiff::{SignedDuration, Timestamp};
+use pushwatch::clock::Clock;
+use pushwatch::notify::{Message, Notifier};
+use pushwatch::policy::Policy;
+use pushwatch::store::MemoryStore;
+use pushwatch::watch::{Outcome, Swept, Watch};
+
+const START: &str = "2026-11-24T00:00:00Z";
+
+/// Moves only when it is told to, or slept on.
+struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    fn pass(&self, seconds: i64) {
+        *self.0.lock().unwrap() += SignedDuration::from_secs(seconds);
+    }
+}
+
+impl Clock for &TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        *self.0.lock().unwrap() += SignedDuration::try_from(duration).unwrap();
+    }
+}
+
+/// Notes when it was told how many findings. Lists hold ten at most, and the
+/// next so many messages are refused.
+struct Inbox<'a> {
+    clock: &'a TestClock,
+    told: Mutex<Vec<(Timestamp, &'static str, usize)>>,
+    refuse: AtomicUsize,
+    /// How long a message takes.
+    seconds: AtomicI64,
+}
+
+impl Notifier for &Inbox<'_> {
+    type Error = std::io::Error;
+
+    async fn publish(&self, message: Message<'_>) -> std::io::Result<String> {
+        self.clock.pass(self.seconds.load(Ordering::SeqCst));
+        let refused = |left: usize| left.checked_sub(1);
+        if self
+            .refuse
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refused)
+            .is_ok()
+        {
+            return Err(std::io::Error::other("refused"));
+        }
+        let kind = match message {
+            Message::Finding(_) => "finding",
+            Message::Rollup(_) => "rollup",
+            Message::Digest(_) => "digest",
+        };
+        let told = (self.clock.now(), kind, message.findings().len());
+        self.told.lock().unwrap().push(told);
+        Ok("m".to_owned())
+    }
+
+    fn fit(&self, findings: &[pushwatch::finding::Finding]) -> usize {
+        findings.len().min(10)
+    }
+}
+
+/// Findings of `count` new uploaders are owed since a minute; then `test` runs.
+fn with_owed(
+    count: usize,
+    policy: Policy,
+    seconds: i64,
+    test: impl AsyncFnOnce(&Watch<MemoryStore, &Inbox<'_>, &TestClock>),
+) {
+    let clock = TestClock(Mutex::new(time(START)));
+    let inbox = Inbox {
+        clock: &clock,
+        told: Mutex::default(),
+        refuse: AtomicUsize::new(usize::MAX),
+        seconds: AtomicI64::new(0),
+    };
+    let watch = Watch {
+        store: MemoryStore::default(),
+        notifier: &inbox,
+        clock: &clock,
+        policy,
+        findings_per_minute: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for number in 0..count {
+            let (push, uploader) = push_by(
+                &format!("u{number}"),
+                &format!("e{number}"),
+                "2026-01-01T00:00:00Z",
+            );
+            watch.push(&push, &uploader).await.unwrap();
+        }
+        clock.pass(60);
+        inbox.refuse.store(0, Ordering::SeqCst);
+        inbox.seconds.store(seconds, Ordering::SeqCst);
+        test(&watch).await;
+    });
+}
+
+impl Inbox<'_> {
+    fn told(&self) -> Vec<(&'static str, usize)> {
+        let told = self.told.lock().unwrap();
+        told.iter()
+            .map(|(_, kind, count)| (*kind, *count))
+            .collect()
+    }
+}
+
+/// A sweep with half a minute of time.
+async fn sweep(watch: &Watch<MemoryStore, &Inbox<'_>, &TestClock>) -> Swept {
+    watch
+        .sweep(watch.clock.now() + SignedDuration::from_secs(30))
+        .await
+}
+
+#[test]
+fn nothing_is_swept_where_nothing_is_owed() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        assert_eq!(sweep(watch).await, Swept::default());
+    });
+}
+
+#[test]
+fn up_to_five_go_one_by_one_a_quarter_of_a_second_apart() {
+    with_owed(5, Policy::default(), 0, async |watch| {
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.messages, swept.owed), (5, 5, 0));
+        assert_eq!(watch.notifier.told(), [("finding", 1); 5]);
+        let told = watch.notifier.told.lock().unwrap();
+        let gaps = told
+            .windows(2)
+            .map(|pair| pair[1].0.duration_since(pair[0].0).as_millis());
+        assert_eq!(gaps.collect::<Vec<_>>(), [250; 4]);
+    });
+}
+
+#[test]
+fn more_go_as_lists_that_are_filled() {
+    with_owed(25, Policy::default(), 0, async |watch| {
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.messages, swept.owed), (25, 3, 0));
+        assert_eq!(
+            watch.notifier.told(),
+            [("rollup", 10), ("rollup", 10), ("rollup", 5)]
+        );
+        assert_eq!(sweep(watch).await.published, 0);
+    });
+}
+
+#[test]
+fn what_a_handler_may_still_have_is_left_to_it() {
+    with_owed(2, Policy::default(), 0, async |watch| {
+        watch.clock.pass(-16);
+        let swept = sweep(watch).await;
+        assert_eq!(
+            (swept.published, swept.owed, swept.oldest_owed_seconds),
+            (0, 2, 44)
+        );
+        watch.clock.pass(1);
+        assert_eq!(sweep(watch).await.published, 2);
+    });
+}
+
+#[test]
+fn a_sweep_stops_ten_seconds_before_its_deadline_and_the_next_goes_on() {
+    with_owed(45, Policy::default(), 6, async |watch| {
+        // Messages begin at 0, 6.25, 12.5 and 18.75 s; the next would at 25 s.
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.owed), (40, 5));
+        // What was claimed and not told is claimed again when the lease is over.
+        assert_eq!(sweep(watch).await.published, 0);
+        watch.clock.pass(45);
+        watch.notifier.seconds.store(0, Ordering::SeqCst);
+        assert_eq!(sweep(watch).await.published, 5);
+        assert_eq!(sweep(watch).await.owed, 0);
+    });
+}
+
+#[test]
+fn a_message_that_is_refused_does_not_block_the_others() {
+    with_owed(25, Policy::default(), 0, async |watch| {
+        watch.notifier.refuse.store(1, Ordering::SeqCst);
+        let swept = sweep(watch).await;
+        assert_eq!(
+            (swept.published, swept.publish_failures, swept.owed),
+            (15, 1, 10)
+        );
+        assert_eq!(swept.faults, ["refused"]);
+        watch.clock.pass(45);
+        assert_eq!(sweep(watch).await.owed, 0);
+    });
+}
+
+#[test]
+fn a_finding_that_is_owed_since_the_future_is_due() {
+    with_owed(1, Policy::default(), 0, async |watch| {
+        watch.clock.pass(-24 * 60 * 60);
+        assert_eq!(sweep(watch).await.published, 1);
+    });
+}
+
+#[test]
+fn the_digest_waits_for_the_end_of_learning_and_an_hour_for_stragglers() {
+    let learning = |until: &str| Policy {
+        learning_until: Some(time(until)),
+        ..Policy::default()
+    };
+    with_owed(12, learning("2026-11-24T06:00:00Z"), 0, async |watch| {
+        assert_eq!(sweep(watch).await.published, 0);
+        watch.clock.pass(7 * 60 * 60 - 61);
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.oldest_owed_seconds), (0, 0));
+        watch.clock.pass(1);
+        assert_eq!(sweep(watch).await.published, 12);
+        assert_eq!(watch.notifier.told(), [("digest", 10), ("digest", 2)]);
+    });
+}
+
+#[test]
+fn while_learning_runs_the_digest_comes_daily() {
+    let learning = Policy {
+        learning_until: Some(time("2027-01-01T00:00:00Z")),
+        ..Policy::default()
+    };
+    with_owed(2, learning, 0, async |watch| {
+        watch.clock.pass(23 * 60 * 60);
+        assert_eq!(sweep(watch).await.published, 0);
+        // Somebody who was learned just now goes along.
+        let (push, uploader) = push_by("late", "late", "2026-01-01T00:00:00Z");
+        let handled = watch.push(&push, &uploader).await.unwrap();
+        assert_eq!(handled.outcome, Outcome::Learned);
+        watch.clock.pass(60 * 60);
+        assert_eq!(sweep(watch).await.published, 3);
+        assert_eq!(watch.notifier.told(), [("digest", 3)]);
+    });
+}

@@ -1,0 +1,476 @@
+//! The exact requests that go to AWS, and what is made of the answers.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_types::body::SdkBody;
+use common::{push_by, time};
+use jiff::Timestamp;
+use pushwatch::decide::{Decision, decide};
+use pushwatch::event::Push;
+use pushwatch::finding::Finding;
+use pushwatch::glob::Glob;
+use pushwatch::identity::Uploader;
+use pushwatch::notify::{Message, Notifier, SnsNotifier};
+use pushwatch::policy::Policy;
+use pushwatch::record::{Record, Standing};
+use pushwatch::store::{Commit, Committed, DynamoErrorKind, DynamoStore, Store, Touched};
+use serde_json::{Value, json};
+
+/// A snapshot in which the order of a map does not matter.
+macro_rules! assert_requests {
+    ($requests:expr) => {
+        insta::with_settings!({sort_maps => true}, {
+            insta::assert_json_snapshot!($requests);
+        })
+    };
+}
+
+const T1: &str = "2026-01-01T00:00:00Z";
+
+fn now() -> Timestamp {
+    time("2026-11-24T00:00:00.5Z")
+}
+
+/// Answers with these, status and body, in turn.
+fn answers(answers: &[(u16, Value)]) -> StaticReplayClient {
+    let events = answers.iter().map(|(status, body)| {
+        let request = http::Request::builder().body(SdkBody::empty()).unwrap();
+        let response = http::Response::builder().status(*status);
+        let body = match body {
+            Value::String(xml) => SdkBody::from(xml.as_str()),
+            json => SdkBody::from(json.to_string()),
+        };
+        ReplayEvent::new(request, response.body(body).unwrap())
+    });
+    StaticReplayClient::new(events.collect())
+}
+
+fn store(http: &StaticReplayClient) -> DynamoStore {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+        .http_client(http.clone())
+        .build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    DynamoStore::new(client, "uploaders".to_owned(), "findings".to_owned())
+}
+
+fn sns(http: &StaticReplayClient) -> SnsNotifier {
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version(aws_sdk_sns::config::BehaviorVersion::v2026_01_12())
+        .region(aws_sdk_sns::config::Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .http_client(http.clone())
+        .build();
+    let client = aws_sdk_sns::Client::from_conf(config);
+    let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
+    SnsNotifier::new(client, topic.to_owned(), 90, "uploaders", "eu-central-1")
+}
+
+/// Operation and body of each request.
+fn requests(http: &StaticReplayClient) -> Vec<Value> {
+    http.actual_requests()
+        .map(|request| {
+            let target = request.headers().get("x-amz-target").unwrap();
+            let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            json!({ target.rsplit('.').next().unwrap(): body })
+        })
+        .collect()
+}
+
+fn form(http: &StaticReplayClient) -> Vec<Vec<(String, String)>> {
+    http.actual_requests()
+        .map(|request| {
+            let body = request.body().bytes().unwrap();
+            form_urlencoded::parse(body).into_owned().collect()
+        })
+        .collect()
+}
+
+fn refused(item: &Value) -> (u16, Value) {
+    let kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+    (400, json!({"__type": kind, "message": "no", "Item": item}))
+}
+
+fn new_uploader() -> (Push, Uploader, Decision) {
+    let (push, uploader) = push_by("test", "e1", T1);
+    let decision = decide(None, &push, &uploader, &Policy::default());
+    (push, uploader, decision)
+}
+
+fn commit_of(decision: &Decision, read_revision: Option<u64>) -> Commit<'_> {
+    Commit {
+        read_revision,
+        record: decision.record.as_ref(),
+        finding: decision.finding.as_ref(),
+        now: now(),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn touch_is_one_conditional_update() {
+    let http = answers(&[(200, json!({})), (200, json!({})), (200, json!({}))]);
+    let (push, uploader) = push_by("test", "e1", T1);
+    let no_id = Uploader {
+        principal_id: None,
+        ..uploader.clone()
+    };
+    let trusting = Policy {
+        trusted: vec![Glob::parse("arn:aws:iam::*:user/*").unwrap()],
+        absence_days: 0,
+        ..Policy::default()
+    };
+    for (uploader, policy) in [
+        (&uploader, Policy::default()),
+        (&no_id, Policy::default()),
+        (&uploader, trusting),
+    ] {
+        let touched = store(&http).touch(&push, uploader, &policy).await;
+        assert_eq!(touched, Ok(Touched::Ordinary));
+    }
+    assert_requests!(requests(&http));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_refusal_carries_the_record() {
+    let item = json!({
+        "uploader": {"S": "arn:aws:iam::111122223333:user/test"},
+        "standing": {"S": "trusted"}
+    });
+    let http = answers(&[refused(&item)]);
+    let (push, uploader) = push_by("test", "e1", T1);
+    let touched = store(&http)
+        .touch(&push, &uploader, &Policy::default())
+        .await;
+    let record = Record::unseen(uploader.key, Standing::Trusted);
+    assert_eq!(touched, Ok(Touched::Refused(Some(Box::new(record)))));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_decision_with_a_finding_is_one_transaction_with_its_id_as_token() {
+    let http = answers(&[(200, json!({}))]);
+    let (_, _, decision) = new_uploader();
+    let committed = store(&http).commit(commit_of(&decision, None)).await;
+    assert_eq!(committed, Ok(Committed::Applied));
+    let requests = requests(&http);
+    let token = &requests[0]["TransactWriteItems"]["ClientRequestToken"];
+    assert_eq!(*token, decision.finding.unwrap().id.to_string());
+    assert_requests!(requests);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_decision_without_a_finding_is_one_conditional_put() {
+    let http = answers(&[(200, json!({})), (200, json!({})), (200, json!({}))]);
+    let (_, _, mut decision) = new_uploader();
+    decision.finding = None;
+    for read_revision in [None, Some(0), Some(7)] {
+        let committed = store(&http)
+            .commit(commit_of(&decision, read_revision))
+            .await;
+        assert_eq!(committed, Ok(Committed::Applied));
+    }
+    let conditions: Vec<_> = requests(&http)
+        .into_iter()
+        .map(|mut request| {
+            let put = request["PutItem"].as_object_mut().unwrap();
+            put.remove("Item");
+            json!(put)
+        })
+        .collect();
+    assert_requests!(conditions);
+}
+
+fn cancelled(record: &Value, finding: &Value) -> (u16, Value) {
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let body = json!({"__type": kind, "Message": "no", "CancellationReasons": [record, finding]});
+    (400, body)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_cancelled_transaction_says_why() {
+    let none = json!({"Code": "None"});
+    let refusal = json!({"Code": "ConditionalCheckFailed"});
+    let lost = json!({
+        "Code": "ConditionalCheckFailed",
+        "Item": {"uploader": {"S": "k"}, "standing": {"S": "new"}, "revision": {"N": "4"}}
+    });
+    let conflict = json!({"Code": "TransactionConflict"});
+    let winner = Record {
+        revision: 4,
+        ..Record::unseen("k".into(), Standing::New)
+    };
+    for (given, expected, calls) in [
+        (
+            vec![cancelled(&none, &refusal)],
+            Committed::AlreadyDecided,
+            1,
+        ),
+        (
+            vec![cancelled(&refusal, &refusal)],
+            Committed::AlreadyDecided,
+            1,
+        ),
+        (
+            vec![cancelled(&lost, &none)],
+            Committed::Lost(Some(Box::new(winner))),
+            1,
+        ),
+        (vec![cancelled(&refusal, &none)], Committed::Lost(None), 1),
+        (
+            vec![
+                cancelled(&conflict, &none),
+                cancelled(&none, &conflict),
+                (200, json!({})),
+            ],
+            Committed::Applied,
+            3,
+        ),
+    ] {
+        let http = answers(&given);
+        let (_, _, decision) = new_uploader();
+        let committed = store(&http).commit(commit_of(&decision, None)).await;
+        assert_eq!(committed, Ok(expected));
+        assert_eq!(http.actual_requests().count(), calls);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_transaction_that_always_conflicts_is_given_up_as_retryable() {
+    let conflict = json!({"Code": "TransactionConflict"});
+    let http = answers(&vec![cancelled(&conflict, &json!({"Code": "None"})); 5]);
+    let (_, _, decision) = new_uploader();
+    let error = store(&http)
+        .commit(commit_of(&decision, None))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DynamoErrorKind::Retryable);
+    assert!(error.to_string().contains("table findings"), "{error}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_token_that_was_used_otherwise_is_replaced_so_that_the_conditions_decide() {
+    let kind = "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException";
+    let http = answers(&[
+        (400, json!({"__type": kind, "Message": "no"})),
+        (200, json!({})),
+    ]);
+    let (_, _, decision) = new_uploader();
+    let committed = store(&http).commit(commit_of(&decision, None)).await;
+    assert_eq!(committed, Ok(Committed::Applied));
+    let requests = requests(&http);
+    let token = |index: usize| &requests[index]["TransactWriteItems"]["ClientRequestToken"];
+    assert_ne!(token(0), token(1));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_other_calls_are_these() {
+    let http = answers(&vec![
+        (
+            200,
+            json!({"Items": [], "Attributes": {"body": {"S": "{}"}}})
+        );
+        5
+    ]);
+    let store = store(&http);
+    assert_eq!(store.find("arn:aws:iam::1:user/a").await, Ok(None));
+    assert_eq!(store.take_token(2, now()).await, Ok(true));
+    assert_eq!(store.settle("f1", "m1", now()).await, Ok(()));
+    assert!(store.owed(None).await.unwrap().owed.is_empty());
+    assert_eq!(store.lease("f1", now()).await, Ok(Some("{}".to_owned())));
+    assert_requests!(requests(&http));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_error_says_which_call_and_table_and_whether_a_retry_can_help() {
+    let error = |kind: &str| {
+        let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
+        vec![(400, json!({"__type": kind, "message": "no"})); 3]
+    };
+    for (given, expected) in [
+        ("ResourceNotFoundException", DynamoErrorKind::Configuration),
+        ("AccessDeniedException", DynamoErrorKind::Configuration),
+        ("ThrottlingException", DynamoErrorKind::Retryable),
+        (
+            "ProvisionedThroughputExceededException",
+            DynamoErrorKind::Retryable,
+        ),
+        ("InternalServerError", DynamoErrorKind::Retryable),
+    ] {
+        let http = answers(&error(given));
+        let (push, uploader) = push_by("test", "e1", T1);
+        let touched = store(&http)
+            .touch(&push, &uploader, &Policy::default())
+            .await;
+        let error = touched.unwrap_err();
+        assert_eq!(error.kind, expected, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!(
+                "DynamoDB UpdateItem on table uploaders: {given}: no; "
+            )),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_damaged_record_is_named() {
+    let item = json!({"uploader": {"S": "k"}, "standing": {"S": "new"}, "firstSeen": {"S": "x"}});
+    let http = answers(&[refused(&item)]);
+    let (push, uploader) = push_by("test", "e1", T1);
+    let touched = store(&http)
+        .touch(&push, &uploader, &Policy::default())
+        .await;
+    let error = touched.unwrap_err();
+    assert_eq!(error.kind, DynamoErrorKind::Unreadable);
+    assert!(
+        error
+            .to_string()
+            .contains("item k is damaged: `x` is no RFC 3339 time"),
+        "{error}"
+    );
+}
+
+fn accepted() -> (u16, Value) {
+    let xml = "<PublishResponse><PublishResult><MessageId>m1</MessageId></PublishResult></PublishResponse>";
+    (200, json!(xml))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_finding_is_published_with_a_body_for_tools_and_one_for_people() {
+    let http = answers(&[accepted()]);
+    let finding = new_uploader().2.finding.unwrap();
+    let published = sns(&http).publish(Message::Finding(&finding)).await;
+    assert_eq!(published.unwrap(), "m1");
+    let form = form(&http).remove(0);
+    let field = |name: &str| {
+        form.iter()
+            .find(|(field, _)| field == name)
+            .unwrap()
+            .1
+            .as_str()
+    };
+    assert_eq!(field("Action"), "Publish");
+    assert_eq!(field("MessageStructure"), "json");
+    assert_eq!(
+        field("TopicArn"),
+        "arn:aws:sns:eu-central-1:111122223333:findings"
+    );
+    let message: Value = serde_json::from_str(field("Message")).unwrap();
+    let body: Finding = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
+    assert_eq!(body.id, finding.id);
+    let text = message["email"].as_str().unwrap();
+    insta::assert_snapshot!(format!("{}\n\n{text}", field("Subject")));
+}
+
+mod any_finding {
+    use super::{Message, accepted, answers, form, sns};
+    use common::{iam_user, read, record};
+    use proptest::prelude::*;
+    use pushwatch::decide::decide;
+    use pushwatch::finding::Finding;
+    use pushwatch::notify::Notifier;
+    use pushwatch::policy::Policy;
+    use serde_json::json;
+
+    use super::common;
+
+    fn finding(name: &str, repository: &str, tag: &str, agent: &str) -> Finding {
+        let mut identity = iam_user("test");
+        identity["userName"] = json!(name);
+        identity["arn"] = json!(format!("arn:aws:iam::111122223333:user/{name}"));
+        let mut event = record("e1", "2026-01-01T00:00:00Z", &identity);
+        event["userAgent"] = json!(agent);
+        event["sourceIPAddress"] = json!(agent);
+        event["awsRegion"] = json!(agent);
+        event["requestParameters"]["repositoryName"] = json!(repository);
+        event["requestParameters"]["imageTag"] = json!(tag);
+        let (push, identified) = read(&event);
+        decide(None, &push, &identified.uploader, &Policy::default())
+            .finding
+            .unwrap()
+    }
+
+    fn published(message: Message<'_>) -> (String, String, usize) {
+        let http = answers(&[accepted()]);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(sns(&http).publish(message)).unwrap();
+        let length = http
+            .actual_requests()
+            .next()
+            .unwrap()
+            .body()
+            .bytes()
+            .unwrap()
+            .len();
+        let form = form(&http).remove(0);
+        let field = |name: &str| {
+            form.iter()
+                .find(|(field, _)| field == name)
+                .unwrap()
+                .1
+                .clone()
+        };
+        (field("Subject"), field("Message"), length)
+    }
+
+    /// Longer than anything that CloudTrail sends, and of all that hurts.
+    fn hostile() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[a-z0-9/._-]{1,300}",
+            Just("\u{1b}[31m\r\n".repeat(2000)),
+            Just("\"\\".repeat(4000)),
+            Just("語".repeat(3000)),
+            Just("$(reboot) `x` '; http://evil.example.com".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn fits_into_sns(name in hostile(), repository in hostile(), tag in hostile(), agent in hostile()) {
+            let (subject, message, _) = published(Message::Finding(&finding(&name, &repository, &tag, &agent)));
+            prop_assert!((1..=99).contains(&subject.len()), "{}", subject);
+            prop_assert!(subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{}", subject);
+            prop_assert!(message.len() < 262_144, "{}", message.len());
+        }
+
+        #[test]
+        fn keeps_name_and_repository_readable(name in "[a-z]{1,64}", repository in "[a-z/]{2,256}") {
+            let (subject, ..) = published(Message::Finding(&finding(&name, &repository, "1", "x")));
+            let shown = |text: &str, least: usize| subject.contains(&text[..text.len().min(least)]);
+            prop_assert!(shown(&name, 25) && shown(&repository, 25), "{}", subject);
+        }
+    }
+
+    #[test]
+    fn many_fill_lists_of_two_hundred_kilobytes() {
+        let long = "\"語\"".repeat(300);
+        for findings in [
+            vec![finding("a", "team/app", "1", "x"); 500],
+            vec![finding(&long, &long, &long, &long); 100],
+        ] {
+            let http = answers(&[]);
+            let fit = sns(&http).fit(&findings);
+            assert!(fit < findings.len(), "{fit}");
+            let (.., length) = published(Message::Rollup(&findings[..fit]));
+            assert!(length <= 200_000, "{length}");
+            // And the list is full.
+            let one = length / fit;
+            assert!(length + 2 * one + 4_000 > 200_000, "{length} {fit}");
+        }
+    }
+}
