@@ -8,6 +8,8 @@ pub struct Arn<'a> {
     pub partition: &'a str,
     /// `iam`, `sts`, `ecr`
     pub service: &'a str,
+    /// The region; empty where the service has none.
+    pub region: &'a str,
     /// The account; empty where the service has none.
     pub account: &'a str,
     /// What follows the account: `user/test`, `role/path/name`, `root`
@@ -24,12 +26,13 @@ impl<'a> Arn<'a> {
         }
         let partition = parts.next()?;
         let service = parts.next()?;
-        let _region = parts.next()?;
+        let region = parts.next()?;
         let account = parts.next()?;
         let resource = parts.next()?;
         Some(Self {
             partition,
             service,
+            region,
             account,
             resource,
         })

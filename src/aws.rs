@@ -8,12 +8,16 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use thiserror::Error;
 
 use crate::text::clean_cut;
@@ -98,6 +102,7 @@ impl Aws {
             .credentials_provider(self.config.credentials.clone())
             .timeout_config(timeouts())
             .retry_config(retries())
+            .retry_classifier(RetryConflicts)
             // It has stopped calls falsely in Lambda; ours are small.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.config.endpoints.dynamodb.clone());
@@ -185,6 +190,42 @@ fn retries() -> RetryConfig {
         .with_initial_backoff(FIRST_BACKOFF)
 }
 
+/// What an error comes from in the end: the rest is layers.
+fn innermost<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    error.source().map_or(error, innermost)
+}
+
+/// Has the SDK try a plain write again that met a running transaction: one push
+/// of buildx is several within a second. It is in none of the SDK's own lists.
+#[derive(Debug, Default)]
+pub struct RetryConflicts;
+
+impl ClassifyRetry for RetryConflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = match context.output_or_error() {
+            Some(Err(error)) => error.as_operation_error(),
+            _ => None,
+        };
+        let conflicts = error.is_some_and(|error| {
+            let update = error.downcast_ref::<UpdateItemError>();
+            let put = error.downcast_ref::<PutItemError>();
+            update.is_some_and(UpdateItemError::is_transaction_conflict_exception)
+                || put.is_some_and(PutItemError::is_transaction_conflict_exception)
+        });
+        if conflicts {
+            RetryAction::transient_error()
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "transaction conflicts"
+    }
+}
+
 /// What went wrong with a call, in words that say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -225,7 +266,15 @@ impl Fault {
             (SdkError::DispatchFailure(failure), _) if failure.is_timeout() => {
                 "no answer in time".to_owned()
             }
-            (SdkError::DispatchFailure(_), _) => "no connection".to_owned(),
+            (SdkError::DispatchFailure(failure), _) => {
+                let why = failure
+                    .as_connector_error()
+                    .map(|error| innermost(error).to_string());
+                format!(
+                    "no connection: {}",
+                    clean_cut(&why.unwrap_or_default(), 200)
+                )
+            }
             (SdkError::ResponseError(_), _) => "an answer that can't be read".to_owned(),
             _ => "the request can't be made".to_owned(),
         };
@@ -246,6 +295,14 @@ impl Fault {
                 | "ExpiredToken"
                 | "ValidationException"
                 | "InvalidParameter"
+                | "ParameterValueInvalid"
+                | "InvalidSecurity"
+                | "MissingAuthenticationToken"
+                | "MissingAuthenticationTokenException"
+                | "IncompleteSignature"
+                | "OptInRequired"
+                | "KMSInvalidState"
+                | "KMSOptInRequired"
                 | "InvalidParameterException"
                 | "KMSAccessDenied"
                 | "KMSAccessDeniedException"

@@ -57,7 +57,10 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Env(&lookup);
         let topic_arn = env.required("FINDINGS_TOPIC_ARN")?;
-        let topic = Arn::parse(&topic_arn).filter(|arn| arn.service == "sns");
+        let region = env.required("AWS_REGION")?;
+        let topic = Arn::parse(&topic_arn).filter(|arn| {
+            arn.service == "sns" && !arn.account.is_empty() && !arn.resource.is_empty()
+        });
         let Some(topic) = topic else {
             return wrong(
                 "FINDINGS_TOPIC_ARN",
@@ -65,6 +68,14 @@ impl Config {
                 "it takes an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
             );
         };
+        if topic.region != region {
+            let takes = "it takes a topic of the function's own region";
+            return wrong("FINDINGS_TOPIC_ARN", &topic_arn, takes);
+        }
+        if topic.resource.strip_suffix(".fifo").is_some() {
+            let takes = "it takes a standard topic: a FIFO topic has no e-mail subscribers";
+            return wrong("FINDINGS_TOPIC_ARN", &topic_arn, takes);
+        }
         let endpoints = env.endpoints()?;
         let trust_roots = env.trust_roots(topic.partition, &endpoints)?;
         env.https_format()?;
@@ -74,7 +85,7 @@ impl Config {
             policy: env.policy()?,
             findings_per_minute: env.findings_per_minute()?,
             aws: AwsConfig {
-                region: env.required("AWS_REGION")?,
+                region,
                 credentials: env.credentials()?,
                 endpoints,
                 trust_roots,
@@ -297,6 +308,15 @@ mod tests {
                 "FINDINGS_TOPIC_ARN",
                 "arn:aws:sqs:eu-central-1:111122223333:findings",
             ),
+            ("FINDINGS_TOPIC_ARN", "arn:aws:sns:eu-central-1::"),
+            (
+                "FINDINGS_TOPIC_ARN",
+                "arn:aws:sns:eu-west-1:111122223333:findings",
+            ),
+            (
+                "FINDINGS_TOPIC_ARN",
+                "arn:aws:sns:eu-central-1:111122223333:findings.fifo",
+            ),
             ("AWS_REGION", ""),
             ("AWS_ACCESS_KEY_ID", ""),
             ("AWS_SECRET_ACCESS_KEY", ""),
@@ -330,11 +350,10 @@ mod tests {
             "FINDINGS_TOPIC_ARN",
             "arn:aws-cn:sns:cn-north-1:111122223333:findings",
         );
-        assert_eq!(roots(&[china]), TrustRoots::System);
-        assert_eq!(
-            roots(&[china, ("TRUST_ROOTS", "amazon")]),
-            TrustRoots::Amazon
-        );
+        let region = ("AWS_REGION", "cn-north-1");
+        assert_eq!(roots(&[china, region]), TrustRoots::System);
+        let amazon = ("TRUST_ROOTS", "amazon");
+        assert_eq!(roots(&[china, region, amazon]), TrustRoots::Amazon);
         assert_eq!(roots(&[("TRUST_ROOTS", "system")]), TrustRoots::System);
         let local = ("AWS_ENDPOINT_URL_SNS", "https://localhost");
         assert_eq!(

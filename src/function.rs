@@ -130,7 +130,10 @@ impl Function {
             Ok(Event::Push(push, identity)) => self.push(&push, &identity, &mut line).await,
             Ok(Event::Sweep) => {
                 let deadline = deadline(event.context.deadline, began);
-                Ok(sweep_answer(&self.watch.sweep(deadline).await, &mut line))
+                // Unique among all that may sweep.
+                let holder = &event.context.request_id;
+                let swept = self.watch.sweep(holder, deadline).await;
+                Ok(sweep_answer(&swept, &mut line))
             }
             Ok(Event::Ignored(why)) => Ok(Answer {
                 outcome: "ignored",
@@ -298,8 +301,14 @@ fn push_answer<E: std::fmt::Display>(handled: &Handled<E>, uploader: String) -> 
 }
 
 fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
-    line.metric("FindingsOwed", swept.owed);
-    line.metric("OldestOwedSeconds", swept.oldest_owed_seconds);
+    // A figure that is not known must be missing, which is alarmed, not zero.
+    if !swept.incomplete {
+        line.metric("FindingsOwed", swept.owed);
+        line.metric("OldestOwedSeconds", swept.oldest_owed_seconds);
+    }
+    if !swept.faults.is_empty() {
+        line.metric("SweepFaults", swept.faults.len());
+    }
     if swept.publish_failures > 0 {
         line.metric("PublishFailures", swept.publish_failures);
     }
@@ -310,9 +319,10 @@ fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
         outcome: "swept",
         published: Some(swept.published),
         messages: Some(swept.messages),
-        owed: Some(swept.owed),
+        owed: (!swept.incomplete).then_some(swept.owed),
         publish_failures: Some(swept.publish_failures),
-        oldest_owed_seconds: Some(swept.oldest_owed_seconds),
+        oldest_owed_seconds: (!swept.incomplete).then_some(swept.oldest_owed_seconds),
+        why: swept.faults.first().map(|fault| clean_cut(fault, 600)),
         ..Answer::default()
     }
 }

@@ -32,7 +32,7 @@ const ONE_BY_ONE: usize = 5;
 const CLAIMED_AT_ONCE: usize = 100;
 /// Between two messages of a sweep.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A sweep stops so long before its deadline.
+/// A sweep stops so long before its deadline, if it has three times as much.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 /// The digest waits so long after learning for events that come late.
 const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
@@ -137,6 +137,8 @@ pub struct Swept {
     /// Since how long the oldest finding that was owed had waited, in seconds.
     /// The digest's do not count.
     pub oldest_owed_seconds: i64,
+    /// Whether not all that is owed could be listed.
+    pub incomplete: bool,
     /// What went wrong, a line each.
     pub faults: Vec<String>,
 }
@@ -257,11 +259,13 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
 
     /// Publishes what is owed, page by page, until it is done or the deadline
     /// is near. It never fails: what went wrong stands in the answer, and what
-    /// was not told stays owed.
-    pub async fn sweep(&self, deadline: Timestamp) -> Swept {
+    /// was not told stays owed. `holder` is this sweep's own name.
+    pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> Swept {
+        let time_left = deadline.duration_since(self.clock.now());
         let mut sweep = Sweep {
             swept: Swept::default(),
-            stop_at: deadline - RESERVE,
+            stop_at: deadline - RESERVE.min(time_left / 3),
+            holder,
         };
         let mut next = None;
         loop {
@@ -269,6 +273,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                 Ok(page) => page,
                 Err(error) => {
                     sweep.swept.faults.push(error.to_string());
+                    sweep.swept.incomplete = true;
                     break;
                 }
             };
@@ -326,30 +331,49 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
 
     /// Claims owed findings, a batch at a time, publishes and settles them. A
     /// batch of one is a message of its own, a larger one a list or several.
-    async fn publish_owed(&self, owed: &[OwedFinding], batch: usize, sweep: &mut Sweep) {
-        for batch in owed.chunks(batch) {
-            let mut claimed = Vec::with_capacity(batch.len());
-            for owed in batch {
-                if self.clock.now() >= sweep.stop_at {
+    async fn publish_owed(&self, mut owed: &[OwedFinding], batch: usize, sweep: &mut Sweep<'_>) {
+        while !owed.is_empty() && self.clock.now() < sweep.stop_at {
+            // A third of the time for claiming, which leaves as much for settling.
+            let now = self.clock.now();
+            let claim_until = now + sweep.stop_at.duration_since(now) / 3;
+            let mut claimed = Vec::new();
+            while let [first, later @ ..] = owed {
+                owed = later;
+                claimed.extend(self.claim(first, sweep).await);
+                if claimed.len() == batch || self.clock.now() >= claim_until {
                     break;
-                }
-                match self.store.lease(&owed.id, self.clock.now()).await {
-                    Ok(Some(body)) => match serde_json::from_str::<Finding>(&body) {
-                        Ok(finding) => claimed.push((owed, finding)),
-                        Err(error) => sweep.swept.faults.push(format!(
-                            "the body of finding {} can't be read: {error}; mend or delete the item",
-                            clean_cut(&owed.id, 80)
-                        )),
-                    },
-                    Ok(None) => {}
-                    Err(error) => sweep.swept.faults.push(error.to_string()),
                 }
             }
             claimed.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
-            let (owed, findings): (Vec<_>, Vec<_>) = claimed.into_iter().unzip();
-            self.publish_claimed(&owed, &findings, batch.len() == 1, sweep)
+            let (claimed, findings): (Vec<_>, Vec<_>) = claimed.into_iter().unzip();
+            self.publish_claimed(&claimed, &findings, batch == 1, sweep)
                 .await;
         }
+    }
+
+    async fn claim<'o>(
+        &self,
+        owed: &'o OwedFinding,
+        sweep: &mut Sweep<'_>,
+    ) -> Option<(&'o OwedFinding, Finding)> {
+        let leased = self.store.lease(&owed.id, sweep.holder, self.clock.now());
+        let fault = match leased.await {
+            Ok(None) => return None,
+            Ok(Some(body)) => match serde_json::from_str(&body) {
+                Ok(finding) => return Some((owed, finding)),
+                // Where, and not what: the body is an event's.
+                Err(error) => format!(
+                    "the body of finding {} can't be read at its line {}, column {}; \
+                     mend or delete the item",
+                    clean_cut(&owed.id, 80),
+                    error.line(),
+                    error.column(),
+                ),
+            },
+            Err(error) => error.to_string(),
+        };
+        sweep.swept.faults.push(fault);
+        None
     }
 
     async fn publish_claimed(
@@ -357,20 +381,24 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         owed: &[&OwedFinding],
         findings: &[Finding],
         alone: bool,
-        sweep: &mut Sweep,
+        sweep: &mut Sweep<'_>,
     ) {
-        let (mut owed, mut findings) = (owed, findings);
-        while let [first, ..] = findings {
+        // Ranges that are to be told, the first one last.
+        let mut ranges = vec![(0..findings.len(), alone)];
+        while let Some((range, alone)) = ranges.pop() {
+            if range.is_empty() {
+                continue;
+            }
             if self.clock.now() >= sweep.stop_at {
                 return;
             }
-            let (these, later) = findings.split_at(self.notifier.fit(findings));
-            let (these_owed, later_owed) = owed.split_at(these.len());
-            (owed, findings) = (later_owed, later);
-            let message = match owed_as(these_owed) {
-                Owed::Digest => Message::Digest(these),
-                Owed::Finding if alone => Message::Finding(first),
-                Owed::Finding => Message::Rollup(these),
+            let fit = self.notifier.fit(&findings[range.clone()]);
+            let these = range.start..range.start + fit;
+            ranges.push((these.end..range.end, alone));
+            let message = match owed[these.start].owed {
+                Owed::Digest => Message::Digest(&findings[these.clone()]),
+                Owed::Finding if alone => Message::Finding(&findings[these.start]),
+                Owed::Finding => Message::Rollup(&findings[these.clone()]),
             };
             if sweep.swept.messages + sweep.swept.publish_failures > 0 {
                 self.clock.sleep(PAUSE).await;
@@ -378,32 +406,36 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             match self.notifier.publish(message).await {
                 Ok(message_id) => {
                     sweep.swept.messages += 1;
-                    sweep.swept.published += these.len();
-                    for owed in these_owed {
-                        let settled = self.store.settle(&owed.id, &message_id, self.clock.now());
-                        if let Err(error) = settled.await {
-                            sweep.swept.faults.push(error.to_string());
-                        }
-                    }
+                    self.settle(&owed[these], &message_id, sweep).await;
                 }
                 Err(error) => {
                     sweep.swept.publish_failures += 1;
                     sweep.swept.faults.push(error.to_string());
+                    // One of them may be what is refused: the others must not wait.
+                    if these.len() > 1 && N::is_refused_for_its_form(&error) {
+                        ranges.extend(these.rev().map(|one| (one..one + 1, true)));
+                    }
                 }
+            }
+        }
+    }
+
+    async fn settle(&self, owed: &[&OwedFinding], message_id: &str, sweep: &mut Sweep<'_>) {
+        sweep.swept.published += owed.len();
+        for owed in owed {
+            let settled = self.store.settle(&owed.id, message_id, self.clock.now());
+            if let Err(error) = settled.await {
+                sweep.swept.faults.push(error.to_string());
             }
         }
     }
 }
 
 /// A sweep under way.
-struct Sweep {
+struct Sweep<'a> {
     swept: Swept,
     stop_at: Timestamp,
-}
-
-/// All of a batch are owed to the same.
-fn owed_as(owed: &[&OwedFinding]) -> Owed {
-    owed.first().map_or(Owed::Finding, |owed| owed.owed)
+    holder: &'a str,
 }
 
 fn outcome_without_finding(row: Row) -> Outcome {

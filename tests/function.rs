@@ -52,6 +52,10 @@ fn main() -> ExitCode {
         the_log_has_one_line_an_event_with_metrics_and_no_payload,
         the_function_needs_little_memory,
         killed_after_any_call_no_finding_is_lost,
+        a_sweep_that_is_killed_after_any_call_loses_nothing,
+        what_fails_after_the_commit_defers,
+        a_sweep_that_can_not_list_does_not_say_that_nothing_is_owed,
+        a_call_that_is_never_answered_ends_in_time,
         of_several_functions_at_once_one_tells,
         replay_uses_the_tables_and_the_topic_of_a_deployment,
     ];
@@ -577,38 +581,138 @@ fn the_function_needs_little_memory() {
 /// The function is killed when the answer to each of its calls is on its way.
 /// The event is delivered again, as Lambda does, and the sweep runs.
 fn killed_after_any_call_no_finding_is_lost() {
-    for (call, name) in TOLD.iter().enumerate() {
-        let stack = stack();
-        let mut killed = Function::start(&stack, &[]);
-        killed.kill_after(call);
-        killed.invoke_until_killed(&push("1", T1, "test"));
-        let mut bodies = killed.proxy.bodies();
+    let mut failed = push("1", T1, "test");
+    failed["detail"]["errorCode"] = json!("AccessDenied");
+    let unidentified = envelope(&record("1", T1, &json!({"invokedBy": "AWS Internal"})));
+    for (what, event, calls) in [
+        ("a new uploader", push("1", T1, "test"), 5),
+        ("a failed push", failed, 5),
+        ("an unidentified push", unidentified, 4),
+    ] {
+        for call in 0..calls {
+            let stack = stack();
+            let mut killed = Function::start(&stack, &[]);
+            killed.kill_after(call);
+            killed.invoke_until_killed(&event);
+            let mut bodies = killed.proxy.bodies();
 
-        let function = Function::start(&stack, &[]);
-        function.invoke(&push("1", T1, "test")).unwrap();
-        age(&stack);
-        function.sweep();
-        bodies.extend(function.proxy.bodies());
-
-        assert!(
-            (1..=2).contains(&bodies.len()),
-            "call {call} {name}: {} messages",
-            bodies.len()
-        );
-        assert!(
-            bodies.iter().all(|body| body["id"] == bodies[0]["id"]),
-            "call {call} {name}"
-        );
-        let findings = findings(&stack);
-        assert_eq!(findings.len(), 1, "call {call} {name}");
-        assert!(
-            findings[0]["owed"].is_null(),
-            "call {call} {name}: it stays owed"
-        );
-        assert_eq!(function.sweep()["owed"], 0);
-        let known = function.invoke(&push("2", T2, "test")).unwrap();
-        assert_eq!(outcome(&known), "known", "call {call} {name}");
+            let function = Function::start(&stack, &[]);
+            function.invoke(&event).unwrap();
+            age(&stack);
+            function.sweep();
+            bodies.extend(function.proxy.bodies());
+            told_and_settled(&stack, &bodies, &format!("{what}, call {call}"));
+            assert_eq!(function.sweep()["owed"], 0);
+        }
     }
+}
+
+/// The same with the sweep, whose calls are list, lease, publish and settle; and
+/// with the digest's.
+fn a_sweep_that_is_killed_after_any_call_loses_nothing() {
+    for learning in [false, true] {
+        for call in 0..4 {
+            let stack = stack();
+            let setting = if learning { "2027-01-01T00:00:00Z" } else { "" };
+            let down = Function::start(&stack, &[("LEARNING_UNTIL", setting)]);
+            down.proxy.sns_is_down.store(true, Ordering::SeqCst);
+            down.invoke(&push("1", T1, "test")).unwrap();
+            drop(down);
+            age(&stack);
+
+            let mut killed = Function::start(&stack, &[]);
+            killed.kill_after(call);
+            killed.sweep_until_killed();
+            let mut bodies = killed.proxy.bodies();
+            age(&stack);
+            let function = Function::start(&stack, &[]);
+            function.sweep();
+            bodies.extend(function.proxy.bodies());
+            let bodies: Vec<_> = bodies
+                .into_iter()
+                .map(|body| body["findings"].get(0).cloned().unwrap_or(body))
+                .collect();
+            told_and_settled(
+                &stack,
+                &bodies,
+                &format!("learning {learning}, call {call}"),
+            );
+        }
+    }
+}
+
+/// One finding arrived, or two with the same id, and nothing is owed.
+fn told_and_settled(stack: &Stack, bodies: &[Value], when: &str) {
+    assert!(
+        (1..=2).contains(&bodies.len()),
+        "{when}: {} messages",
+        bodies.len()
+    );
+    assert!(
+        bodies.iter().all(|body| body["id"] == bodies[0]["id"]),
+        "{when}"
+    );
+    let findings = findings(stack);
+    assert_eq!(findings.len(), 1, "{when}");
+    assert!(findings[0]["owed"].is_null(), "{when}: it stays owed");
+}
+
+fn what_fails_after_the_commit_defers() {
+    for failing in ["#budget", "publishedAt"] {
+        let stack = stack();
+        let function = Function::start(&stack, &[]);
+        function.proxy.fail_requests_with(Some(failing));
+        let answer = function.invoke(&push("1", T1, "test")).unwrap();
+        assert_eq!(outcome(&answer), "finding_deferred", "{failing}");
+        assert!(
+            answer["why"]
+                .as_str()
+                .unwrap()
+                .contains("DynamoDB UpdateItem"),
+            "{answer}"
+        );
+        function.proxy.fail_requests_with(None);
+        age(&stack);
+        assert_eq!(function.sweep()["published"], 1);
+        told_and_settled(&stack, &function.proxy.bodies(), failing);
+    }
+}
+
+fn a_sweep_that_can_not_list_does_not_say_that_nothing_is_owed() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.fail_requests_with(Some("owed-index"));
+    let swept = function.sweep();
+    assert_eq!(outcome(&swept), "swept");
+    assert!(
+        swept["owed"].is_null() && swept["oldestOwedSeconds"].is_null(),
+        "{swept}"
+    );
+    let log = function.log().remove(0);
+    assert!(
+        log["FindingsOwed"].is_null() && log["SweepFaults"] == 1,
+        "{log}"
+    );
+}
+
+fn a_call_that_is_never_answered_ends_in_time() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.hang.store(true, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    let error = function.invoke(&push("1", T1, "test")).unwrap_err();
+    assert_eq!(error["errorType"], "RetryableStore");
+    assert!(
+        error["errorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("no answer in time"),
+        "{error}"
+    );
+    assert!(began.elapsed().as_secs() < 10);
+    function.proxy.hang.store(false, Ordering::SeqCst);
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
 }
 
 /// One push of buildx is several events within a second, and Lambda hands each

@@ -377,8 +377,17 @@ async fn an_unidentified_uploaders_finding_needs_no_record<S: Store>(store: S) {
     );
     assert_eq!(store.find(&uploader.key).await.unwrap(), None);
     assert_eq!(owed_ids(&store).await.len(), 1);
-    let again = commit(&store, &push, &uploader, &Policy::default()).await;
-    assert_eq!(again, Committed::AlreadyDecided);
+    let decision = decide(None, &push, &uploader, &Policy::default());
+    let again = Commit {
+        read_revision: None,
+        record: None,
+        finding: decision.finding.as_ref(),
+        now: now() + SignedDuration::from_millis(1),
+    };
+    assert_eq!(
+        store.commit(again).await.unwrap(),
+        Committed::AlreadyDecided
+    );
 }
 
 async fn there_are_so_many_tokens_in_any_minute<S: Store>(store: S) {
@@ -410,8 +419,11 @@ async fn what_is_settled_is_owed_no_more<S: Store>(store: S) {
     store.settle(&id, "message", now()).await.unwrap();
     store.settle("unknown", "message", now()).await.unwrap();
     assert!(owed_ids(&store).await.is_empty());
-    assert_eq!(store.lease(&id, now() + LEASE).await.unwrap(), None);
-    assert_eq!(store.lease("unknown", now() + LEASE).await.unwrap(), None);
+    assert_eq!(store.lease(&id, "a", now() + LEASE).await.unwrap(), None);
+    assert_eq!(
+        store.lease("unknown", "a", now() + LEASE).await.unwrap(),
+        None
+    );
 }
 
 async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
@@ -424,19 +436,34 @@ async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
     let id = owed_ids(&store).await.remove(0);
     let almost = LEASE - SignedDuration::from_millis(1);
     // Whoever decided it holds it first.
-    assert_eq!(store.lease(&id, now()).await.unwrap(), None);
-    assert_eq!(store.lease(&id, now() + almost).await.unwrap(), None);
+    assert_eq!(store.lease(&id, "a", now()).await.unwrap(), None);
+    assert_eq!(store.lease(&id, "a", now() + almost).await.unwrap(), None);
     assert_eq!(
-        store.lease(&id, now() + LEASE).await.unwrap(),
+        store.lease(&id, "a", now() + LEASE).await.unwrap(),
         Some(body.clone())
     );
     assert_eq!(
-        store.lease(&id, now() + LEASE + almost).await.unwrap(),
+        store.lease(&id, "b", now() + LEASE + almost).await.unwrap(),
         None
     );
     assert_eq!(
-        store.lease(&id, now() + LEASE * 2).await.unwrap(),
+        store.lease(&id, "a", now() + LEASE * 2).await.unwrap(),
         Some(body)
+    );
+    // The same holder may ask again: the answer may have been lost.
+    assert!(
+        store
+            .lease(&id, "b", now() + LEASE * 2)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .lease(&id, "a", now() + LEASE * 2)
+            .await
+            .unwrap()
+            .is_some()
     );
     assert_eq!(owed_ids(&store).await, [id]);
 }
@@ -446,7 +473,7 @@ async fn a_lease_of_a_clock_that_is_wrong_does_not_bind<S: Store>(store: S) {
     commit(&store, &push, &uploader, &Policy::default()).await;
     let id = owed_ids(&store).await.remove(0);
     let day = SignedDuration::from_hours(24);
-    assert!(store.lease(&id, now() - day).await.unwrap().is_some());
+    assert!(store.lease(&id, "a", now() - day).await.unwrap().is_some());
 }
 
 async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
@@ -463,7 +490,7 @@ async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
     // Nobody has it first.
     assert!(
         store
-            .lease(&page.owed[0].id, now())
+            .lease(&page.owed[0].id, "a", now())
             .await
             .unwrap()
             .is_some()

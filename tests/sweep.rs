@@ -1,9 +1,10 @@
-//! The sweep, through the real `watch` code over the store in memory, with a
-//! clock and a notifier of the test's own.
+//! The sweep, and races, through the real `watch` code over the store in memory,
+//! with a clock and a notifier of the test's own.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
+use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,10 +12,14 @@ use std::time::Duration;
 use common::{push_by, time};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
+use pushwatch::event::Push;
+use pushwatch::finding::Finding;
+use pushwatch::identity::Uploader;
 use pushwatch::notify::{Message, Notifier};
 use pushwatch::policy::Policy;
-use pushwatch::store::MemoryStore;
-use pushwatch::watch::{Outcome, Swept, Watch};
+use pushwatch::record::Record;
+use pushwatch::store::{Commit, Committed, MemoryStore, OwedPage, Store, Touched};
+use pushwatch::watch::{Outcome, Swept, Watch, WatchError};
 
 const START: &str = "2026-11-24T00:00:00Z";
 
@@ -37,12 +42,89 @@ impl Clock for &TestClock {
     }
 }
 
+/// The store in memory, but each call takes time, and commits may be lost to
+/// other writes.
+struct Between<'a> {
+    store: MemoryStore,
+    clock: &'a TestClock,
+    milliseconds: AtomicI64,
+    lost: AtomicUsize,
+}
+
+impl Between<'_> {
+    fn pass(&self) {
+        let delay = SignedDuration::from_millis(self.milliseconds.load(Ordering::SeqCst));
+        *self.clock.0.lock().unwrap() += delay;
+    }
+}
+
+impl Store for Between<'_> {
+    type Error = Infallible;
+    type Cursor = String;
+
+    async fn touch(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, Infallible> {
+        self.pass();
+        self.store.touch(push, uploader, policy).await
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Record>, Infallible> {
+        self.pass();
+        self.store.find(key).await
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
+        self.pass();
+        let lost = |left: usize| left.checked_sub(1);
+        if self
+            .lost
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lost)
+            .is_ok()
+        {
+            let key = commit.record.unwrap().uploader.as_str();
+            return Ok(Committed::Lost(self.store.find(key).await?.map(Box::new)));
+        }
+        self.store.commit(commit).await
+    }
+
+    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Infallible> {
+        self.pass();
+        self.store.take_token(per_minute, now).await
+    }
+
+    async fn settle(&self, id: &str, message_id: &str, now: Timestamp) -> Result<(), Infallible> {
+        self.pass();
+        self.store.settle(id, message_id, now).await
+    }
+
+    async fn owed(&self, from: Option<String>) -> Result<OwedPage<String>, Infallible> {
+        self.pass();
+        self.store.owed(from).await
+    }
+
+    async fn lease(
+        &self,
+        id: &str,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, Infallible> {
+        self.pass();
+        self.store.lease(id, holder, now).await
+    }
+}
+
 /// Notes when it was told how many findings. Lists hold ten at most, and the
 /// next so many messages are refused.
 struct Inbox<'a> {
     clock: &'a TestClock,
     told: Mutex<Vec<(Timestamp, &'static str, usize)>>,
     refuse: AtomicUsize,
+    /// Whoever's finding is in a message makes it refused for its form.
+    refused_name: Mutex<Option<&'static str>>,
     /// How long a message takes.
     seconds: AtomicI64,
 }
@@ -60,6 +142,11 @@ impl Notifier for &Inbox<'_> {
         {
             return Err(std::io::Error::other("refused"));
         }
+        let refused_name = *self.refused_name.lock().unwrap();
+        let is_refused = |finding: &Finding| Some(finding.uploader.name.as_str()) == refused_name;
+        if message.findings().iter().any(is_refused) {
+            return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
+        }
         let kind = match message {
             Message::Finding(_) => "finding",
             Message::Rollup(_) => "rollup",
@@ -70,27 +157,34 @@ impl Notifier for &Inbox<'_> {
         Ok("m".to_owned())
     }
 
-    fn fit(&self, findings: &[pushwatch::finding::Finding]) -> usize {
+    fn is_refused_for_its_form(error: &std::io::Error) -> bool {
+        error.kind() == std::io::ErrorKind::InvalidInput
+    }
+
+    fn fit(&self, findings: &[Finding]) -> usize {
         findings.len().min(10)
     }
 }
 
+type TestWatch<'a> = Watch<Between<'a>, &'a Inbox<'a>, &'a TestClock>;
+
 /// Findings of `count` new uploaders are owed since a minute; then `test` runs.
-fn with_owed(
-    count: usize,
-    policy: Policy,
-    seconds: i64,
-    test: impl AsyncFnOnce(&Watch<MemoryStore, &Inbox<'_>, &TestClock>),
-) {
+fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(&TestWatch<'_>)) {
     let clock = TestClock(Mutex::new(time(START)));
     let inbox = Inbox {
         clock: &clock,
         told: Mutex::default(),
         refuse: AtomicUsize::new(usize::MAX),
+        refused_name: Mutex::default(),
         seconds: AtomicI64::new(0),
     };
     let watch = Watch {
-        store: MemoryStore::default(),
+        store: Between {
+            store: MemoryStore::default(),
+            clock: &clock,
+            milliseconds: AtomicI64::new(0),
+            lost: AtomicUsize::new(0),
+        },
         notifier: &inbox,
         clock: &clock,
         policy,
@@ -125,9 +219,10 @@ impl Inbox<'_> {
 }
 
 /// A sweep with half a minute of time.
-async fn sweep(watch: &Watch<MemoryStore, &Inbox<'_>, &TestClock>) -> Swept {
+async fn sweep(watch: &TestWatch<'_>) -> Swept {
+    let now = watch.clock.now();
     watch
-        .sweep(watch.clock.now() + SignedDuration::from_secs(30))
+        .sweep(&now.to_string(), now + SignedDuration::from_secs(30))
         .await
 }
 
@@ -250,5 +345,70 @@ fn while_learning_runs_the_digest_comes_daily() {
         watch.clock.pass(60 * 60);
         assert_eq!(sweep(watch).await.published, 3);
         assert_eq!(watch.notifier.told(), [("digest", 3)]);
+    });
+}
+
+#[test]
+fn slow_calls_do_not_keep_a_sweep_from_telling_what_it_claimed() {
+    with_owed(200, Policy::default(), 0, async |watch| {
+        watch.store.milliseconds.store(400, Ordering::SeqCst);
+        let mut sweeps = 0;
+        while !watch.store.store.owed(None).await.unwrap().owed.is_empty() {
+            let began = watch.clock.now();
+            let swept = sweep(watch).await;
+            assert!(swept.published > 0, "{swept:?}");
+            let took = watch.clock.now().duration_since(began).as_secs();
+            assert!(took < 30, "{took} s");
+            watch.clock.pass(60 - took);
+            sweeps += 1;
+        }
+        assert!(sweeps < 20, "{sweeps}");
+    });
+}
+
+#[test]
+fn one_finding_that_is_refused_for_its_form_does_not_block_its_list() {
+    with_owed(12, Policy::default(), 0, async |watch| {
+        *watch.notifier.refused_name.lock().unwrap() = Some("u7");
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.owed), (11, 1));
+        // Ten as a list, then one by one; the other list as it is.
+        assert_eq!(swept.publish_failures, 2);
+    });
+}
+
+#[test]
+fn every_page_of_what_is_owed_is_swept() {
+    with_owed(2_500, Policy::default(), 0, async |watch| {
+        let mut told = 0;
+        for _ in 0..10 {
+            told += sweep(watch).await.published;
+            watch.clock.pass(60);
+        }
+        assert_eq!(told, 2_500);
+    });
+}
+
+#[test]
+fn a_short_deadline_is_used_as_far_as_it_goes() {
+    with_owed(1, Policy::default(), 0, async |watch| {
+        let soon = watch.clock.now() + SignedDuration::from_secs(6);
+        assert_eq!(watch.sweep("sweep", soon).await.published, 1);
+    });
+}
+
+#[test]
+fn a_lost_race_is_decided_again_five_times() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        let (push, uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
+        watch.store.lost.store(4, Ordering::SeqCst);
+        let handled = watch.push(&push, &uploader).await.unwrap();
+        assert_eq!(handled.outcome, Outcome::FindingPublished);
+
+        let (push, uploader) = push_by("other", "e2", "2026-01-01T00:00:00Z");
+        watch.store.lost.store(5, Ordering::SeqCst);
+        let error = watch.push(&push, &uploader).await.unwrap_err();
+        assert!(matches!(error, WatchError::Contended));
+        assert_eq!(watch.store.find(&uploader.key).await.unwrap(), None);
     });
 }

@@ -12,6 +12,7 @@ use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use common::{push_by, time};
 use jiff::Timestamp;
+use pushwatch::aws::RetryConflicts;
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::Push;
 use pushwatch::finding::Finding;
@@ -58,6 +59,7 @@ fn store(http: &StaticReplayClient) -> DynamoStore {
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+        .retry_classifier(RetryConflicts)
         .http_client(http.clone())
         .build();
     let client = aws_sdk_dynamodb::Client::from_conf(config);
@@ -285,8 +287,82 @@ async fn the_other_calls_are_these() {
     assert_eq!(store.take_token(2, now()).await, Ok(true));
     assert_eq!(store.settle("f1", "m1", now()).await, Ok(()));
     assert!(store.owed(None).await.unwrap().owed.is_empty());
-    assert_eq!(store.lease("f1", now()).await, Ok(Some("{}".to_owned())));
+    assert_eq!(
+        store.lease("f1", "sweep", now()).await,
+        Ok(Some("{}".to_owned()))
+    );
     assert_requests!(requests(&http));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_write_that_meets_a_transaction_is_tried_again() {
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
+    let conflict = (400, json!({"__type": kind, "message": "no"}));
+    let http = answers(&vec![[conflict, (200, json!({}))]; 4].concat());
+    let store = store(&http);
+    let (push, uploader, mut decision) = new_uploader();
+    let touched = store.touch(&push, &uploader, &Policy::default()).await;
+    assert_eq!(touched, Ok(Touched::Ordinary));
+    decision.finding = None;
+    let committed = store.commit(commit_of(&decision, None)).await;
+    assert_eq!(committed, Ok(Committed::Applied));
+    assert_eq!(store.settle("f1", "m1", now()).await, Ok(()));
+    assert!(store.lease("f1", "sweep", now()).await.unwrap().is_some());
+    assert_eq!(http.actual_requests().count(), 8);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_commit_whose_answer_was_lost_is_known_by_its_lease() {
+    let (_, _, decision) = new_uploader();
+    let refusal =
+        |lease: Value| json!({"Code": "ConditionalCheckFailed", "Item": {"leaseUntil": lease}});
+    let ours = (now() + pushwatch::store::LEASE)
+        .as_millisecond()
+        .to_string();
+    let none = json!({"Code": "ConditionalCheckFailed"});
+    for (lease, expected) in [
+        (json!({"N": ours}), Committed::Applied),
+        (json!({"N": "1"}), Committed::AlreadyDecided),
+        (Value::Null, Committed::AlreadyDecided),
+    ] {
+        let mut refused = refusal(lease.clone());
+        if lease.is_null() {
+            refused["Item"] = json!({});
+        }
+        let http = answers(&[cancelled(&none, &refused)]);
+        let committed = store(&http).commit(commit_of(&decision, None)).await;
+        assert_eq!(committed, Ok(expected));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_owed_comes_in_pages() {
+    let item =
+        |id: &str| json!({"findingId": {"S": id}, "owed": {"S": "digest"}, "owedSince": {"S": T1}});
+    let http = answers(&[
+        (
+            200,
+            json!({"Items": [item("a")], "LastEvaluatedKey": item("a")}),
+        ),
+        (
+            200,
+            json!({"Items": [item("b"), {"owed": {"S": "finding"}}]}),
+        ),
+    ]);
+    let store = store(&http);
+    let first = store.owed(None).await.unwrap();
+    let second = store.owed(first.next).await.unwrap();
+    assert!(second.next.is_none());
+    assert_eq!(
+        (first.owed[0].id.as_str(), second.owed[0].id.as_str()),
+        ("a", "b")
+    );
+    assert_eq!(
+        second.owed.len(),
+        1,
+        "an item without an id can't be claimed"
+    );
+    assert_eq!(requests(&http)[1]["Scan"]["ExclusiveStartKey"], item("a"));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -72,7 +72,10 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
 /// The id of an event, as far as it has one: the record's, or the envelope's.
 #[must_use]
 pub fn id(json: &str) -> Option<String> {
-    let event = Object::parse(json)?;
+    let mut event = Object::parse(json)?;
+    if event.raw("requestPayload").is_some() {
+        event = event.object("requestPayload");
+    }
     let id = event
         .object("detail")
         .text("eventID")

@@ -84,6 +84,13 @@ pub trait Notifier {
         message: Message<'_>,
     ) -> impl Future<Output = Result<String, Self::Error>> + Send;
 
+    /// Whether it is the message that is at fault, so that trying again can't
+    /// help, but telling its findings one by one may.
+    fn is_refused_for_its_form(error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// How many of the findings, from the first one, fit into one list.
     fn fit(&self, findings: &[Finding]) -> usize {
         findings.len()

@@ -10,6 +10,7 @@ use super::words::{details, headline, image_name};
 use super::{Message, Notifier};
 use crate::aws::{Fault, FaultKind};
 use crate::finding::{Finding, Reason, Severity};
+use crate::text::clean_json;
 
 /// SNS takes subjects below 100 characters.
 const MAX_SUBJECT: usize = 99;
@@ -37,6 +38,7 @@ pub struct SnsError {
     topic_arn: String,
     fault: String,
     advice: &'static str,
+    refused_for_its_form: bool,
 }
 
 impl SnsNotifier {
@@ -75,7 +77,7 @@ impl SnsNotifier {
     }
 
     fn bodies(&self, message: Message<'_>) -> String {
-        json!({"default": message.to_json(), "email": self.email(message)}).to_string()
+        json!({"default": clean_json(&message.to_json()), "email": self.email(message)}).to_string()
     }
 
     fn email(&self, message: Message<'_>) -> String {
@@ -135,7 +137,8 @@ impl Notifier for SnsNotifier {
         let result = match structured {
             Err(error) if refused_for_its_form(&error) => {
                 let plain = format!("[{}] PushWatch", word(message.severity()));
-                self.send(&plain, message.to_json(), None).await
+                self.send(&plain, clean_json(&message.to_json()), None)
+                    .await
             }
             result => result,
         };
@@ -145,6 +148,7 @@ impl Notifier for SnsNotifier {
                 let fault = Fault::of(&error);
                 Err(SnsError {
                     topic_arn: self.topic_arn.clone(),
+                    refused_for_its_form: refused_for_its_form(&error),
                     advice: match fault.kind {
                         FaultKind::Retryable => "a retry can help",
                         FaultKind::Configuration => "check the topic's name and the role's policy",
@@ -155,13 +159,17 @@ impl Notifier for SnsNotifier {
         }
     }
 
+    fn is_refused_for_its_form(error: &SnsError) -> bool {
+        error.refused_for_its_form
+    }
+
     fn fit(&self, findings: &[Finding]) -> usize {
         let mut length = LIST_FRAME;
         findings
             .iter()
             .take_while(|finding| {
-                length +=
-                    length_on_the_wire(&finding.to_json()) + length_on_the_wire(&line_of(finding));
+                length += length_on_the_wire(&clean_json(&finding.to_json()))
+                    + length_on_the_wire(&line_of(finding));
                 length <= MAX_LIST
             })
             .count()

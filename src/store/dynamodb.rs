@@ -64,14 +64,15 @@ const TAKE_TOKEN: &str = "SET t1 = if_not_exists(t2, :never), t2 = if_not_exists
 
 // settle: an item that is owed no more leaves the index.
 const SETTLE: &str = "SET publishedAt = :now, messageId = :message, expiresAt = :expires \
-                      REMOVE owed, owedSince, leaseUntil, attempts";
+                      REMOVE owed, owedSince, leaseUntil, leaseHolder, attempts";
 const IS_OWED: &str = "attribute_exists(owed)";
 
-// lease: nobody holds it, or whoever did is gone, or his clock was wrong.
-const LEASE_UPDATE: &str =
-    "SET leaseUntil = :until, attempts = if_not_exists(attempts, :zero) + :one";
+// lease: nobody holds it, or whoever did is gone, or his clock was wrong, or it
+// is the same holder, whose first answer was lost.
+const LEASE_UPDATE: &str = "SET leaseUntil = :until, leaseHolder = :holder, \
+                            attempts = if_not_exists(attempts, :zero) + :one";
 const LEASE_CONDITION: &str = "attribute_exists(owed) AND (attribute_not_exists(leaseUntil) \
-                               OR leaseUntil <= :now OR leaseUntil > :horizon)";
+                               OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder)";
 
 /// How long a settled finding is kept.
 const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -143,6 +144,7 @@ impl DynamoStore {
             .table_name(&self.findings)
             .set_item(Some(item))
             .condition_expression(NO_FINDING)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| self.damaged("TransactWriteItems", "a finding", &error))
     }
@@ -218,7 +220,8 @@ impl DynamoStore {
             };
             let fault = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    match self.why_cancelled(cancelled.cancellation_reasons())? {
+                    let lease = millis(first_lease(finding.reason.into(), commit.now));
+                    match self.why_cancelled(cancelled.cancellation_reasons(), &lease)? {
                         Some(committed) => return Ok(committed),
                         None => Fault::of(&error),
                     }
@@ -261,13 +264,21 @@ impl DynamoStore {
     fn why_cancelled(
         &self,
         reasons: &[CancellationReason],
+        lease: &AttributeValue,
     ) -> Result<Option<Committed>, DynamoError> {
         let refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
         let Some((finding, record)) = reasons.split_last() else {
             return Ok(None);
         };
         if refused(finding) {
-            return Ok(Some(Committed::AlreadyDecided));
+            // With our own lease on it, it is what this call wrote, whose first
+            // answer was lost.
+            let stored = finding.item().and_then(|item| item.get("leaseUntil"));
+            return Ok(Some(if stored == Some(lease) {
+                Committed::Applied
+            } else {
+                Committed::AlreadyDecided
+            }));
         }
         match record.first() {
             Some(record) if refused(record) => {
@@ -491,7 +502,12 @@ impl Store for DynamoStore {
         })
     }
 
-    async fn lease(&self, finding_id: &str, now: Timestamp) -> Result<Option<String>, DynamoError> {
+    async fn lease(
+        &self,
+        finding_id: &str,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, DynamoError> {
         let result = self
             .client
             .update_item()
@@ -500,6 +516,7 @@ impl Store for DynamoStore {
             .update_expression(LEASE_UPDATE)
             .condition_expression(LEASE_CONDITION)
             .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":holder", text(holder))
             .expression_attribute_values(":until", millis(now + LEASE))
             .expression_attribute_values(":horizon", millis(now + LEASE * 2))
             .expression_attribute_values(":zero", number(0))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compact_str::CompactString;
@@ -18,6 +19,9 @@ use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::Record;
 use crate::time::whole_seconds;
+
+/// Findings in a page of what is owed.
+const PAGE: usize = 1000;
 
 /// Uploaders and findings in memory.
 #[derive(Debug, Default)]
@@ -39,6 +43,7 @@ struct OwedItem {
     owed: Owed,
     since: Timestamp,
     lease_until: Timestamp,
+    lease_holder: Option<String>,
     severity: Severity,
     body: String,
 }
@@ -93,7 +98,8 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     type Error = Infallible;
-    type Cursor = Infallible;
+    /// The last id of the page before.
+    type Cursor = String;
 
     async fn touch(
         &self,
@@ -161,11 +167,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn owed(&self, _: Option<Infallible>) -> Result<OwedPage<Infallible>, Infallible> {
-        let owed = self
-            .lock()
+    async fn owed(&self, from: Option<String>) -> Result<OwedPage<String>, Infallible> {
+        let tables = self.lock();
+        let after = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut owed = tables
             .findings
-            .iter()
+            .range((after, Bound::Unbounded))
             .filter_map(|(id, item)| {
                 let item = item.as_ref()?;
                 Some(OwedFinding {
@@ -174,20 +181,27 @@ impl Store for MemoryStore {
                     since: Some(item.since),
                     severity: Some(item.severity),
                 })
-            })
-            .collect();
-        Ok(OwedPage { owed, next: None })
+            });
+        let page: Vec<_> = owed.by_ref().take(PAGE).collect();
+        let next = owed.next().and(page.last()).map(|last| last.id.clone());
+        Ok(OwedPage { owed: page, next })
     }
 
-    async fn lease(&self, finding_id: &str, now: Timestamp) -> Result<Option<String>, Infallible> {
+    async fn lease(
+        &self,
+        finding_id: &str,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, Infallible> {
         let mut tables = self.lock();
         let Some(Some(item)) = tables.findings.get_mut(finding_id) else {
             return Ok(None);
         };
-        if !lease_is_over(item.lease_until, now) {
+        if !lease_is_over(item.lease_until, now) && item.lease_holder.as_deref() != Some(holder) {
             return Ok(None);
         }
         item.lease_until = now + LEASE;
+        item.lease_holder = Some(holder.to_owned());
         Ok(Some(item.body.clone()))
     }
 }
@@ -198,6 +212,7 @@ impl OwedItem {
             owed: finding.reason.into(),
             since: whole_seconds(now),
             lease_until: first_lease(finding.reason.into(), now),
+            lease_holder: None,
             severity: finding.severity,
             body: finding.to_json(),
         }

@@ -94,10 +94,12 @@ pub trait Store {
     ) -> impl Future<Output = Result<OwedPage<Self::Cursor>, Self::Error>> + Send;
 
     /// Claims an owed finding for [`LEASE`], and gives its body (the finding's
-    /// JSON); none if it is settled or somebody else holds it.
+    /// JSON); none if it is settled or somebody else holds it. The same holder
+    /// may claim again: the first answer may have been lost.
     fn lease(
         &self,
         finding_id: &str,
+        holder: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
 }

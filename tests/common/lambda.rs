@@ -103,10 +103,11 @@ impl Function {
     }
 
     pub fn sweep(&self) -> Value {
-        let event = serde_json::json!({
-            "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}
-        });
-        self.invoke(&event).unwrap()
+        self.invoke(&scheduled()).unwrap()
+    }
+
+    pub fn sweep_until_killed(&mut self) {
+        self.invoke_until_killed(&scheduled());
     }
 
     /// The calls of the last event.
@@ -146,6 +147,10 @@ impl Drop for Function {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn scheduled() -> Value {
+    serde_json::json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
 }
 
 fn collect(mut stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
@@ -220,6 +225,10 @@ pub struct Proxy {
     pub sns_is_down: AtomicBool,
     /// While it is set, a Publish with a message structure is refused.
     pub sns_refuses_structure: AtomicBool,
+    /// While it is set, no call is answered.
+    pub hang: AtomicBool,
+    /// Requests that have this word in them fail.
+    failing: Mutex<Option<&'static str>>,
     killed: Mutex<Option<(u32, usize)>>,
     seen: AtomicUsize,
 }
@@ -233,6 +242,8 @@ impl Proxy {
             published: Mutex::default(),
             sns_is_down: AtomicBool::default(),
             sns_refuses_structure: AtomicBool::default(),
+            hang: AtomicBool::default(),
+            failing: Mutex::default(),
             killed: Mutex::default(),
             seen: AtomicUsize::default(),
         });
@@ -243,6 +254,10 @@ impl Proxy {
             }
         });
         proxy
+    }
+
+    pub fn fail_requests_with(&self, word: Option<&'static str>) {
+        *self.failing.lock().unwrap() = word;
     }
 
     pub fn address(&self) -> String {
@@ -261,6 +276,19 @@ impl Proxy {
         let call = name(&request, &form);
         if let Some(call) = &call {
             self.calls.lock().unwrap().push(call.clone());
+        }
+        if call.is_some() && self.hang.load(Ordering::SeqCst) {
+            // Answered when nobody waits any more.
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(8));
+                drop(request);
+            });
+            return;
+        }
+        let failing = *self.failing.lock().unwrap();
+        if failing.is_some_and(|word| String::from_utf8_lossy(&body).contains(word)) {
+            let _ = request.respond(Response::from_string("{}").with_status_code(500));
+            return;
         }
         let is_publish = call.as_deref() == Some("Publish");
         let structured = form.iter().any(|(name, _)| name == "MessageStructure");

@@ -10,7 +10,7 @@ use pushwatch::clock::SystemClock;
 use pushwatch::notify::{Format, Message, Nobody, Notifier, TerminalNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::store::{MOST_PER_MINUTE, MemoryStore, Store};
-use pushwatch::watch::{Outcome, Watch};
+use pushwatch::watch::{Deferred, Outcome, Watch};
 
 use crate::archive::{self, Contents, Entry, Pushed, Wanted};
 use crate::args::{FormatArg, PolicyArgs, ReplayArgs};
@@ -84,7 +84,7 @@ async fn run_on(
     }
     Ok(if args.fail_on_finding && summary.told() > 0 {
         ExitCode::from(EXIT_FINDING)
-    } else if summary.faults > 0 {
+    } else if summary.faults > 0 || summary.publish_fault {
         ExitCode::from(EXIT_FAULT)
     } else {
         ExitCode::SUCCESS
@@ -152,6 +152,15 @@ async fn replay<S: Store, N: Notifier>(
             .await
             .map_err(|error| CommandError::Watch(error.to_string()))?;
         summary.count(&handled);
+        match &handled.deferred {
+            None | Some(Deferred::Budget) => {}
+            // Once is enough: what fails is the same for all.
+            Some(_) if summary.publish_fault => {}
+            Some(why) => {
+                say(&why.to_string());
+                summary.publish_fault = true;
+            }
+        }
         let Some(finding) = &handled.finding else {
             continue;
         };

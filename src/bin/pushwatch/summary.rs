@@ -15,6 +15,8 @@ pub struct Summary {
     pub files: usize,
     pub faults: usize,
     pub ignored: usize,
+    /// A finding could not be told, and not for the budget's sake.
+    pub publish_fault: bool,
     /// Nobody reads the findings any more.
     pub output_closed: bool,
     /// Uploaders in the embedded store at the end.
