@@ -1,34 +1,53 @@
 # Everything a developer runs. `make` alone lists the targets.
 
 CARGO ?= cargo
-PYTHON ?= python3
+# The one outside of .venv, whatever PATH says below.
+PYTHON := $(shell command -v python3)
 BENCH_FOLDER := target/bench-replay
+# cargo-lambda and SAM come from .venv; nothing is sent home.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+# In this order; what is quick to fail comes first.
+STAGES := fmt lint unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help test fmt lint unit doc bench-replay size
+.PHONY: help test $(STAGES) bench-replay size
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
 
-test: fmt lint unit doc ## Everything that CI checks
+test: ## Everything that CI checks, with the time of each stage
+	@for stage in $(STAGES); do \
+		began=$$(date +%s); \
+		$(MAKE) --no-print-directory $$stage || exit 1; \
+		times="$$times\n  $$stage $$(($$(date +%s) - began)) s"; \
+	done; printf "All stages passed:$$times\n"
 
 fmt: ## Check the format
 	$(CARGO) fmt --check
 
 lint: ## Run clippy, with and without the command line; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features -- -D warnings
 
-unit: .venv/installed ## Run all tests; installs moto, which plays AWS, into .venv
+unit: .venv/installed ## Run all Rust tests, some of them against moto
 	$(CARGO) test --locked
-
-.venv/installed: tests/requirements.txt
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	touch $@
 
 doc: ## Build the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lint, SAM, checkov
+	cfn-lint template.yaml
+	sam validate --lint --region eu-central-1
+	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
+
+e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stack
+	sam build --parameter-overrides Architecture=x86_64
+	.venv/bin/python -m pytest -q tests/e2e --ignore tests/e2e/test_smoke.py
+
+smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
+	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
 
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli
@@ -38,3 +57,15 @@ size: .venv/installed ## Build the function for release; check its zip, memory a
 	$(CARGO) build --locked --release --no-default-features --bin pushwatch-lambda --target-dir target/function
 	$(PYTHON) tests/bench/size.py target/function/release/pushwatch-lambda
 	PUSHWATCH_LAMBDA=$(CURDIR)/target/function/release/pushwatch-lambda $(CARGO) test --locked --test function
+
+# What the tests run beside Rust: moto, SAM, cargo-lambda, cfn-lint, pytest.
+.venv/installed: tests/requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# checkov pins other versions of the same packages.
+.venv-checkov/installed: tests/requirements-checkov.txt
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@

@@ -1,0 +1,146 @@
+"""The whole stack on this machine: the deployed rule decides which events reach
+the function, and subscribers get what it tells."""
+
+import json
+
+import pytest
+
+from servers import Function, Moto, proxy
+from stack import BUILD, Stack, samples
+
+
+@pytest.fixture(scope="module")
+def moto():
+    server = Moto()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(moto):
+    return Stack(moto.url, {"Architecture": "x86_64", "AbsenceDays": "30"})
+
+
+@pytest.fixture(scope="module")
+def passed(stack):
+    """Names of the samples that the deployed rule passes, and what arrives."""
+    events = stack.client("events")
+    url, arn = stack.queue("bus")
+    for rule in events.list_rules()["Rules"]:
+        targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        assert [target["Arn"] for target in targets] == [stack.function_arn()]
+        # moto can't hand anything to a Lambda target: a queue takes its place.
+        events.remove_targets(Rule=rule["Name"], Ids=[target["Id"] for target in targets])
+    events.put_targets(Rule=stack.rule(), Targets=[{"Id": "bus", "Arn": arn}])
+    arrived = {}
+    for name, sample, _ in samples():
+        events.put_events(Entries=[{
+            "Source": sample["source"], "DetailType": sample["detail-type"],
+            "Detail": json.dumps(sample["detail"]), "Time": sample["time"],
+        }])
+        for event in stack.receive(url):
+            arrived[name] = event
+    return arrived
+
+
+@pytest.fixture(scope="module")
+def told(moto, stack, passed):
+    """What the function answers to what the rule passed, what subscribers get,
+    and what was called for it."""
+    url, arn = stack.queue("subscriber")
+    stack.client("sns").subscribe(
+        TopicArn=stack.outputs["FindingsTopicArn"], Protocol="sqs", Endpoint=arn)
+    calls = []
+    server = proxy(moto.port, calls)
+    variables = {**stack.environment(), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+    function = Function(BUILD / "Function" / "bootstrap", variables)
+    answers = {name: function.invoke(event) for name, event in passed.items()}
+    sweep = next(sample for name, sample, _ in samples() if name == "sweep.json")
+    swept = function.invoke(sweep)
+    # What the budget left lies there for 45 seconds; let them pass in the table.
+    owed = [one for one in stack.items("FindingsTable") if "owed" in one]
+    table = stack.client("dynamodb")
+    for finding in owed:
+        table.update_item(
+            TableName=stack.outputs["FindingsTable"], Key={"findingId": {"S": finding["findingId"]}},
+            UpdateExpression="SET owedSince = :then, leaseUntil = :zero",
+            ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00Z"}, ":zero": {"N": "0"}})
+    swept_later = function.invoke(sweep)
+    function.stop()
+    messages = [json.loads(one["Message"]) for one in stack.receive(url)]
+    return {"answers": answers, "swept": swept, "swept_later": swept_later,
+            "owed": owed, "messages": messages, "calls": calls}
+
+
+def test_the_rule_passes_the_pushes_and_nothing_else(passed):
+    for name, _, line in samples():
+        is_push = "ignored" not in line and "not a push" not in line
+        assert (name in passed) == is_push, line
+
+
+def test_each_push_is_answered(told):
+    outcomes = {name: answer["outcome"] for name, answer in told["answers"].items()}
+    # One event in two envelopes: whichever comes second is the duplicate.
+    assert (outcomes["duplicate.json"], outcomes["iam-user.json"]) == ("finding_published", "duplicate")
+    assert outcomes["role-session-two.json"] == "known"
+    assert outcomes["buildx-platform.json"] == "known"
+    told_or_owed = [one for one in outcomes.values() if one in ("finding_published", "finding_deferred")]
+    assert len(told_or_owed) == 20
+
+
+def test_five_are_told_at_once_and_the_sweep_tells_the_rest_in_a_list(told):
+    assert told["swept"]["published"] == 0
+    assert told["swept_later"]["published"] == len(told["owed"]) == 15
+    assert told["swept_later"]["messages"] == 1
+    singles = [one for one in told["messages"] if "kind" not in one]
+    lists = [one for one in told["messages"] if one.get("kind") == "rollup"]
+    assert (len(singles), len(lists)) == (5, 1)
+    assert lists[0]["severity"] == "critical"
+    findings = singles + lists[0]["findings"]
+    assert len({finding["id"] for finding in findings}) == 20
+    reasons = sorted({finding["reason"] for finding in findings})
+    assert reasons == ["attempted_upload", "new_uploader", "unidentified_uploader"]
+
+
+def test_both_tables_hold_what_was_decided(stack, told):
+    uploaders = stack.items("UploadersTable")
+    assert len(uploaders) == 19
+    assert {one["standing"] for one in uploaders} == {"new", "attempted"}
+    findings = [one for one in stack.items("FindingsTable") if one["findingId"] != "#budget"]
+    assert len(findings) == 20
+    assert all("owed" not in one and one["messageId"] for one in findings)
+
+
+def test_the_settings_reach_the_function(stack):
+    variables = stack.environment()
+    assert variables["ABSENCE_DAYS"] == "30"
+    assert variables["UPLOADERS_TABLE"] == stack.outputs["UploadersTable"]
+    assert "TRUSTED_UPLOADERS" not in variables, "what is not set is absent"
+
+
+def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
+    allowed = set()
+    for statement in stack.statements():
+        actions, resources = statement["Action"], statement["Resource"]
+        assert resources != "*", statement
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert "*" not in action, statement
+            allowed.add((action, resources))
+
+    arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/"
+    tables = {stack.outputs[one]: arn + stack.outputs[one] for one in ("UploadersTable", "FindingsTable")}
+    seen = set()
+    for operation, request in told["calls"]:
+        if operation == "Publish":
+            seen.add(("sns:Publish", request["TopicArn"]))
+        elif operation == "TransactWriteItems":
+            for item in request["TransactItems"]:
+                seen.add(("dynamodb:PutItem", tables[item["Put"]["TableName"]]))
+        else:
+            index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+            seen.add((f"dynamodb:{operation}", tables[request["TableName"]] + index))
+    # Lambda itself, with this role: failed events, and the log.
+    lambdas_own = {action for action, _ in allowed} & {
+        "sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"}
+    assert len(lambdas_own) == 3
+    assert {one for one in allowed if one[0] not in lambdas_own} == seen
