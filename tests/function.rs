@@ -331,7 +331,16 @@ fn a_missing_setting_stops_the_function_with_one_line() {
         let (code, err) = Function::start(&stack, &[(variable, value)]).exit();
         assert_eq!(code, Some(1));
         assert_eq!(err.lines().count(), 1, "{err}");
-        assert!(err.contains(&format!("setting {variable}: ")), "{err}");
+        let line: Value = serde_json::from_str(&err).unwrap();
+        let message = line["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("setting {variable}: ")),
+            "{err}"
+        );
+        assert!(
+            line["level"] == "FATAL" && line["timestamp"].is_string(),
+            "{err}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use pushwatch::aws::Aws;
-use pushwatch::clock::SystemClock;
+use pushwatch::clock::{Clock as _, SystemClock};
 use pushwatch::config::Config;
 use pushwatch::function::Function;
 use pushwatch::notify::SnsNotifier;
@@ -18,10 +18,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!(
-                "{}",
-                serde_json::json!({"level": "FATAL", "message": error.to_string()})
-            );
+            fatal(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -61,13 +58,17 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         .await
 }
 
-/// A panic is one line of JSON that says where. Its words might hold an event's.
+/// A panic is one line that says where. Its words might hold an event's.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        eprintln!(
-            "{}",
-            serde_json::json!({"level": "FATAL", "message": "panic", "place": place})
-        );
+        fatal(&format!("panic at {}", place.unwrap_or_default()));
     }));
+}
+
+/// Without a time of its own Lambda would take the line for mere information.
+fn fatal(message: &str) {
+    let timestamp = SystemClock.now().to_string();
+    let line = serde_json::json!({"level": "FATAL", "timestamp": timestamp, "message": message});
+    eprintln!("{line}");
 }

@@ -1,6 +1,6 @@
 //! The embedded store: it forgets everything when the process ends.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,16 +29,16 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tables {
-    uploaders: HashMap<CompactString, Box<Record>>,
+    uploaders: BTreeMap<CompactString, Box<Record>>,
     /// What is owed; none once the finding is settled.
     findings: BTreeMap<String, Option<OwedItem>>,
     /// When the latest tokens were taken.
     tokens: VecDeque<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct OwedItem {
     owed: Owed,
     since: Timestamp,
@@ -68,14 +68,19 @@ impl MemoryStore {
     /// All records, in the order of their keys.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<Record> = self
-            .lock()
-            .uploaders
-            .values()
-            .map(|record| (**record).clone())
-            .collect();
-        records.sort_by(|a, b| a.uploader.cmp(&b.uploader));
-        records
+        let tables = self.lock();
+        let records = tables.uploaders.values();
+        records.map(|record| (**record).clone()).collect()
+    }
+
+    /// The ids of all findings, and to whom those that are owed are owed.
+    #[must_use]
+    pub fn findings(&self) -> Vec<(String, Option<Owed>)> {
+        let tables = self.lock();
+        let findings = tables.findings.iter();
+        findings
+            .map(|(id, item)| (id.clone(), item.as_ref().map(|item| item.owed)))
+            .collect()
     }
 
     /// How many uploaders it remembers.
@@ -93,6 +98,14 @@ impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         // No method panics halfway through a change.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self {
+            tables: Mutex::new(self.lock().clone()),
+        }
     }
 }
 

@@ -135,7 +135,9 @@ class Function:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_LOG_GROUP_NAME": "group",
             "AWS_LAMBDA_LOG_STREAM_NAME": "stream", "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", **variables,
-        }, stdout=subprocess.DEVNULL)
+        }, stdout=subprocess.PIPE, text=True)
+        self.lines = []
+        threading.Thread(target=self.lines.extend, args=(self.process.stdout,), daemon=True).start()
 
     def invoke(self, event):
         """The answer to an event."""
@@ -147,6 +149,11 @@ class Function:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+    def log(self):
+        """What it logged until it was stopped."""
+        time.sleep(0.2)
+        return [json.loads(line) for line in self.lines]
 
 
 def aws_environment(url):

@@ -67,9 +67,10 @@ def told(moto, stack, passed):
             ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00Z"}, ":zero": {"N": "0"}})
     swept_later = function.invoke(sweep)
     function.stop()
+    log = function.log()
     messages = [json.loads(one["Message"]) for one in stack.receive(url)]
     return {"answers": answers, "swept": swept, "swept_later": swept_later,
-            "owed": owed, "messages": messages, "calls": calls}
+            "owed": owed, "log": log, "messages": messages, "calls": calls}
 
 
 def test_the_rule_passes_the_pushes_and_nothing_else(passed):
@@ -140,7 +141,27 @@ def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
             index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
             seen.add((f"dynamodb:{operation}", tables[request["TableName"]] + index))
     # Lambda itself, with this role: failed events, and the log.
-    lambdas_own = {action for action, _ in allowed} & {
-        "sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"}
-    assert len(lambdas_own) == 3
-    assert {one for one in allowed if one[0] not in lambdas_own} == seen
+    queue = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["FailureQueueUrl"], AttributeNames=["QueueArn"])
+    groups = stack.client("logs").describe_log_groups()["logGroups"]
+    log = next(group["arn"] for group in groups if "FunctionLogGroup" in group["logGroupName"])
+    # AWS's ARN of a log group ends in `:*`; moto's attribute of it does not.
+    log = log.removesuffix(":*")
+    lambdas_own = {
+        ("sqs:SendMessage", queue["Attributes"]["QueueArn"]),
+        ("logs:CreateLogStream", log), ("logs:PutLogEvents", log),
+    }
+    assert allowed == seen | lambdas_own
+
+
+def test_the_log_carries_the_metrics_that_the_alarms_watch(told):
+    emitted = {}
+    for line in told["log"]:
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            assert directive["Namespace"] == "PushWatch"
+            for metric in directive["Metrics"]:
+                assert metric["Name"] in line
+                emitted.setdefault(metric["Name"], directive["Dimensions"])
+    assert emitted["FindingsOwed"] == emitted["OldestOwedSeconds"] == [["FunctionName"]]
+    assert emitted["Pushes"] == [["FunctionName"]]
+    assert emitted["Findings"] == [["FunctionName", "Reason"]]

@@ -48,8 +48,9 @@ def test_keys_index_and_ttl_are_those_of_the_code(resources):
         if "TimeToLiveSpecification" in properties:
             names.add(properties["TimeToLiveSpecification"]["AttributeName"])
     assert names == {"uploader", "findingId", "owed", "owedSince", "owed-index", "expiresAt"}
-    for name in names:
-        assert name in code, name
+    for name in names - {"uploader"}:
+        # As a whole word of a literal or an expression, not by chance in a comment.
+        assert re.search(rf'("{name}"|[ (]{name}[ ,")])', re.sub(r"//.*", "", code)), name
 
 
 def test_an_update_or_a_removal_keeps_the_tables(resources):
@@ -68,9 +69,8 @@ def test_what_fails_is_kept_for_two_weeks(resources):
     assert len(invoke) == 1
     destination = invoke[0]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
     assert destination == {"Fn::GetAtt": ["FailureQueue", "Arn"]}
-    for rule in of_type(resources, "AWS::Events::Rule").values():
-        for target in rule["Properties"]["Targets"]:
-            assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    push = resources["PushRule"]["Properties"]["Targets"][0]
+    assert push["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
 
 def test_topics_and_queues_refuse_what_is_not_over_tls(resources):
@@ -91,13 +91,41 @@ def test_e_mail_is_subscribed_only_when_an_address_is_given(resources):
         "HasEmailAddress", "HasOperationsEmailAddress"}
 
 
-def test_every_alarm_goes_to_the_operations_topic_and_never_to_the_findings(resources):
+# Resource, metric, dimension, statistic, threshold in periods of seconds.
+ALARMS = """
+ErrorsAlarm             AWS/Lambda Errors                             FunctionName Function         Sum         > 0      1x300
+ThrottlesAlarm          AWS/Lambda Throttles                          FunctionName Function         Sum         > 0      3x300
+FailureQueueAlarm       AWS/SQS    ApproximateNumberOfMessagesVisible QueueName    FailureQueue     Maximum     > 0      1x300
+DeadLetterQueueAlarm    AWS/SQS    ApproximateNumberOfMessagesVisible QueueName    DeadLetterQueue  Maximum     > 0      1x300
+FindingsOwedAlarm       PushWatch  OldestOwedSeconds                  FunctionName Function         Maximum     > 600    1x60
+SweepMissingAlarm       PushWatch  FindingsOwed                       FunctionName Function         SampleCount < 1      2x900
+AsyncEventAgeAlarm      AWS/Lambda AsyncEventAge                      FunctionName Function         Maximum     > 600000 1x300
+AsyncEventsDroppedAlarm AWS/Lambda AsyncEventsDropped                 FunctionName Function         Sum         > 0      1x300
+DeliveryAlarm           AWS/SNS    NumberOfNotificationsFailed        TopicName    FindingsTopic    Sum         > 0      1x300
+UndeliveredAlarm        AWS/Events InvocationsFailedToBeSentToDlq     RuleName     PushRule         Sum         > 0      1x300
+DestinationAlarm        AWS/Lambda DestinationDeliveryFailures        FunctionName Function         Sum         > 0      1x300
+"""
+
+
+def test_the_alarms_are_these(resources):
+    expected = {line.split()[0]: line.split()[1:] for line in ALARMS.strip().splitlines()}
     alarms = of_type(resources, "AWS::CloudWatch::Alarm")
-    metrics = {one["Properties"]["MetricName"] for one in alarms.values()}
-    assert metrics >= {"Errors", "Throttles", "ApproximateNumberOfMessagesVisible", "OldestOwedSeconds",
-                       "AsyncEventAge", "AsyncEventsDropped"}
-    for alarm in alarms.values():
-        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "OperationsTopic"}]
+    assert set(alarms) == set(expected)
+    signs = {"GreaterThanThreshold": ">", "LessThanThreshold": "<"}
+    for name, alarm in alarms.items():
+        one = alarm["Properties"]
+        dimension = one["Dimensions"][0]
+        value = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"][0]
+        assert [
+            one["Namespace"], one["MetricName"], dimension["Name"], value, one["Statistic"],
+            signs[one["ComparisonOperator"]], str(one["Threshold"]),
+            f"{one['EvaluationPeriods']}x{one['Period']}",
+        ] == expected[name], name
+        # Silence is an alarm only where silence is what it looks for.
+        missing = "breaching" if name == "SweepMissingAlarm" else "notBreaching"
+        assert one["TreatMissingData"] == missing
+        # Never to the findings, whose topic may be what is ill.
+        assert one["AlarmActions"] == one["OKActions"] == [{"Ref": "OperationsTopic"}]
 
 
 def test_alarms_and_dashboard_use_metrics_that_the_code_emits(resources):
@@ -137,12 +165,27 @@ def test_every_parameter_is_described_grouped_and_labelled(source):
     ("LearningUntil", "2026-01-31", False),
     ("LearningUntil", "31.1.2026", False),
     ("LearningUntil", "2026-13-01T00:00:00Z", False),
+    ("LearningUntil", "2026-02-30T00:00:00Z", False),
+    ("LearningUntil", "2026-04-31T00:00:00Z", False),
+    ("LearningUntil", "2026-02-28T23:59:59Z", True),
     ("TrustedUploaders", "arn:aws:iam::*:role/ci-* arn:aws:iam::*:user/**", True),
     ("TrustedUploaders", "arn:aws:iam::*:role/[a]", False),
     ("SweepSchedule", "rate(1 minute)", True),
     ("SweepSchedule", "rate(5 minutes)", True),
+    ("SweepSchedule", "rate(10 minutes)", False),
     ("SweepSchedule", "rate(1 hour)", False),
+    ("SweepSchedule", "cron(0 * * * ? *)", False),
     ("SweepSchedule", "often", False),
+    ("AbsenceDays", "0", True),
+    ("AbsenceDays", "90", True),
+    ("AbsenceDays", "90.5", False),
+    ("AbsenceDays", "-1", False),
+    ("ReservedConcurrency", "10", True),
+    ("ReservedConcurrency", "00", False),
+    ("OperationsEmailAddress", "ops@example.com", True),
+    ("OperationsEmailAddress", "ops", False),
+    ("SnsEndpointUrl", "sns", False),
+    ("DynamoDbEndpointUrl", "http://127.0.0.1:5000", True),
     ("KmsKeyArn", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", True),
     ("KmsKeyArn", "alias/mine", False),
     ("EndpointUrl", "https://dynamodb.example.com", True),
@@ -157,3 +200,73 @@ def test_no_suppression_is_without_a_reason(source):
     for name, resource in source["Resources"].items():
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
             assert len(skip["comment"]) > 20, name
+
+
+def value_of(expression, parameters):
+    """What CloudFormation makes of a rule's or a condition's expression."""
+    if not isinstance(expression, dict):
+        return expression
+    (function, arguments), = expression.items()
+    if function == "Ref":
+        return parameters[arguments]
+    values = [value_of(one, parameters) for one in arguments]
+    return {
+        "Fn::Equals": lambda: str(values[0]) == str(values[1]),
+        "Fn::Not": lambda: not values[0],
+        "Fn::And": lambda: all(values),
+        "Fn::Or": lambda: any(values),
+    }[function]()
+
+
+@pytest.mark.parametrize("given, good", [
+    ({}, True),
+    ({"TrustRoots": "amazon"}, True),
+    ({"TrustRoots": "system", "EndpointUrl": "http://127.0.0.1:5000"}, True),
+    ({"TrustRoots": "amazon", "EndpointUrl": "http://127.0.0.1:5000"}, False),
+    ({"TrustRoots": "amazon", "SnsEndpointUrl": "http://127.0.0.1:5000"}, False),
+    ({"EndpointUrl": "http://a", "SnsEndpointUrl": "http://b"}, True),
+    ({"EndpointUrl": "http://a", "SnsEndpointUrl": "http://b", "DynamoDbEndpointUrl": "http://c"}, False),
+])
+def test_a_combination_that_can_not_work_is_refused(source, given, good):
+    parameters = {name: one["Default"] for name, one in source["Parameters"].items()} | given
+    passed = True
+    for rule in source["Rules"].values():
+        if value_of(rule["RuleCondition"], parameters):
+            passed &= all(value_of(one["Assert"], parameters) for one in rule["Assertions"])
+    assert passed == good
+
+
+def with_conditions(value, met):
+    """The template's value where these conditions are met and no others."""
+    if isinstance(value, dict):
+        if set(value) == {"Fn::If"}:
+            condition, then, otherwise = value["Fn::If"]
+            return with_conditions(then if condition in met else otherwise, met)
+        return {name: with_conditions(one, met) for name, one in value.items()}
+    if isinstance(value, list):
+        return [with_conditions(one, met) for one in value]
+    return value
+
+
+def test_a_customers_key_covers_everything(resources):
+    key, none = {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}
+    keyed = with_conditions(resources, {"HasKmsKey"})
+    plain = with_conditions(resources, set())
+    places = [
+        ("UploadersTable", ["SSESpecification", "KMSMasterKeyId"]),
+        ("FindingsTable", ["SSESpecification", "KMSMasterKeyId"]),
+        ("FindingsTopic", ["KmsMasterKeyId"]), ("OperationsTopic", ["KmsMasterKeyId"]),
+        ("FailureQueue", ["KmsMasterKeyId"]), ("DeadLetterQueue", ["KmsMasterKeyId"]),
+        ("FunctionLogGroup", ["KmsKeyId"]), ("Function", ["KmsKeyArn"]),
+    ]
+    for name, path in places:
+        with_key, without = keyed[name]["Properties"], plain[name]["Properties"]
+        for step in path:
+            with_key, without = with_key[step], without[step]
+        assert with_key == key, name
+        assert without == ("alias/aws/sns" if name == "FindingsTopic" else none), name
+    for queue in ("FailureQueue", "DeadLetterQueue"):
+        assert keyed[queue]["Properties"]["SqsManagedSseEnabled"] is False
+        assert plain[queue]["Properties"]["SqsManagedSseEnabled"] is True
+    statements = keyed["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert statements[-1]["Resource"] == key and "Condition" in statements[-1]
