@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 STAGES := fmt lint unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) bench-replay size
+.PHONY: help test $(STAGES) model mutants bench-replay size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,12 @@ e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stac
 
 smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
 	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
+
+model: ## Explore every interleaving of the protocol, whole; takes minutes
+	MODEL_WHOLE=1 $(CARGO) test --locked --test model -- --nocapture
+
+mutants: .venv/installed ## Break each rule of the protocol and see it caught; takes half an hour
+	$(PYTHON) tests/mutants.py
 
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli

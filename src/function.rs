@@ -81,10 +81,12 @@ pub enum FunctionError {
         fault: Unreadable,
     },
     /// The store failed before anything was owed.
-    #[error("event {id} is not decided: {fault}")]
+    #[error("event {id} of uploader {uploader} is not decided: {fault}")]
     Watch {
         /// The event's id.
         id: String,
+        /// The uploader's key.
+        uploader: String,
         /// What failed.
         fault: WatchError<DynamoError>,
     },
@@ -171,6 +173,7 @@ impl Function {
                 .await
                 .map_err(|fault| FunctionError::Watch {
                     id: clean_cut(&push.event_id, 100),
+                    uploader: clean_cut(&uploader.key, 300),
                     fault,
                 })?;
         line.field("decideMs", handled.decided.as_millis());

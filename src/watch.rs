@@ -370,7 +370,10 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                     error.column(),
                 ),
             },
-            Err(error) => error.to_string(),
+            Err(error) => format!(
+                "finding {} can't be claimed: {error}",
+                clean_cut(&owed.id, 80)
+            ),
         };
         sweep.swept.faults.push(fault);
         None

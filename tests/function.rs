@@ -12,6 +12,7 @@ mod moto;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use common::{TEST_USER, envelope, iam_user, record};
 use lambda::Function;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
         killed_after_any_call_no_finding_is_lost,
         a_sweep_that_is_killed_after_any_call_loses_nothing,
         what_fails_after_the_commit_defers,
+        a_damaged_record_is_an_error_that_names_it_and_others_go_on,
+        a_record_of_an_unknown_standing_is_told,
+        a_damaged_finding_is_named_and_the_sweep_goes_on,
         a_sweep_that_can_not_list_does_not_say_that_nothing_is_owed,
         a_call_that_is_never_answered_ends_in_time,
         of_several_functions_at_once_one_tells,
@@ -722,6 +726,104 @@ fn a_call_that_is_never_answered_ends_in_time() {
     function.proxy.hang.store(false, Ordering::SeqCst);
     let answer = function.invoke(&push("1", T1, "test")).unwrap();
     assert_eq!(outcome(&answer), "finding_published");
+}
+
+fn item(fields: &Value) -> std::collections::HashMap<String, AttributeValue> {
+    serde_dynamo::to_item(fields).unwrap()
+}
+
+fn a_damaged_record_is_an_error_that_names_it_and_others_go_on() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    for damage in [
+        json!({"uploader": TEST_USER}),
+        json!({"uploader": TEST_USER, "standing": 7}),
+        json!({"uploader": TEST_USER, "standing": "new", "lastSeen": 7}),
+        json!({"uploader": TEST_USER, "standing": "new", "firstSeen": "long ago", "lastSeen": T1}),
+        json!({"uploader": TEST_USER, "standing": "trusted", "trustedUntil": ["x"]}),
+        json!({"uploader": TEST_USER, "standing": "new", "revision": "x"}),
+        json!({"uploader": TEST_USER, "standing": "new", "firstSeen": T1, "lastSeen": T1, "pushes": "x"}),
+    ] {
+        block_on(stack.put(&stack.uploaders, item(&damage)));
+        for attempt in ["1", "2"] {
+            let error = function.invoke(&push(attempt, T2, "test")).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(TEST_USER) && text.contains(&stack.uploaders),
+                "{damage}: {text}"
+            );
+        }
+        let other = function
+            .invoke(&push(&damage.to_string(), T2, "other"))
+            .unwrap();
+        assert!(
+            matches!(outcome(&other), "finding_published" | "known"),
+            "{other}"
+        );
+    }
+}
+
+fn a_record_of_an_unknown_standing_is_told() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let odd = json!({"uploader": TEST_USER, "standing": "odd", "firstSeen": T1, "lastSeen": T1});
+    block_on(stack.put(&stack.uploaders, item(&odd)));
+    let answer = function.invoke(&push("1", T2, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    assert_eq!(function.proxy.bodies()[0]["previouslySeen"], T1);
+}
+
+fn a_damaged_finding_is_named_and_the_sweep_goes_on() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.sns_is_down.store(true, Ordering::SeqCst);
+    function.invoke(&push("1", T1, "test")).unwrap();
+    function.proxy.sns_is_down.store(false, Ordering::SeqCst);
+    let owed = |id: &str, more: Value| {
+        let mut fields = json!({"findingId": id, "owed": "finding", "owedSince": T1});
+        let more = more.as_object().unwrap().clone();
+        fields.as_object_mut().unwrap().extend(more);
+        item(&fields)
+    };
+    for (id, more) in [
+        ("no-body", json!({})),
+        ("odd-body", json!({"body": "{\"id\":"})),
+        ("body-of-another-type", json!({"body": 7})),
+        ("odd-attempts", json!({"attempts": "many"})),
+    ] {
+        block_on(stack.put(&stack.findings, owed(id, more)));
+    }
+    let body = findings(&stack).iter().find_map(|finding| {
+        finding["body"]
+            .as_str()
+            .filter(|body| body.len() > 99)
+            .map(str::to_owned)
+    });
+    let odd_lease = json!({"body": body.unwrap(), "leaseUntil": "tomorrow"});
+    block_on(stack.put(&stack.findings, owed("odd-lease", odd_lease)));
+    age(&stack);
+
+    let swept = function.sweep();
+    assert_eq!(
+        (&swept["published"], &swept["owed"]),
+        (&json!(2), &json!(4)),
+        "{swept}"
+    );
+    let line = function.log().pop().unwrap();
+    let faults = line["faults"].to_string();
+    for id in [
+        "no-body",
+        "odd-body",
+        "body-of-another-type",
+        "odd-attempts",
+    ] {
+        assert!(faults.contains(&format!("finding {id} ")), "{id}: {faults}");
+    }
+    assert_eq!(line["level"], "WARN");
+    assert!(
+        line["OldestOwedSeconds"].as_i64().unwrap() > 600,
+        "which is alarmed"
+    );
 }
 
 /// One push of buildx is several events within a second, and Lambda hands each

@@ -12,6 +12,8 @@ use common::{iam_user, push_by, read, record, time};
 use jiff::{SignedDuration, Timestamp};
 use libtest_mimic::{Arguments, Failed, Trial};
 use moto::{Stack, block_on};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use pushwatch::decide::decide;
 use pushwatch::event::Push;
 use pushwatch::glob::Glob;
@@ -58,6 +60,13 @@ fn main() -> ExitCode {
         a_lease_of_a_clock_that_is_wrong_does_not_bind,
         a_learned_uploader_is_owed_to_the_digest,
     ];
+    let mut trials = trials;
+    trials.push(
+        Trial::test("random_operations_give_the_same_on_both", || {
+            run(random_operations_give_the_same_on_both)
+        })
+        .with_ignored_flag(!moto::is_installed()),
+    );
     let conclusion = libtest_mimic::run(&arguments, trials);
     if moto::is_installed() {
         moto::moto().stop();
@@ -202,18 +211,26 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
         let refused = Touched::Refused(Some(Box::new(record)));
         assert_eq!(touch(&store, &at("6", T3), &uploader).await, refused);
     }
-    let no_times = Record {
-        first_seen: None,
-        last_seen: None,
-        revision: store.find(&uploader.key).await.unwrap().unwrap().revision + 1,
-        ..stored.clone()
-    };
-    put(&store, &no_times).await;
-    let refused = Touched::Refused(Some(Box::new(no_times.clone())));
-    assert_eq!(touch(&store, &at("7", T3), &uploader).await, refused);
+    for (first_seen, last_seen) in [
+        (None, None),
+        (None, Some(time(T2))),
+        (Some(time(T2)), None),
+        // First seen after this push, which only a damaged record can say.
+        (Some(time("2026-02-01T00:00:00Z")), Some(time(T2))),
+    ] {
+        let odd_times = Record {
+            first_seen,
+            last_seen,
+            revision: store.find(&uploader.key).await.unwrap().unwrap().revision + 1,
+            ..stored.clone()
+        };
+        put(&store, &odd_times).await;
+        let refused = Touched::Refused(Some(Box::new(odd_times)));
+        assert_eq!(touch(&store, &at("7", T3), &uploader).await, refused);
+    }
 
     let ordinary = Record {
-        revision: no_times.revision + 1,
+        revision: store.find(&uploader.key).await.unwrap().unwrap().revision + 1,
         ..stored
     };
     put(&store, &ordinary).await;
@@ -508,4 +525,173 @@ async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
             .count(),
         1
     );
+}
+
+/// An operation of a random sequence; numbers choose among few of each.
+#[derive(Debug, Clone)]
+enum Operation {
+    /// Who, when, by which principal, and whether it failed.
+    Touch(Pushed),
+    Find(usize),
+    /// Decides on what is read now, or on what was read a while ago.
+    Commit(Pushed, bool),
+    Token(u8),
+    Settle(usize),
+    Lease(usize, &'static str),
+    Owed,
+    /// Time passes, in seconds.
+    Pass(i64),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pushed {
+    who: usize,
+    day: i64,
+    principal: usize,
+    failed: bool,
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let pushed = (
+        0..2_usize,
+        0..200_i64,
+        0..3_usize,
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(who, day, principal, failed)| Pushed {
+            who,
+            day,
+            principal,
+            failed,
+        });
+    let operation = prop_oneof![
+        4 => pushed.clone().prop_map(Operation::Touch),
+        1 => (0..2_usize).prop_map(Operation::Find),
+        6 => (pushed, prop::bool::weighted(0.3)).prop_map(|(pushed, stale)| Operation::Commit(pushed, stale)),
+        1 => (1..=5_u8).prop_map(Operation::Token),
+        2 => (0..4_usize).prop_map(Operation::Settle),
+        3 => (0..4_usize, prop::sample::select(vec!["a", "b"])).prop_map(|(finding, holder)| Operation::Lease(finding, holder)),
+        2 => Just(Operation::Owed),
+        2 => (1..60_i64).prop_map(Operation::Pass),
+    ];
+    prop::collection::vec(operation, 4..24)
+}
+
+/// Does the operations on a store, and tells what it answered to each.
+async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) -> Vec<String> {
+    let mut answers = Vec::new();
+    let mut now = now();
+    // What was read of each, when it was read for the first time.
+    let mut stale: [Option<Option<Record>>; 2] = [None, None];
+    let mut committed: Vec<String> = Vec::new();
+    for (number, operation) in operations.iter().enumerate() {
+        let event = |pushed: Pushed| {
+            let Pushed {
+                who,
+                day,
+                principal,
+                failed,
+            } = pushed;
+            let time = time(T1) + SignedDuration::from_hours(24 * day);
+            let mut identity = iam_user(["ada", "bob"][who]);
+            match principal {
+                0 => {}
+                1 => identity["principalId"] = "AIDAOTHER".into(),
+                _ => identity["principalId"] = "".into(),
+            }
+            let mut event = record(&format!("e{number}"), &time.to_string(), &identity);
+            if failed {
+                event["errorCode"] = "AccessDenied".into();
+            }
+            let (push, identified) = read(&event);
+            (push, identified.uploader)
+        };
+        answers.push(match operation {
+            Operation::Touch(pushed) => {
+                let (push, uploader) = event(*pushed);
+                format!("{:?}", store.touch(&push, &uploader, policy).await.unwrap())
+            }
+            Operation::Find(who) => {
+                let (_, uploader) = push_by(["ada", "bob"][*who], "e", T1);
+                format!("{:?}", store.find(&uploader.key).await.unwrap())
+            }
+            Operation::Commit(pushed, of_stale) => {
+                let (push, uploader) = event(*pushed);
+                let fresh = store.find(&uploader.key).await.unwrap();
+                let first = stale[pushed.who]
+                    .get_or_insert_with(|| fresh.clone())
+                    .clone();
+                let read = if *of_stale { first } else { fresh };
+                let decision = decide(read.as_ref(), &push, &uploader, policy);
+                let commit = Commit {
+                    read_revision: read.map(|record| record.revision),
+                    record: decision.record.as_ref(),
+                    finding: decision.finding.as_ref(),
+                    now,
+                };
+                let answer = store.commit(commit).await.unwrap();
+                committed.extend(decision.finding.map(|finding| finding.id.to_string()));
+                format!("{answer:?}")
+            }
+            Operation::Token(per_minute) => {
+                format!("{}", store.take_token(*per_minute, now).await.unwrap())
+            }
+            Operation::Settle(finding) => {
+                let id = committed.get(*finding).map_or("unknown", String::as_str);
+                format!("{:?}", store.settle(id, "m", now).await.unwrap())
+            }
+            Operation::Lease(finding, holder) => {
+                let id = committed.get(*finding).map_or("unknown", String::as_str);
+                format!("{:?}", store.lease(id, holder, now).await.unwrap())
+            }
+            Operation::Owed => {
+                let mut owed = store.owed(None).await.unwrap().owed;
+                owed.sort_by(|a, b| a.id.cmp(&b.id));
+                // The index of the test's table does not know the severity.
+                let owed: Vec<_> = owed
+                    .iter()
+                    .map(|owed| (&owed.id, owed.owed, owed.since))
+                    .collect();
+                format!("{owed:?}")
+            }
+            Operation::Pass(seconds) => {
+                now += SignedDuration::from_secs(*seconds);
+                String::new()
+            }
+        });
+    }
+    answers
+}
+
+fn random_operations_give_the_same_on_both() {
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let strategy = (operations(), prop::bool::ANY, prop::bool::ANY);
+    let result = runner.run(&strategy, |(operations, trusting, learning)| {
+        let policy = Policy {
+            trusted: trusting
+                .then(|| Glob::parse("arn:aws:iam::*:user/ad?").unwrap())
+                .into_iter()
+                .collect(),
+            learning_until: learning.then(|| time("2026-03-01T00:00:00Z")),
+            ..Policy::default()
+        };
+        let (memory, dynamodb) = block_on(async {
+            let stack = Stack::create().await;
+            (
+                answers(MemoryStore::default(), &operations, &policy).await,
+                answers(stack.store(), &operations, &policy).await,
+            )
+        });
+        for (number, (memory, dynamodb)) in memory.iter().zip(&dynamodb).enumerate() {
+            prop_assert_eq!(memory, dynamodb, "{} {:?}", number, operations[number]);
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
 }

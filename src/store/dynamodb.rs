@@ -71,7 +71,7 @@ const IS_OWED: &str = "attribute_exists(owed)";
 // is the same holder, whose first answer was lost.
 const LEASE_UPDATE: &str = "SET leaseUntil = :until, leaseHolder = :holder, \
                             attempts = if_not_exists(attempts, :zero) + :one";
-const LEASE_CONDITION: &str = "attribute_exists(owed) AND (attribute_not_exists(leaseUntil) \
+const LEASE_CONDITION: &str = "attribute_exists(owed) AND (NOT attribute_type(leaseUntil, :number) \
                                OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder)";
 
 /// How long a settled finding is kept.
@@ -516,6 +516,7 @@ impl Store for DynamoStore {
             .update_expression(LEASE_UPDATE)
             .condition_expression(LEASE_CONDITION)
             .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":number", text("N"))
             .expression_attribute_values(":holder", text(holder))
             .expression_attribute_values(":until", millis(now + LEASE))
             .expression_attribute_values(":horizon", millis(now + LEASE * 2))

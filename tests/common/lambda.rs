@@ -110,6 +110,10 @@ impl Function {
         self.invoke_until_killed(&scheduled());
     }
 
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The calls of the last event.
     pub fn calls(&self) -> Vec<String> {
         self.proxy.calls.lock().unwrap().clone()

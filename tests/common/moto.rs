@@ -222,9 +222,11 @@ impl Stack {
                 let since: jiff::Timestamp = since.as_s().unwrap().parse().unwrap();
                 let since = since - jiff::SignedDuration::from_secs(seconds);
                 item.insert("owedSince".into(), AttributeValue::S(since.to_string()));
-                let until: i64 = item["leaseUntil"].as_n().unwrap().parse().unwrap();
-                let until = (until - seconds * 1000).to_string();
-                item.insert("leaseUntil".into(), AttributeValue::N(until));
+                // One that is damaged stays as it is.
+                if let Some(Ok(until)) = item.get("leaseUntil").map(|until| until.as_n()) {
+                    let until = until.parse::<i64>().unwrap() - seconds * 1000;
+                    item.insert("leaseUntil".into(), AttributeValue::N(until.to_string()));
+                }
                 self.put(&self.findings, item).await;
             }
         }

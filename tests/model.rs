@@ -1,0 +1,967 @@
+//! Every interleaving: the real `watch` code runs over the store in memory, one
+//! call at a time, and an explorer decides who goes on and what each call does:
+//! it is applied, or its answer is lost before or after it was, or the process
+//! crashes before or after it. In every state that can be reached the protocol's
+//! promises are checked. Complete: nothing is sampled, unless a test says so.
+//!
+//! `make test` explores most settings with a crash or a lost answer, `make model`
+//! with both. `-- --nocapture` prints states and runs.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt::{self, Write as _};
+use std::future::{Future, poll_fn};
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use common::{iam_user, read, record, time};
+use jiff::{SignedDuration, Timestamp};
+use pushwatch::clock::Clock;
+use pushwatch::event::Push;
+use pushwatch::finding::{Reason, finding_id};
+use pushwatch::identity::Uploader;
+use pushwatch::notify::{Message, Notifier};
+use pushwatch::policy::Policy;
+use pushwatch::record::{Record, Standing};
+use pushwatch::store::{Commit, Committed, LEASE, MemoryStore, Owed, OwedPage, Store, Touched};
+use pushwatch::watch::Watch;
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Effect {
+    Applied,
+    LostBefore,
+    LostAfter,
+    Refused,
+    CrashBefore,
+    CrashAfter,
+}
+
+/// What the explorer can choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// A process goes on, and this happens to the call that it waits for.
+    Step(usize, Effect),
+    /// Leases run out.
+    Jump,
+}
+
+/// A push that is to be handled.
+#[derive(Debug, Clone)]
+struct Event {
+    push: Push,
+    uploader: Uploader,
+}
+
+/// What is explored.
+#[derive(Clone)]
+struct Setting {
+    name: &'static str,
+    /// Each delivery; the same event may be there twice.
+    deliveries: Vec<Event>,
+    known: Vec<Record>,
+    policy: ModelPolicy,
+    handlers: usize,
+    sweeps: usize,
+    crashes: usize,
+    lost: usize,
+    refusals: usize,
+    jumps: usize,
+}
+
+/// What a policy is made of, since policies can't be copied.
+#[derive(Clone, Copy, Default)]
+struct ModelPolicy {
+    suppress_all: bool,
+}
+
+impl ModelPolicy {
+    fn policy(self) -> Policy {
+        Policy {
+            suppress: self
+                .suppress_all
+                .then(|| pushwatch::suppress::Suppression::parse("true").unwrap()),
+            ..Policy::default()
+        }
+    }
+}
+
+/// Everything but the processes.
+struct World {
+    store: MemoryStore,
+    now: Timestamp,
+    queue: VecDeque<usize>,
+    /// What each process waits for, and what it is told.
+    waiting: Vec<Option<&'static str>>,
+    effect: Vec<Option<Effect>>,
+    /// What each process has seen since it began with its event: with the code
+    /// it decides what it does next.
+    history: Vec<u64>,
+    at: Vec<Option<usize>>,
+    /// Ids in the messages that were accepted.
+    published: Vec<String>,
+    /// Times of the successful pushes that were applied, by key.
+    applied: BTreeMap<String, Vec<Timestamp>>,
+    left: Left,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Left {
+    crashes: usize,
+    lost: usize,
+    refusals: usize,
+    jumps: usize,
+    sweeps: usize,
+}
+
+type Shared = Arc<Mutex<World>>;
+
+fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap()
+}
+
+/// Runs what never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the store in memory waits for nothing"),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was lost")]
+struct Lost;
+
+/// Store, notifier and clock of one process.
+#[derive(Clone)]
+struct Process {
+    world: Shared,
+    number: usize,
+}
+
+impl Process {
+    /// Waits for the explorer, and does what it says.
+    async fn call<T: fmt::Debug>(
+        &self,
+        name: &'static str,
+        apply: impl FnOnce(&mut World) -> T,
+    ) -> Result<T, Lost> {
+        let mut asked = false;
+        let effect = poll_fn(|_| {
+            let mut world = lock(&self.world);
+            if !asked {
+                asked = true;
+                world.waiting[self.number] = Some(name);
+                return Poll::Pending;
+            }
+            match world.effect[self.number].take() {
+                Some(effect) => Poll::Ready(effect),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        let mut world = lock(&self.world);
+        world.waiting[self.number] = None;
+        let result = match effect {
+            Effect::Applied => Ok(apply(&mut world)),
+            Effect::LostAfter => {
+                apply(&mut world);
+                Err(Lost)
+            }
+            _ => Err(Lost),
+        };
+        let seen = hash(&(world.history[self.number], name, format!("{result:?}")));
+        world.history[self.number] = seen;
+        result
+    }
+}
+
+impl Store for Process {
+    type Error = Lost;
+    type Cursor = String;
+
+    async fn touch(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, Lost> {
+        self.call("touch", |world| {
+            let touched = ready(world.store.touch(push, uploader, policy)).unwrap();
+            if touched == Touched::Ordinary {
+                world.note_applied(&uploader.key, push.event_time);
+            }
+            touched
+        })
+        .await
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Record>, Lost> {
+        self.call("find", |world| ready(world.store.find(key)).unwrap())
+            .await
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Lost> {
+        self.call("commit", |world| {
+            let before = commit
+                .record
+                .and_then(|record| ready(world.store.find(&record.uploader)).unwrap());
+            let committed = ready(world.store.commit(commit)).unwrap();
+            if let (Committed::Applied, Some(record)) = (&committed, commit.record) {
+                let pushes = before.map_or(0, |before| before.pushes);
+                if record.pushes > pushes {
+                    // The event that was decided is the last one.
+                    let time = event_time(record.last_event_id.as_deref().unwrap());
+                    world.note_applied(&record.uploader, time);
+                }
+            }
+            committed
+        })
+        .await
+    }
+
+    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Lost> {
+        self.call("token", |world| {
+            ready(world.store.take_token(per_minute, now)).unwrap()
+        })
+        .await
+    }
+
+    async fn settle(&self, id: &str, message_id: &str, now: Timestamp) -> Result<(), Lost> {
+        self.call("settle", |world| {
+            let Ok(()) = ready(world.store.settle(id, message_id, now));
+        })
+        .await
+    }
+
+    async fn owed(&self, from: Option<String>) -> Result<OwedPage<String>, Lost> {
+        self.call("owed", |world| ready(world.store.owed(from)).unwrap())
+            .await
+    }
+
+    async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<String>, Lost> {
+        self.call("lease", |world| {
+            ready(world.store.lease(id, holder, now)).unwrap()
+        })
+        .await
+    }
+}
+
+impl Notifier for Process {
+    type Error = Lost;
+
+    async fn publish(&self, message: Message<'_>) -> Result<String, Lost> {
+        self.call("publish", |world| {
+            let ids = message
+                .findings()
+                .iter()
+                .map(|finding| finding.id.to_string());
+            world.published.extend(ids);
+            "m".to_owned()
+        })
+        .await
+    }
+}
+
+impl Clock for Process {
+    fn now(&self) -> Timestamp {
+        lock(&self.world).now
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}
+
+impl World {
+    fn note_applied(&mut self, key: &str, time: Timestamp) {
+        self.applied.entry(key.to_owned()).or_default().push(time);
+    }
+}
+
+/// Events are called `e<second>`, or `e<second><letter>`.
+fn event_time(id: &str) -> Timestamp {
+    let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+    time("2026-01-01T00:00:00Z") + SignedDuration::from_secs(digits.parse().unwrap())
+}
+
+fn event(id: &str, principal: &str, failed: bool) -> Event {
+    let mut identity = iam_user("test");
+    identity["principalId"] = principal.into();
+    let mut event = record(id, &event_time(id).to_string(), &identity);
+    if failed {
+        event["errorCode"] = "AccessDenied".into();
+    }
+    let (push, identified) = read(&event);
+    Event {
+        push,
+        uploader: identified.uploader,
+    }
+}
+
+/// Hashes what a value looks like.
+fn hash(value: &impl fmt::Debug) -> u64 {
+    struct Into(DefaultHasher);
+    impl fmt::Write for Into {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            text.hash(&mut self.0);
+            Ok(())
+        }
+    }
+    let mut hasher = Into(DefaultHasher::new());
+    write!(hasher, "{value:?}").unwrap();
+    hasher.0.finish()
+}
+
+type Run = Pin<Box<dyn Future<Output = ()>>>;
+
+/// One run of a setting, as far as it has come.
+struct Running<'a> {
+    setting: &'a Setting,
+    world: Shared,
+    processes: Vec<Option<Run>>,
+}
+
+impl<'a> Running<'a> {
+    fn new(setting: &'a Setting) -> Self {
+        let count = setting.handlers + setting.sweeps;
+        let world = World {
+            store: MemoryStore::with_records(setting.known.clone()),
+            now: time("2026-11-24T00:00:00Z"),
+            queue: (0..setting.deliveries.len()).collect(),
+            waiting: vec![None; count],
+            effect: vec![None; count],
+            history: vec![0; count],
+            at: vec![None; count],
+            published: Vec::new(),
+            applied: BTreeMap::new(),
+            left: Left {
+                crashes: setting.crashes,
+                lost: setting.lost,
+                refusals: setting.refusals,
+                jumps: setting.jumps,
+                sweeps: setting.sweeps,
+            },
+        };
+        for record in &setting.known {
+            assert!(record.revision > 0);
+        }
+        let mut running = Self {
+            setting,
+            world: Arc::new(Mutex::new(world)),
+            processes: (0..count).map(|_| None).collect(),
+        };
+        for number in 0..count {
+            running.start(number);
+        }
+        running
+    }
+
+    /// Starts a process and runs it to its first call.
+    fn start(&mut self, number: usize) {
+        let process = Process {
+            world: Arc::clone(&self.world),
+            number,
+        };
+        {
+            let mut world = lock(&self.world);
+            world.waiting[number] = None;
+            world.effect[number] = None;
+            world.history[number] = 0;
+        }
+        let watch = Watch {
+            store: process.clone(),
+            notifier: process.clone(),
+            clock: process.clone(),
+            policy: self.setting.policy.policy(),
+            findings_per_minute: None,
+        };
+        let is_sweep = number >= self.setting.handlers;
+        let deliveries = self.setting.deliveries.clone();
+        let run: Run = if is_sweep {
+            Box::pin(async move {
+                let deadline = watch.clock.now() + SignedDuration::from_hours(1);
+                watch.sweep(&format!("sweep {number}"), deadline).await;
+            })
+        } else {
+            Box::pin(async move {
+                loop {
+                    let next = {
+                        let mut world = lock(&process.world);
+                        let next = world.queue.pop_front();
+                        world.at[number] = next;
+                        world.history[number] = 0;
+                        next
+                    };
+                    let Some(delivery) = next else { return };
+                    let Event { push, uploader } = &deliveries[delivery];
+                    if watch.push(push, uploader).await.is_err() {
+                        // Lambda delivers it again.
+                        lock(&process.world).queue.push_back(delivery);
+                    }
+                }
+            })
+        };
+        self.processes[number] = Some(run);
+        self.poll(number);
+    }
+
+    fn poll(&mut self, number: usize) {
+        let Some(run) = &mut self.processes[number] else {
+            return;
+        };
+        if run
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+        {
+            self.processes[number] = None;
+            lock(&self.world).at[number] = None;
+        }
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        let world = lock(&self.world);
+        let mut choices = Vec::new();
+        for (number, waiting) in world.waiting.iter().enumerate() {
+            let Some(call) = waiting else { continue };
+            let mut effects = vec![Effect::Applied];
+            if world.left.lost > 0 {
+                effects.extend([Effect::LostBefore, Effect::LostAfter]);
+            }
+            if world.left.crashes > 0 {
+                effects.extend([Effect::CrashBefore, Effect::CrashAfter]);
+            }
+            if world.left.refusals > 0 && *call == "publish" {
+                effects.push(Effect::Refused);
+            }
+            choices.extend(
+                effects
+                    .into_iter()
+                    .map(|effect| Choice::Step(number, effect)),
+            );
+        }
+        if world.left.jumps > 0 && !choices.is_empty() {
+            choices.push(Choice::Jump);
+        }
+        choices
+    }
+
+    fn choose(&mut self, choice: Choice) {
+        let Choice::Step(number, effect) = choice else {
+            let mut world = lock(&self.world);
+            world.left.jumps -= 1;
+            world.now += LEASE + SignedDuration::from_secs(15);
+            return;
+        };
+        let crashed = {
+            let mut world = lock(&self.world);
+            match effect {
+                Effect::Applied => {}
+                Effect::LostBefore | Effect::LostAfter => world.left.lost -= 1,
+                Effect::Refused => world.left.refusals -= 1,
+                Effect::CrashBefore | Effect::CrashAfter => world.left.crashes -= 1,
+            }
+            world.effect[number] = Some(match effect {
+                Effect::CrashAfter => Effect::LostAfter,
+                effect => effect,
+            });
+            matches!(effect, Effect::CrashBefore | Effect::CrashAfter)
+        };
+        if effect != Effect::CrashBefore {
+            self.poll_once_if(number, crashed);
+        }
+        if crashed {
+            self.processes[number] = None;
+            let again = {
+                let mut world = lock(&self.world);
+                world.waiting[number] = None;
+                world.at[number].take()
+            };
+            if let Some(delivery) = again {
+                lock(&self.world).queue.push_back(delivery);
+            }
+            if number < self.setting.handlers {
+                self.start(number);
+            }
+        } else {
+            self.poll(number);
+            // Whoever had nothing to do may have something now.
+            for idle in 0..self.setting.handlers {
+                let has_work = !lock(&self.world).queue.is_empty();
+                if self.processes[idle].is_none() && has_work {
+                    self.start(idle);
+                }
+            }
+        }
+    }
+
+    /// For a crash after the call: the call is made, and its answer is the last
+    /// that the process sees. What it would do next it only asks for.
+    fn poll_once_if(&mut self, number: usize, crashed: bool) {
+        if crashed {
+            let queue = lock(&self.world).queue.clone();
+            let at = lock(&self.world).at[number];
+            self.poll(number);
+            // A process that is gone takes nothing from the queue, nor gives back.
+            let mut world = lock(&self.world);
+            world.queue = queue;
+            world.at[number] = at;
+        }
+    }
+
+    fn key(&self) -> u64 {
+        let world = lock(&self.world);
+        let published: BTreeMap<_, _> =
+            world
+                .published
+                .iter()
+                .fold(BTreeMap::new(), |mut counts, id| {
+                    *counts.entry(id).or_insert(0_usize) += 1;
+                    counts
+                });
+        let mut applied = world.applied.clone();
+        for times in applied.values_mut() {
+            times.sort();
+            times.dedup();
+        }
+        hash(&(
+            &world.store,
+            world.now,
+            &world.queue,
+            (&world.waiting, &world.history, &world.at),
+            published,
+            applied,
+            world.left,
+        ))
+    }
+
+    /// The promises that hold in every state.
+    fn check(&self) {
+        let world = lock(&self.world);
+        let findings: BTreeMap<_, _> = world.store.findings().into_iter().collect();
+        let reported = |key: &str, reasons: &[Reason]| {
+            self.setting.deliveries.iter().any(|event| {
+                reasons.iter().any(|reason| {
+                    let id = finding_id(key, *reason, &event.push.event_id).to_string();
+                    findings.contains_key(&id)
+                })
+            })
+        };
+        for record in world.store.records() {
+            let was_known = self
+                .setting
+                .known
+                .iter()
+                .any(|known| known.uploader == record.uploader);
+            // Known, so somebody was told or is owed it, or knew it before.
+            if matches!(record.standing, Standing::New | Standing::Learned) {
+                let reasons = [
+                    Reason::NewUploader,
+                    Reason::RecreatedPrincipal,
+                    Reason::LearnedUploader,
+                ];
+                assert!(
+                    was_known || reported(&record.uploader, &reasons),
+                    "known in silence"
+                );
+                if was_known {
+                    let before = &self.setting.known[0];
+                    let same = record.principal_id == before.principal_id;
+                    assert!(
+                        same || reported(&record.uploader, &reasons),
+                        "recreated in silence"
+                    );
+                }
+            }
+            if self.setting.policy.suppress_all {
+                assert!(matches!(
+                    record.standing,
+                    Standing::Suppressed | Standing::Attempted
+                ));
+            }
+            // Times are the least and the greatest of what was applied.
+            let mut times = world
+                .applied
+                .get(record.uploader.as_str())
+                .cloned()
+                .unwrap_or_default();
+            for known in self
+                .setting
+                .known
+                .iter()
+                .filter(|known| known.uploader == record.uploader)
+            {
+                times.extend(known.first_seen);
+                times.extend(known.last_seen);
+            }
+            assert_eq!(record.first_seen, times.iter().min().copied());
+            assert_eq!(record.last_seen, times.iter().max().copied());
+        }
+        for (id, owed) in &findings {
+            assert!(
+                owed.is_some() || world.published.contains(id),
+                "settled and not published"
+            );
+        }
+        // Only what is new is told.
+        let new: Vec<_> = self
+            .setting
+            .deliveries
+            .iter()
+            .map(|event| {
+                finding_id(
+                    &event.uploader.key,
+                    Reason::NewUploader,
+                    &event.push.event_id,
+                )
+            })
+            .filter(|id| findings.contains_key(&id.to_string()))
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        assert!(new.len() <= 1, "told as new twice");
+        if !self.setting.known.is_empty() {
+            assert!(new.is_empty(), "an ordinary push was told as new");
+        }
+        drop(world);
+        self.check_that_a_sweep_settles_everything();
+    }
+
+    /// From here, with faults off and leases over, one sweep tells what is owed.
+    fn check_that_a_sweep_settles_everything(&self) {
+        let world = lock(&self.world);
+        if !world
+            .store
+            .findings()
+            .iter()
+            .any(|(_, owed)| owed.is_some())
+        {
+            return;
+        }
+        let (store, now) = (world.store.clone(), world.now);
+        drop(world);
+        let clock = Later(now + LEASE * 2);
+        let inbox = Inbox::default();
+        let watch = Watch {
+            store,
+            notifier: &inbox,
+            clock: &clock,
+            policy: Policy::default(),
+            findings_per_minute: None,
+        };
+        let owed: Vec<_> = watch
+            .store
+            .findings()
+            .into_iter()
+            .filter(|(_, owed)| owed.is_some())
+            .collect();
+        let swept = ready(watch.sweep("last", clock.0 + SignedDuration::from_hours(1)));
+        assert_eq!((swept.published, swept.owed), (owed.len(), 0), "{swept:?}");
+        assert!(
+            watch
+                .store
+                .findings()
+                .iter()
+                .all(|(_, owed)| owed.is_none())
+        );
+        for (id, _) in owed {
+            assert!(inbox.0.lock().unwrap().contains(&id));
+        }
+    }
+
+    /// When nothing is left to do.
+    fn check_end(&self) {
+        let world = lock(&self.world);
+        assert!(world.queue.is_empty(), "an event was not handled");
+        let untouched = world.left.crashes == self.setting.crashes
+            && world.left.lost == self.setting.lost
+            && world.left.refusals == self.setting.refusals
+            && world.left.jumps == self.setting.jumps;
+        if untouched {
+            // No crash, no lost answer, no lease that ran out: exactly once.
+            for (id, owed) in world.store.findings() {
+                let count = world.published.iter().filter(|one| **one == id).count();
+                let expected = usize::from(owed != Some(Owed::Digest));
+                assert_eq!(count, expected, "{id} was published {count} times");
+            }
+        }
+    }
+}
+
+struct Later(Timestamp);
+
+impl Clock for &Later {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}
+
+#[derive(Default)]
+struct Inbox(Mutex<Vec<String>>);
+
+impl Notifier for &Inbox {
+    type Error = Lost;
+
+    async fn publish(&self, message: Message<'_>) -> Result<String, Lost> {
+        let ids = message
+            .findings()
+            .iter()
+            .map(|finding| finding.id.to_string());
+        self.0.lock().unwrap().extend(ids);
+        Ok("m".to_owned())
+    }
+}
+
+/// Runs the setting in every way there is; gives states and runs.
+fn explore(setting: &Setting) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    // At each depth how many choices there were, and which was taken.
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    let mut runs = 0;
+    loop {
+        let mut running = Running::new(setting);
+        let mut depth = 0;
+        let mut trace = Vec::new();
+        loop {
+            let choices = running.choices();
+            if depth == path.len() {
+                if !seen.insert(running.key()) {
+                    break;
+                }
+                let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    running.check();
+                    if choices.is_empty() {
+                        running.check_end();
+                    }
+                }));
+                assert!(checked.is_ok(), "{}: {trace:#?}", setting.name);
+                if choices.is_empty() {
+                    break;
+                }
+                path.push((choices.len(), 0));
+            }
+            let choice = choices[path[depth].1];
+            if let Choice::Step(number, _) = choice {
+                trace.push((choice, lock(&running.world).waiting[number]));
+            } else {
+                trace.push((choice, None));
+            }
+            running.choose(choice);
+            depth += 1;
+        }
+        runs += 1;
+        while let Some((count, taken)) = path.pop() {
+            if taken + 1 < count {
+                path.push((count, taken + 1));
+                break;
+            }
+        }
+        if path.is_empty() {
+            println!(
+                "{}: complete, {} states, {runs} runs",
+                setting.name,
+                seen.len()
+            );
+            return (seen.len(), runs);
+        }
+    }
+}
+
+const AIDA: &str = "AIDAEXAMPLEONE";
+
+/// Whether everything is to be explored that there is, which takes minutes.
+fn whole() -> bool {
+    std::env::var_os("MODEL_WHOLE").is_some()
+}
+
+/// Two events of one uploader, each delivered twice, two handlers and one sweep.
+fn base(name: &'static str, first: Event, second: Event) -> Setting {
+    Setting {
+        name,
+        deliveries: vec![first.clone(), second.clone(), first, second],
+        known: Vec::new(),
+        policy: ModelPolicy::default(),
+        handlers: 2,
+        sweeps: 1,
+        crashes: 1,
+        lost: 1,
+        refusals: 0,
+        jumps: 1,
+    }
+}
+
+/// Explores a setting with one crash and one lost answer; in short, with either.
+fn explore_faults(setting: &Setting) {
+    if whole() {
+        explore(setting);
+        return;
+    }
+    for (crashes, lost) in [(1, 0), (0, 1)] {
+        explore(&Setting {
+            crashes,
+            lost,
+            ..setting.clone()
+        });
+    }
+}
+
+fn known(standing: Standing) -> Record {
+    let event = event("e0", AIDA, false);
+    Record {
+        principal_id: event.uploader.principal_id,
+        first_seen: Some(event.push.event_time),
+        last_seen: Some(event.push.event_time),
+        last_event_id: Some("e0".into()),
+        pushes: 1,
+        revision: 1,
+        ..Record::unseen(event.uploader.key, standing)
+    }
+}
+
+#[test]
+fn two_events_of_a_new_uploader() {
+    let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, false));
+    explore(&base("two events of a new uploader", first, second));
+}
+
+#[test]
+fn a_failed_push_and_a_success() {
+    let (failed, success) = (event("e1", AIDA, true), event("e2", AIDA, false));
+    explore_faults(&base("a failed push and a success", failed, success));
+}
+
+#[test]
+fn a_revoked_uploader() {
+    let mut setting = base(
+        "a revoked uploader",
+        event("e1", AIDA, false),
+        event("e2", AIDA, true),
+    );
+    setting.known = vec![known(Standing::Revoked)];
+    explore_faults(&setting);
+}
+
+#[test]
+fn a_recreated_principal() {
+    let mut setting = base(
+        "a recreated principal",
+        event("e1", AIDA, false),
+        event("e2", "AIDAEXAMPLETWO", false),
+    );
+    setting.known = vec![known(Standing::New)];
+    explore_faults(&setting);
+}
+
+#[test]
+fn a_known_uploader_is_not_told() {
+    let mut setting = base(
+        "a known uploader",
+        event("e1", AIDA, false),
+        event("e2", AIDA, true),
+    );
+    setting.known = vec![known(Standing::Learned)];
+    let (states, _) = explore(&setting);
+    assert!(states > 100);
+}
+
+#[test]
+fn sns_refuses_for_a_while() {
+    let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, false));
+    let mut setting = base("SNS refuses for a while", first, second);
+    setting.refusals = 2;
+    explore_faults(&setting);
+}
+
+#[test]
+fn suppressed_pushes_make_nobody_known() {
+    let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, true));
+    let mut setting = base("suppressed pushes", first, second);
+    setting.policy = ModelPolicy { suppress_all: true };
+    explore(&setting);
+}
+
+/// Larger than can be explored whole: random runs, of a seed that is printed.
+#[test]
+fn random_runs_of_larger_settings() {
+    let runs = if whole() { 100_000 } else { 2_000 };
+    let seed = std::env::var("MODEL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let mut random: u64 = seed.unwrap_or(0x9e37_79b9_7f4a_7c15);
+    println!("random runs: {runs}, MODEL_SEED={random}");
+    let mut next = |below: usize| {
+        // xorshift64*
+        random ^= random >> 12;
+        random ^= random << 25;
+        random ^= random >> 27;
+        let high = random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(high).unwrap() % below
+    };
+    let events = [
+        event("e1", AIDA, false),
+        event("e2", AIDA, true),
+        event("e3", AIDA, false),
+        event("e4", "AIDAEXAMPLETWO", false),
+        event("e2b", AIDA, false),
+    ];
+    let mut states = HashSet::new();
+    for _ in 0..runs {
+        let setting = Setting {
+            name: "random",
+            deliveries: (0..8).map(|_| events[next(4)].clone()).collect(),
+            known: if next(3) == 0 {
+                vec![known(Standing::New)]
+            } else {
+                Vec::new()
+            },
+            policy: ModelPolicy::default(),
+            handlers: 3,
+            sweeps: 2,
+            crashes: next(3),
+            lost: next(3),
+            refusals: next(3),
+            jumps: next(3),
+        };
+        let mut running = Running::new(&setting);
+        let mut trace = Vec::new();
+        loop {
+            let choices = running.choices();
+            if states.insert(running.key()) {
+                let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    running.check();
+                    if choices.is_empty() {
+                        running.check_end();
+                    }
+                }));
+                assert!(checked.is_ok(), "{trace:#?}");
+            }
+            if choices.is_empty() {
+                break;
+            }
+            // What goes well is the likelier, or else every run ends in faults.
+            let well: Vec<_> = choices
+                .iter()
+                .filter(|choice| matches!(choice, Choice::Step(_, Effect::Applied)))
+                .collect();
+            let choice = if next(3) == 0 {
+                choices[next(choices.len())]
+            } else {
+                *well[next(well.len())]
+            };
+            trace.push(choice);
+            running.choose(choice);
+        }
+    }
+    println!("random runs: {} states", states.len());
+}
