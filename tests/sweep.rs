@@ -412,3 +412,25 @@ fn a_lost_race_is_decided_again_five_times() {
         assert_eq!(watch.store.find(&uploader.key).await.unwrap(), None);
     });
 }
+
+/// Whoever decided it had a clock that was a day behind, or a day ahead; so has
+/// the sweep. The finding is told all the same, and pushes are handled.
+#[test]
+fn a_clock_that_is_wrong_by_a_day_loses_nothing() {
+    for hours in [-24, 24] {
+        with_owed(2, Policy::default(), 0, async |watch| {
+            watch.clock.pass(hours * 60 * 60);
+            let (push, uploader) = push_by("wrong", "wrong", "2026-01-01T00:00:00Z");
+            watch.notifier.refuse.store(1, Ordering::SeqCst);
+            let handled = watch.push(&push, &uploader).await.unwrap();
+            assert_eq!(handled.outcome, Outcome::FindingDeferred);
+            watch.clock.pass(-hours * 60 * 60);
+            let mut told = 0;
+            for _ in 0..3 {
+                told += sweep(watch).await.published;
+                watch.clock.pass(60);
+            }
+            assert_eq!(told, 3, "{hours}");
+        });
+    }
+}
