@@ -90,9 +90,19 @@ impl Function {
             .expect("the function answers")
     }
 
-    /// Hands over an event; waits until the process is gone.
+    /// Hands over an event; waits until the process is gone. One that answers
+    /// first, since a busy machine made it give up on a call, is killed then.
     pub fn invoke_until_killed(&mut self, event: &Value) {
         self.events.send(event.to_string()).unwrap();
+        let answered = |results: &Receiver<Invoked>| {
+            let answer = results.recv_timeout(Duration::from_millis(20));
+            answer.is_ok()
+        };
+        while self.child.try_wait().unwrap().is_none() {
+            if answered(self.results.get_mut().unwrap()) {
+                let _ = self.child.kill();
+            }
+        }
         let _ = self.child.wait();
     }
 
