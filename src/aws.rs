@@ -88,7 +88,7 @@ impl Aws {
     /// # Errors
     /// When TLS can't be set up.
     pub fn new(config: AwsConfig) -> Result<Self, TlsError> {
-        let connector = connector(config.trust_roots)?;
+        let connector = connector(config.trust_roots, CONNECT_TIMEOUT)?;
         Ok(Self { config, connector })
     }
 
@@ -146,16 +146,22 @@ impl Aws {
     }
 }
 
-/// An HTTP client of its own, for what finds credentials.
+/// An HTTP client of its own, for a laptop.
 ///
 /// # Errors
 /// When TLS can't be set up.
-pub fn http_client(trust_roots: TrustRoots) -> Result<SharedHttpClient, TlsError> {
-    let connector = connector(trust_roots)?;
+pub fn http_client(
+    trust_roots: TrustRoots,
+    connect_timeout: Duration,
+) -> Result<SharedHttpClient, TlsError> {
+    let connector = connector(trust_roots, connect_timeout)?;
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
-fn connector(trust_roots: TrustRoots) -> Result<SharedHttpConnector, TlsError> {
+fn connector(
+    trust_roots: TrustRoots,
+    connect_timeout: Duration,
+) -> Result<SharedHttpConnector, TlsError> {
     let roots = match trust_roots {
         TrustRoots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
         TrustRoots::System => TrustStore::default(),
@@ -167,7 +173,7 @@ fn connector(trust_roots: TrustRoots) -> Result<SharedHttpConnector, TlsError> {
     let connector = Connector::builder()
         .connector_settings(
             HttpConnectorSettings::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
+                .connect_timeout(connect_timeout)
                 .build(),
         )
         // ring: AWS-LC spends 420 million instructions on its first handshake.

@@ -5,8 +5,10 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Push;
+use crate::event::{MAX_TEXT, Push};
 use crate::identity::Uploader;
+use crate::text::cut_bytes;
+use crate::time::whole_seconds;
 
 /// An uploader's record, with the attribute names of the uploaders table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,26 @@ pub struct Record {
         skip_serializing_if = "Option::is_none"
     )]
     pub trusted_until: Option<Timestamp>,
+    /// When the uploader was trusted.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trusted_at: Option<Timestamp>,
+    /// Who revoked the uploader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<CompactString>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_reason: Option<CompactString>,
+    /// When.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub revoked_at: Option<Timestamp>,
     /// Grows by one with every write; a record written by hand may lack it.
     #[serde(default)]
     pub revision: u64,
@@ -188,6 +210,10 @@ impl Record {
             trusted_by: None,
             trust_reason: None,
             trusted_until: None,
+            trusted_at: None,
+            revoked_by: None,
+            revoke_reason: None,
+            revoked_at: None,
             revision: 0,
         }
     }
@@ -210,6 +236,98 @@ impl Record {
         self.trusted_by = None;
         self.trust_reason = None;
         self.trusted_until = None;
+        self.trusted_at = None;
+    }
+
+    /// Trusts the uploader; what was noted with a revocation goes.
+    pub fn trust(
+        &mut self,
+        by: &str,
+        reason: Option<&str>,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        self.withdraw_revocation();
+        self.standing = Standing::Trusted;
+        self.trusted_by = Some(cut(by));
+        self.trust_reason = reason.map(cut);
+        self.trusted_until = until;
+        self.trusted_at = Some(whole_seconds(now));
+        self.revision += 1;
+    }
+
+    /// Revokes the uploader: every later push is told.
+    pub fn revoke(&mut self, by: &str, reason: Option<&str>, now: Timestamp) {
+        self.withdraw_trust();
+        self.standing = Standing::Revoked;
+        self.revoked_by = Some(cut(by));
+        self.revoke_reason = reason.map(cut);
+        self.revoked_at = Some(whole_seconds(now));
+        self.revision += 1;
+    }
+
+    /// Adds what a list says of the uploader. What was seen is never lost: first
+    /// seen is the least, last seen the greatest of both, and somebody revoked
+    /// stays revoked. Whether anything changed.
+    pub fn merge(&mut self, listed: &Self) -> bool {
+        let before = self.clone();
+        match (&self.standing, &listed.standing) {
+            (Standing::Revoked, _) | (Standing::Trusted, Standing::Trusted) => {}
+            // What is not known becomes known; what is known stays as it is.
+            (_, Standing::Trusted | Standing::Revoked)
+            | (
+                Standing::Attempted | Standing::Suppressed | Standing::Unknown(_),
+                Standing::New | Standing::Learned,
+            ) => self.take_standing(listed),
+            _ => {}
+        }
+        for (ours, theirs) in [
+            (&mut self.kind, &listed.kind),
+            (&mut self.name, &listed.name),
+            (&mut self.account_id, &listed.account_id),
+            (&mut self.principal_id, &listed.principal_id),
+            (
+                &mut self.previous_principal_id,
+                &listed.previous_principal_id,
+            ),
+        ] {
+            if ours.is_none() {
+                ours.clone_from(theirs);
+            }
+        }
+        self.first_seen = match (self.first_seen, listed.first_seen) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        // None is less than any time.
+        if listed.last_seen > self.last_seen {
+            self.last_seen = listed.last_seen;
+            self.last_push.clone_from(&listed.last_push);
+            self.last_event_id.clone_from(&listed.last_event_id);
+        }
+        self.pushes = self.pushes.max(listed.pushes);
+        if *self == before {
+            return false;
+        }
+        self.revision = before.revision + 1;
+        true
+    }
+
+    fn take_standing(&mut self, other: &Self) {
+        self.standing = other.standing.clone();
+        self.trusted_by.clone_from(&other.trusted_by);
+        self.trust_reason.clone_from(&other.trust_reason);
+        self.trusted_until = other.trusted_until;
+        self.trusted_at = other.trusted_at;
+        self.revoked_by.clone_from(&other.revoked_by);
+        self.revoke_reason.clone_from(&other.revoke_reason);
+        self.revoked_at = other.revoked_at;
+    }
+
+    fn withdraw_revocation(&mut self) {
+        self.revoked_by = None;
+        self.revoke_reason = None;
+        self.revoked_at = None;
     }
 
     /// Moves the times: first seen is the least and last seen the greatest
@@ -222,5 +340,92 @@ impl Record {
         }
         self.first_seen = Some(self.first_seen.map_or(time, |first| first.min(time)));
         self.pushes = self.pushes.saturating_add(1);
+    }
+}
+
+/// As long as any other text that is kept.
+fn cut(text: &str) -> CompactString {
+    cut_bytes(text, MAX_TEXT).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, Standing};
+    use jiff::Timestamp;
+
+    const KEY: &str = "arn:aws:iam::111122223333:user/test";
+
+    fn seen(standing: Standing, first: &str, last: &str) -> Record {
+        let mut record = Record::unseen(KEY.into(), standing);
+        record.first_seen = Some(first.parse().unwrap());
+        record.last_seen = Some(last.parse().unwrap());
+        record.pushes = 3;
+        record.revision = 7;
+        record
+    }
+
+    const JAN: &str = "2026-01-01T00:00:00Z";
+    const FEB: &str = "2026-02-01T00:00:00Z";
+    const MAR: &str = "2026-03-01T00:00:00Z";
+
+    #[test]
+    fn a_list_never_takes_away_what_was_seen() {
+        let mut stored = seen(Standing::New, FEB, MAR);
+        let mut listed = Record::unseen(KEY.into(), Standing::Trusted);
+        listed.trusted_by = Some("import".into());
+        assert!(stored.merge(&listed));
+        assert_eq!(stored.standing, Standing::Trusted);
+        assert_eq!(stored.trusted_by.as_deref(), Some("import"));
+        assert_eq!(stored.first_seen.unwrap().to_string(), FEB);
+        assert_eq!((stored.pushes, stored.revision), (3, 8));
+        // A second time there is nothing to do.
+        assert!(!stored.merge(&listed));
+        assert_eq!(stored.revision, 8);
+    }
+
+    #[test]
+    fn of_two_times_the_least_is_first_and_the_greatest_last() {
+        let mut stored = seen(Standing::Learned, FEB, FEB);
+        assert!(stored.merge(&seen(Standing::New, JAN, MAR)));
+        assert_eq!(stored.first_seen.unwrap().to_string(), JAN);
+        assert_eq!(stored.last_seen.unwrap().to_string(), MAR);
+        assert_eq!(stored.standing, Standing::Learned);
+    }
+
+    #[test]
+    fn which_standing_stays_when_a_list_is_added() {
+        use Standing::{Attempted, Learned, New, Pattern, Revoked, Suppressed, Trusted};
+        for (stored, listed, after) in [
+            (Revoked, Trusted, Revoked),
+            (Revoked, New, Revoked),
+            (Trusted, Revoked, Revoked),
+            (New, Trusted, Trusted),
+            (Attempted, Trusted, Trusted),
+            (Attempted, Learned, Learned),
+            (Suppressed, New, New),
+            (New, Attempted, New),
+            (Trusted, New, Trusted),
+            (Pattern, Learned, Pattern),
+        ] {
+            let mut record = Record::unseen(KEY.into(), stored.clone());
+            record.merge(&Record::unseen(KEY.into(), listed.clone()));
+            assert_eq!(record.standing, after, "{stored:?} {listed:?}");
+        }
+    }
+
+    #[test]
+    fn trust_and_revocation_take_each_other_s_place() {
+        let now: Timestamp = MAR.parse().unwrap();
+        let mut record = seen(Standing::New, JAN, FEB);
+        record.trust("alice", Some("build user"), Some(now), now);
+        assert_eq!(record.trusted_at, Some(now));
+        record.revoke("bob", Some("left"), now);
+        assert_eq!(record.standing, Standing::Revoked);
+        assert_eq!(record.trusted_by, None);
+        assert_eq!(record.trusted_until, None);
+        record.trust("alice", None, None, now);
+        assert_eq!(record.revoked_by, None);
+        assert_eq!(record.revision, 10);
+        assert_eq!(record.first_seen.unwrap().to_string(), JAN);
     }
 }

@@ -199,12 +199,12 @@ fn a_wrong_option_stops_before_any_work() {
         ("good.json", push("good", "good").as_bytes()),
         (
             "twice.txt",
-            b"arn:aws:iam::1:user/a\n{\"uploader\":\"arn:aws:iam::1:user/b\",\"standing\":\"revoked\"}\n\
-              arn:aws:iam::1:user/b\narn:aws:iam::1:user/a\n",
+            b"arn:aws:iam::111122223333:user/a\n{\"uploader\":\"arn:aws:iam::111122223333:user/b\",\"standing\":\"revoked\"}\n\
+              arn:aws:iam::111122223333:user/b\narn:aws:iam::111122223333:user/a\n",
         ),
         (
             "bad.txt",
-            b"arn:aws:iam::1:user/a\nmary\n{\"uploader\":1}\n",
+            b"arn:aws:iam::111122223333:user/a\nmary\n{\"uploader\":1}\n",
         ),
     ]);
     for (args, fault) in [

@@ -28,7 +28,7 @@ use crate::policy::Policy;
 use crate::record::{LastPush, Record};
 use crate::time;
 
-type Item = HashMap<String, AttributeValue>;
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The index that holds only what is owed.
 pub const OWED_INDEX: &str = "owed-index";
@@ -51,9 +51,9 @@ const FILL_PRINCIPAL: &str = ", principalId = if_not_exists(principalId, :pid)";
 
 // commit: the record is written only over the one that was read.
 const NO_RECORD: &str = "attribute_not_exists(uploader)";
-const READ_REVISION: &str = "revision = :revision";
+pub(super) const READ_REVISION: &str = "revision = :revision";
 /// A record written by hand may lack a revision.
-const READ_NO_REVISION: &str =
+pub(super) const READ_NO_REVISION: &str =
     "attribute_exists(uploader) AND (attribute_not_exists(revision) OR revision = :revision)";
 const NO_FINDING: &str = "attribute_not_exists(findingId)";
 
@@ -88,9 +88,9 @@ const CONFLICT_BACKOFF: [Duration; 4] = [
 /// Uploaders and findings in DynamoDB.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
-    client: Client,
-    uploaders: String,
-    findings: String,
+    pub(super) client: Client,
+    pub(super) uploaders: String,
+    pub(super) findings: String,
 }
 
 impl DynamoStore {
@@ -303,7 +303,7 @@ impl DynamoStore {
         }
     }
 
-    fn record(&self, item: Option<&Item>) -> Result<Option<Box<Record>>, DynamoError> {
+    pub(super) fn record(&self, item: Option<&Item>) -> Result<Option<Box<Record>>, DynamoError> {
         // moto answers a refusal on an absent item with an empty one.
         let Some(item) = item.filter(|item| !item.is_empty()) else {
             return Ok(None);
@@ -567,12 +567,12 @@ fn owed_word(owed: Owed) -> &'static str {
     }
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
 #[allow(clippy::needless_pass_by_value)] // numbers are as cheap as references
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

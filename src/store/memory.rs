@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::time::whole_seconds;
 
 /// Findings in a page of what is owed.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// Uploaders and findings in memory.
 #[derive(Debug, Default)]
@@ -30,8 +30,8 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Tables {
-    uploaders: BTreeMap<CompactString, Box<Record>>,
+pub(super) struct Tables {
+    pub(super) uploaders: BTreeMap<CompactString, Box<Record>>,
     /// What is owed; none once the finding is settled.
     findings: BTreeMap<String, Option<OwedItem>>,
     /// When the latest tokens were taken.
@@ -95,7 +95,7 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tables> {
         // No method panics halfway through a change.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,8 @@
 
 mod dynamo_error;
 mod dynamodb;
+#[cfg(feature = "cli")]
+mod manage;
 mod memory;
 
 use std::error::Error;
@@ -10,6 +12,8 @@ use std::future::Future;
 pub use dynamo_error::{DynamoError, DynamoErrorKind};
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};
+#[cfg(feature = "cli")]
+pub use manage::{Forgotten, KeptFinding, Manage, RecordPage};
 pub use memory::MemoryStore;
 use serde::{Deserialize, Serialize};
 

@@ -35,6 +35,24 @@ pub fn pushwatch_with_input(folder: &Path, args: &[&str], input: &str) -> Ran {
     }
 }
 
+/// With nothing of the caller's environment but these variables.
+pub fn pushwatch_in(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> Ran {
+    let output = Command::cargo_bin("pushwatch")
+        .unwrap()
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .envs(environment.iter().copied())
+        .args(args)
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 impl Ran {
     /// The findings of `--format json`: reason and key.
     pub fn findings(&self) -> Vec<(String, String)> {

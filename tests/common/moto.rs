@@ -101,6 +101,27 @@ pub fn aws(port: u16) -> Aws {
     .unwrap()
 }
 
+/// Creates a stack, by the plain API.
+pub fn create_stack(name: &str, template: &str) {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("Action", "CreateStack")
+        .append_pair("Version", "2010-05-15")
+        .append_pair("StackName", name)
+        .append_pair("TemplateBody", template)
+        .finish();
+    let scope =
+        format!("Credential=AKIAIOSFODNN7EXAMPLE/20260101/{REGION}/cloudformation/aws4_request");
+    ureq::post(format!("http://127.0.0.1:{}/", moto().port))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Host", format!("cloudformation.{REGION}.amazonaws.com"))
+        .header(
+            "Authorization",
+            format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"),
+        )
+        .send(body)
+        .unwrap();
+}
+
 /// Two tables and a topic, of a test's own.
 pub struct Stack {
     pub uploaders: String,

@@ -9,7 +9,9 @@ use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
 use pushwatch::suppress::{Suppression, SuppressionError};
 use pushwatch::time;
 
-use crate::deployment::DeploymentArgs;
+use crate::deployment::TablesArgs;
+use crate::learn::LearnArgs;
+use crate::uploaders::args::UploadersArgs;
 
 /// Tells you, once, when somebody new pushes a container image to Amazon ECR.
 #[derive(Debug, Parser)]
@@ -23,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Uploaders(UploadersArgs),
+    Learn(LearnArgs),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -60,8 +64,7 @@ Examples:
     --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
 
   # What a deployment has missed: its tables remember, its topic tells
-  pushwatch replay --table uploaders --findings-table findings \\
-    --topic arn:aws:sns:eu-central-1:111122223333:findings missed/
+  pushwatch replay --stack pushwatch missed/
 
 Exit codes:
   0  all was read
@@ -75,7 +78,16 @@ pub struct ReplayArgs {
     pub policy: PolicyArgs,
 
     #[command(flatten)]
-    pub deployment: DeploymentArgs,
+    pub tables: TablesArgs,
+
+    /// The deployment's topic; findings are published there too
+    #[arg(
+        long,
+        value_name = "ARN",
+        requires = "table",
+        help_heading = "Deployment"
+    )]
+    pub topic: Option<String>,
 
     /// How findings are shown
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]

@@ -5,8 +5,13 @@ mod args;
 mod deployment;
 mod explain;
 mod json_stream;
+mod learn;
+mod lookup_events;
 mod replay;
 mod summary;
+mod uploader_key;
+mod uploaders;
+mod uploaders_csv;
 mod uploaders_file;
 
 use std::io::{self, Write};
@@ -17,6 +22,8 @@ use thiserror::Error;
 
 use args::{Cli, Command};
 
+/// Ctrl-C, as shells count it.
+const EXIT_INTERRUPTED: u8 = 130;
 /// Something could not be read, or an option is wrong.
 const EXIT_FAULT: u8 = 2;
 /// There are findings, and somebody asked for this code.
@@ -31,6 +38,43 @@ enum CommandError {
     UploadersFile(#[from] uploaders_file::UploadersFileError),
     #[error(transparent)]
     Deployment(#[from] deployment::DeploymentError),
+    #[error(
+        "--known and --save are for the embedded store; the tables of a deployment remember by themselves"
+    )]
+    TwoStores,
+    #[error("--table needs --findings-table and --topic too; --stack NAME finds all three")]
+    HalfADeployment,
+    #[error(
+        "whose uploaders? Give --stack NAME, --table NAME or --file FILE, or set PUSHWATCH_STACK or UPLOADERS_TABLE"
+    )]
+    NoPlace,
+    #[error("there is no terminal to ask on; give --yes if you mean it")]
+    NobodyToAsk,
+    #[error("no uploader has the key {0}; `pushwatch uploaders list` shows the keys")]
+    NoSuchUploader(String),
+    #[error("{0} is written by others all the time; try again")]
+    Busy(String),
+    #[error(
+        "{0} bad lines, named above; nothing is written. Mend them, or pass over them with --skip-bad"
+    )]
+    BadLines(usize),
+    #[error(
+        "CloudTrail LookupEvents in {region}: {fault}; {advice}. What was read is kept in {kept}: run it again to go on"
+    )]
+    Lookup {
+        region: String,
+        fault: String,
+        advice: &'static str,
+        kept: String,
+    },
+    #[error("{path} can't be read: {fault}; delete it to begin anew")]
+    Progress { path: String, fault: String },
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Store(String),
+    #[error("stopped; run the same command again to go on")]
+    Interrupted,
     #[error("no PATH is given, and nothing is piped in; see pushwatch replay --help")]
     NothingToRead,
     #[error("the runtime can't start: {0}")]
@@ -45,6 +89,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Uploaders(args) => uploaders::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Completions { shell } => completions(shell),
     };
     match result {
@@ -55,7 +101,10 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             say(&format!("error: {error}"));
-            ExitCode::from(EXIT_FAULT)
+            ExitCode::from(match error {
+                CommandError::Interrupted => EXIT_INTERRUPTED,
+                _ => EXIT_FAULT,
+            })
         }
     }
 }
@@ -74,11 +123,26 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Runs a future to its end on this thread.
+/// What a store says, in one line.
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn store_fault(error: impl std::error::Error) -> CommandError {
+    CommandError::Store(error.to_string())
+}
+
+/// Runs a future on this thread, to its end or to Ctrl-C: then it is dropped,
+/// and cleans up behind it.
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)?;
-    Ok(runtime.block_on(future))
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = future => Ok(done),
+            Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
+        }
+    });
+    // Files that are being read are not waited for.
+    runtime.shutdown_background();
+    done
 }

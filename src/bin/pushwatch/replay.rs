@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Format, Message, Nobody, Notifier, TerminalNotifier};
+use pushwatch::notify::{Format, Message, Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
-use pushwatch::store::{MOST_PER_MINUTE, MemoryStore, Store};
+use pushwatch::store::{DynamoStore, MOST_PER_MINUTE, MemoryStore, Store};
 use pushwatch::watch::{Deferred, Outcome, Watch};
 
 use crate::archive::{self, Contents, Entry, Pushed, Wanted};
 use crate::args::{FormatArg, PolicyArgs, ReplayArgs};
-use crate::deployment::Deployment;
+use crate::deployment::Session;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
 use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
@@ -40,7 +40,7 @@ async fn run_on(
     known: MemoryStore,
     save: Option<Save>,
 ) -> Result<ExitCode, CommandError> {
-    let deployment = args.deployment.reach(policy.absence_days).await?;
+    let deployment = deployment(args, policy.absence_days).await?;
     let contents = archive::read(paths, Wanted::Pushes, Timestamp::now(), args.quiet);
     for fault in &contents.faults {
         say(fault);
@@ -53,7 +53,7 @@ async fn run_on(
     };
     let terminal = TerminalNotifier::new(output, format, policy.absence_days);
 
-    let summary = if let Some(Deployment { store, notifier }) = deployment {
+    let summary = if let Some((store, notifier)) = deployment {
         let watch = Watch {
             store,
             notifier,
@@ -89,6 +89,33 @@ async fn run_on(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The tables and the topic of the deployment that is named, if one is.
+async fn deployment(
+    args: &ReplayArgs,
+    absence_days: u16,
+) -> Result<Option<(DynamoStore, SnsNotifier)>, CommandError> {
+    let tables = &args.tables;
+    if tables.stack.is_none() && tables.table.is_none() {
+        return Ok(None);
+    }
+    if args.save.is_some() || args.policy.known.is_some() {
+        return Err(CommandError::TwoStores);
+    }
+    let session = Session::open(tables.region.as_deref()).await?;
+    let names = tables.names(&session).await?;
+    let topic = args.topic.clone();
+    match names {
+        Some(names) => match (names.findings, topic.or(names.topic_arn)) {
+            (Some(findings), Some(topic)) => Ok(Some((
+                session.store(&names.uploaders, Some(&findings)),
+                session.notifier(topic, absence_days, &names.uploaders),
+            ))),
+            _ => Err(CommandError::HalfADeployment),
+        },
+        None => Ok(None),
+    }
 }
 
 fn paths(args: &ReplayArgs) -> Result<Vec<PathBuf>, CommandError> {

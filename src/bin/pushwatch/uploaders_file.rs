@@ -1,24 +1,20 @@
-//! The uploaders file: what the uploaders table holds, as JSON Lines.
+//! The uploaders file: what the uploaders table holds, as JSON Lines; and lists
+//! that somebody already has.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use compact_str::CompactString;
 use pushwatch::record::{Record, Standing};
 use pushwatch::text::{clean, clean_cut};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-/// What a key can begin with; `unidentified:` is nobody's.
-const SCHEMES: [&str; 5] = [
-    "arn:",
-    "identitycenter:",
-    "account:",
-    "service:",
-    "principal:",
-];
+use crate::uploader_key as key;
+use crate::uploaders_csv;
 
 /// Why an uploaders file can't be used.
 #[derive(Debug, Error)]
@@ -32,44 +28,101 @@ pub enum UploadersFileError {
     Unwritable { path: String, error: io::Error },
 }
 
-/// Reads an uploaders file. A line is a record as JSON, or a plain key from a
-/// list that somebody already has, which is trusted. `#` begins a comment.
+/// A line of a list of uploaders.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub record: Record,
+    /// How the line was read, if it is to be said.
+    pub note: Option<String>,
+    /// Whether it is a mere key, which may stand there twice.
+    is_key: bool,
+}
+
+impl Listed {
+    /// What a line with more than a key says.
+    pub fn new(record: Record, note: Option<String>) -> Self {
+        Self {
+            record,
+            note,
+            is_key: false,
+        }
+    }
+}
+
+/// The lines of a list that say something, with their numbers from 1.
+pub type Lines = Box<dyn Iterator<Item = (u64, Result<Listed, String>)>>;
+
+/// Opens a list of uploaders. A line is a record as JSON, or a plain key, which
+/// is trusted; `#` begins a comment. A list with a header is CSV.
+pub fn lines(path: &Path) -> Result<Lines, UploadersFileError> {
+    let unreadable = |error| UploadersFileError::Unreadable {
+        path: clean(&path.to_string_lossy()),
+        error,
+    };
+    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    if is_csv(&mut reader).map_err(unreadable)? {
+        return uploaders_csv::lines(reader).map_err(unreadable);
+    }
+    let lines = (1..).zip(reader.split(b'\n'));
+    Ok(Box::new(lines.filter_map(|(number, line)| {
+        let line = line.map_err(|error| error.to_string());
+        let read = line.and_then(|line| match std::str::from_utf8(&line) {
+            Ok(line) => parse_line(line.trim_start_matches('\u{feff}').trim()),
+            Err(_) => Err("it is not UTF-8".to_owned()),
+        });
+        Some((number, read.transpose()?))
+    })))
+}
+
+/// Whether the first line is a header.
+fn is_csv(reader: &mut BufReader<File>) -> io::Result<bool> {
+    let head = reader.fill_buf()?;
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    Ok(uploaders_csv::is_header(
+        line.trim_start_matches('\u{feff}').trim(),
+    ))
+}
+
+/// Keeps watch that nobody stands in a list twice.
+#[derive(Debug, Default)]
+pub struct FirstLines(HashMap<CompactString, (u64, bool)>);
+
+impl FirstLines {
+    /// Whether this is the uploader's first line. The same plain key again does
+    /// no harm; but which of two records would count, or would a key trust
+    /// somebody revoked?
+    ///
+    /// # Errors
+    /// When a record stands there twice.
+    pub fn is_first(&mut self, number: u64, listed: &Listed) -> Result<bool, String> {
+        match self.0.entry(listed.record.uploader.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert((number, listed.is_key));
+                Ok(true)
+            }
+            Entry::Occupied(entry) => match entry.get() {
+                (first, _) if *first == number => Ok(true),
+                (_, true) if listed.is_key => Ok(false),
+                (first, _) => Err(format!("the uploader stands on line {first} already")),
+            },
+        }
+    }
+}
+
+/// Reads all of a list.
 pub fn read(path: &Path) -> Result<Vec<Record>, UploadersFileError> {
     let shown = clean(&path.to_string_lossy());
-    let text = fs::read_to_string(path).map_err(|error| UploadersFileError::Unreadable {
-        path: shown.clone(),
-        error,
-    })?;
-    let mut records: Vec<Record> = Vec::new();
+    let mut records = Vec::new();
     let mut faults = Vec::new();
-    let mut first_lines = HashMap::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        let record = match parse_line(line) {
-            Ok(Some(record)) => record,
-            Ok(None) => continue,
-            Err(fault) => {
-                faults.push(format!("{shown}: line {number}: {fault}"));
-                continue;
-            }
-        };
-        match first_lines.entry(record.uploader.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert((number, records.len()));
-                records.push(record);
-            }
-            // The same key twice in a plain list does no harm; but which of two
-            // records would count, or would a key trust somebody revoked?
-            Entry::Occupied(entry) => {
-                let (first, index) = *entry.get();
-                let both_plain = !line.starts_with('{') && records[index] == record;
-                if !both_plain {
-                    faults.push(format!(
-                        "{shown}: line {number}: the uploader stands on line {first} already"
-                    ));
-                }
-            }
+    let mut first_lines = FirstLines::default();
+    for (number, listed) in lines(path)? {
+        let checked =
+            listed.and_then(|listed| Ok((first_lines.is_first(number, &listed)?, listed)));
+        match checked {
+            Ok((true, listed)) => records.push(listed.record),
+            Ok((false, _)) => {}
+            Err(fault) => faults.push(format!("{shown}: line {number}: {fault}")),
         }
     }
     if faults.is_empty() {
@@ -79,7 +132,7 @@ pub fn read(path: &Path) -> Result<Vec<Record>, UploadersFileError> {
     }
 }
 
-fn parse_line(line: &str) -> Result<Option<Record>, String> {
+fn parse_line(line: &str) -> Result<Option<Listed>, String> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
@@ -90,32 +143,37 @@ fn parse_line(line: &str) -> Result<Option<Record>, String> {
             let (what, _) = message.rsplit_once(" at line ").unwrap_or((&message, ""));
             format!("column {}: {}", error.column(), clean_cut(what, 200))
         })?;
-        check_key(&record.uploader)?;
-        return Ok(Some(record));
+        check_seen_key(&record.uploader)?;
+        return Ok(Some(Listed::new(record, None)));
     }
-    let key = line.split_once(" #").map_or(line, |(key, _)| key).trim();
-    if key.contains(char::is_whitespace) {
-        return Err(no_key(key));
-    }
-    check_key(key)?;
-    let mut record = Record::unseen(key.into(), Standing::Trusted);
+    let typed = line.split_once(" #").map_or(line, |(key, _)| key);
+    let key = key::parse(typed)?;
+    let mut record = key.unseen(Standing::Trusted);
     record.trusted_by = Some("import".into());
-    Ok(Some(record))
+    Ok(Some(Listed {
+        record,
+        note: key.note,
+        is_key: true,
+    }))
 }
 
-fn check_key(key: &str) -> Result<(), String> {
-    if SCHEMES.iter().any(|scheme| key.starts_with(scheme)) {
+/// A record's key was a push's, so it is held to no more than its beginning.
+fn check_seen_key(key: &str) -> Result<(), String> {
+    let schemes = [
+        "arn:",
+        "identitycenter:",
+        "account:",
+        "service:",
+        "principal:",
+    ];
+    if schemes.iter().any(|scheme| key.starts_with(scheme)) {
         Ok(())
     } else {
-        Err(no_key(key))
+        Err(format!(
+            "`{}` is no uploader key, such as arn:aws:iam::111122223333:user/test",
+            clean_cut(key, 80)
+        ))
     }
-}
-
-fn no_key(key: &str) -> String {
-    format!(
-        "`{}` is no uploader key, such as arn:aws:iam::111122223333:user/test",
-        clean_cut(key, 80)
-    )
 }
 
 /// A file to be written as a whole, or not at all.
@@ -162,18 +220,36 @@ impl Save {
         Ok(Self { path, file })
     }
 
-    /// Writes the records.
-    pub fn write(self, records: &[Record]) -> Result<(), UploadersFileError> {
-        let Self { path, file } = self;
+    /// Writes these records, and no more.
+    pub fn write(mut self, records: &[Record]) -> Result<(), UploadersFileError> {
+        self.append(records)?;
+        self.finish()
+    }
+
+    /// Adds records. Nobody sees them before the end.
+    pub fn append(&mut self, records: &[Record]) -> Result<(), UploadersFileError> {
         let write = || {
-            let mut writer = BufWriter::new(&file);
+            let mut writer = BufWriter::new(&self.file);
             for record in records {
                 serde_json::to_writer(&mut writer, record)?;
                 writer.write_all(b"\n")?;
             }
             writer.flush()
         };
-        write().map_err(|error| unwritable(&path, error))?;
+        write().map_err(|error| unwritable(&self.path, error))
+    }
+
+    /// Writes this text, and no more.
+    pub fn text(mut self, text: &str) -> Result<(), UploadersFileError> {
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|error| unwritable(&self.path, error))?;
+        self.finish()
+    }
+
+    /// Puts the file in its place.
+    pub fn finish(self) -> Result<(), UploadersFileError> {
+        let Self { path, file } = self;
         file.persist(&path)
             .map_err(|error| unwritable(&path, error.error))?;
         Ok(())
@@ -201,7 +277,7 @@ mod tests {
             "arn:aws:iam::111122223333:user/test",
             "arn:aws:iam::111122223333:user/test # the build user",
         ] {
-            let record = parse_line(line).unwrap().unwrap();
+            let record = parse_line(line).unwrap().unwrap().record;
             assert_eq!(record.uploader, "arn:aws:iam::111122223333:user/test");
             assert_eq!(record.standing, Standing::Trusted);
             assert_eq!(record.first_seen, None);
@@ -230,7 +306,7 @@ mod tests {
     #[test]
     fn a_word_for_a_standing_that_is_not_known_is_kept() {
         let line = "{\"uploader\":\"arn:aws:iam::1:user/a\",\"standing\":\"odd\"}";
-        let record = parse_line(line).unwrap().unwrap();
+        let record = parse_line(line).unwrap().unwrap().record;
         assert_eq!(record.standing, Standing::Unknown("odd".to_owned()));
     }
 }

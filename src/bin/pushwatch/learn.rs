@@ -1,0 +1,326 @@
+//! `pushwatch learn`: history makes the first day quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use pushwatch::clock::SystemClock;
+use pushwatch::event::Push;
+use pushwatch::identity::Uploader;
+use pushwatch::notify::Nobody;
+use pushwatch::policy::Policy;
+use pushwatch::record::{Record, Standing};
+use pushwatch::store::{Manage, MemoryStore};
+use pushwatch::text::clean_cut;
+use pushwatch::watch::Watch;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{self, Wanted};
+use crate::deployment::Session;
+use crate::lookup_events;
+use crate::replay::in_time_order;
+use crate::uploaders::args::PlaceArgs;
+use crate::uploaders::import::{Existing, write_all};
+use crate::uploaders::list::{ago, table, write_table};
+use crate::uploaders::{Place, ask, read_file, write_file};
+use crate::{CommandError, EXIT_FAULT, block_on, say};
+
+/// Somebody first seen since then is worth a look.
+const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Learn who pushed in the past, so that the first day is quiet
+///
+/// Without a PATH it asks CloudTrail's event history (90 days, at two requests a
+/// second); with one it reads CloudTrail files, as `replay` does. It shows whom it
+/// would learn, and writes after a yes. Nobody is learned from failed pushes, nor
+/// the root user. Who is in the table already stays as he is.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # From the event history of two regions
+  pushwatch learn --stack pushwatch --lookup-region eu-central-1 --lookup-region us-east-1
+
+  # From a trail's files
+  pushwatch learn --stack pushwatch AWSLogs/111122223333/CloudTrail/")]
+pub struct LearnArgs {
+    /// Files, folders, or - for standard input [default: CloudTrail's event history]
+    pub paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// A region whose event history is read (repeatable) [default: the deployment's]
+    #[arg(long, value_name = "REGION", conflicts_with = "paths")]
+    pub lookup_region: Vec<String>,
+
+    /// How far back the event history is read; CloudTrail keeps 90 days
+    #[arg(long, value_name = "N", default_value_t = 90, conflicts_with = "paths",
+          value_parser = clap::value_parser!(u16).range(1..=90))]
+    pub days: u16,
+
+    /// Where it is kept how far the event history was read, to go on after an interruption
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "pushwatch-learn.json",
+        conflicts_with = "paths"
+    )]
+    pub progress: PathBuf,
+
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What history shows of uploaders.
+#[derive(Debug)]
+pub struct History {
+    watch: Watch<MemoryStore, Nobody, SystemClock>,
+    more: BTreeMap<String, More>,
+}
+
+/// What no record keeps.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct More {
+    repositories: BTreeSet<String>,
+    failed_pushes: u64,
+}
+
+impl History {
+    /// Goes on from what was seen before.
+    pub fn of(records: Vec<Record>, more: BTreeMap<String, More>) -> Self {
+        Self {
+            // Whoever pushes is learned, by the rules of the function.
+            watch: Watch {
+                store: MemoryStore::with_records(records),
+                notifier: Nobody,
+                clock: SystemClock,
+                policy: Policy {
+                    learning_until: Some(Timestamp::MAX),
+                    absence_days: 0,
+                    ..Policy::default()
+                },
+                findings_per_minute: None,
+            },
+            more,
+        }
+    }
+
+    /// Takes a push in.
+    pub async fn push(&mut self, push: &Push, uploader: &Uploader) {
+        // The store in memory can't fail.
+        let _ = self.watch.push(push, uploader).await;
+        if uploader.is_unidentified() {
+            return;
+        }
+        let more = self.more.entry(uploader.key.to_string()).or_default();
+        if push.failed() {
+            more.failed_pushes += 1;
+        } else if let Some(repository) = &push.repository {
+            more.repositories.insert(repository.to_string());
+        }
+    }
+
+    /// All that was seen, to be kept.
+    pub fn kept(&self) -> (Vec<Record>, &BTreeMap<String, More>) {
+        (self.watch.store.records(), &self.more)
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// On a wrong option, before any work; when a call or output fails.
+pub fn run(args: &LearnArgs) -> Result<ExitCode, CommandError> {
+    block_on(run_on(args))?
+}
+
+async fn run_on(args: &LearnArgs) -> Result<ExitCode, CommandError> {
+    let place = args.place.find().await?;
+    let now = Timestamp::now();
+    let (history, faults) = if args.paths.is_empty() {
+        let own;
+        let session = match &place {
+            Place::Tables(session, _) => session,
+            Place::File(_) => {
+                own = Session::open(args.lookup_region.first().map(String::as_str)).await?;
+                &own
+            }
+        };
+        lookup_events::read(session, args, now).await?
+    } else {
+        from_files(args.paths.clone(), now).await?
+    };
+    let learned = learnable(&history);
+    show(&history, &learned, now).map_err(CommandError::Output)?;
+    let code = if faults > 0 {
+        ExitCode::from(EXIT_FAULT)
+    } else {
+        ExitCode::SUCCESS
+    };
+    if learned.is_empty() {
+        say("There is nobody to learn.");
+        return Ok(code);
+    }
+    if !ask(&format!("Learn these {}?", learned.len()), args.yes)? {
+        return Ok(code);
+    }
+    match place {
+        Place::File(path) => {
+            let store = read_file(&path, true)?;
+            if write(&store, learned, now).await? {
+                write_file(&store, &path).await?;
+            }
+        }
+        Place::Tables(session, names) => {
+            let store = session.store(&names.uploaders, names.findings.as_deref());
+            write(&store, learned, now).await?;
+        }
+    }
+    if args.paths.is_empty() {
+        lookup_events::forget_progress(&args.progress);
+    }
+    Ok(code)
+}
+
+/// Reads files, and says what can't be read; how many faults there are.
+async fn from_files(paths: Vec<PathBuf>, now: Timestamp) -> Result<(History, usize), CommandError> {
+    let read =
+        tokio::task::spawn_blocking(move || archive::read(&paths, Wanted::Pushes, now, false));
+    let contents = read
+        .await
+        .map_err(|error| CommandError::Runtime(io::Error::other(error)))?;
+    for fault in &contents.faults {
+        say(fault);
+    }
+    let mut history = History::of(Vec::new(), BTreeMap::new());
+    let (pushes, _) = in_time_order(contents.entries);
+    for pushed in pushes {
+        history
+            .push(&pushed.push, &pushed.identified.uploader)
+            .await;
+    }
+    Ok((history, contents.fault_count))
+}
+
+/// Who is learned: whoever pushed, but the root user.
+fn learnable(history: &History) -> Vec<Record> {
+    let records = history.watch.store.records().into_iter();
+    records
+        .filter(|record| !is_root(record) && record.first_seen.is_some())
+        .map(|mut record| {
+            record.standing = Standing::Learned;
+            // It is in no table.
+            record.last_finding_id = None;
+            record.revision = 1;
+            record
+        })
+        .collect()
+}
+
+fn is_root(record: &Record) -> bool {
+    record.kind.as_deref() == Some("Root")
+}
+
+/// Shows who would be learned, and who would not.
+fn show(history: &History, learned: &[Record], now: Timestamp) -> io::Result<()> {
+    let all = history.watch.store.records();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut table = table();
+    table.set_header([
+        "NAME",
+        "KIND",
+        "FIRST SEEN",
+        "LAST SEEN",
+        "PUSHES",
+        "REPOSITORIES",
+        "ODD",
+        "KEY",
+    ]);
+    for record in &all {
+        let more = history.more.get(record.uploader.as_str());
+        let time =
+            |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
+        let name = record.name.as_deref().unwrap_or("-");
+        table.add_row([
+            clean_cut(name, 30),
+            clean_cut(record.kind.as_deref().unwrap_or("-"), 20),
+            time(record.first_seen),
+            time(record.last_seen),
+            record.pushes.to_string(),
+            more.map_or_else(String::new, repositories),
+            odd(record, more, now).join("; "),
+            clean_cut(&record.uploader, 1024),
+        ]);
+    }
+    write_table(&mut io::stdout().lock(), &table)?;
+    let left_out = all.len() - learned.len();
+    if left_out > 0 {
+        say(&format!(
+            "{left_out} are not learned: the root user, and who failed to push."
+        ));
+    }
+    Ok(())
+}
+
+fn repositories(more: &More) -> String {
+    let shown: Vec<_> = more
+        .repositories
+        .iter()
+        .take(3)
+        .map(|name| clean_cut(name, 40))
+        .collect();
+    let rest = more.repositories.len() - shown.len();
+    match (shown.as_slice(), rest) {
+        ([], _) => "-".to_owned(),
+        (shown, 0) => shown.join(", "),
+        (shown, rest) => format!("{} and {rest} more", shown.join(", ")),
+    }
+}
+
+/// What is worth a look before somebody is known.
+fn odd(record: &Record, more: Option<&More>, now: Timestamp) -> Vec<String> {
+    let mut odd = Vec::new();
+    if is_root(record) {
+        odd.push("root user, not learned".to_owned());
+    }
+    let failed = more.map_or(0, |more| more.failed_pushes);
+    let Some(first_seen) = record.first_seen else {
+        odd.push("failed pushes only, not learned".to_owned());
+        return odd;
+    };
+    if failed > 0 {
+        odd.push(format!("{failed} failed pushes"));
+    }
+    if record.pushes == 1 {
+        odd.push("a single push".to_owned());
+    }
+    if first_seen > now - RECENT {
+        odd.push("first seen in the last 7 days".to_owned());
+    }
+    if record.previous_principal_id.is_some() {
+        odd.push("deleted and made again".to_owned());
+    }
+    odd
+}
+
+/// Writes who is not there yet; whether there was anybody.
+async fn write<S: Manage>(
+    store: &S,
+    learned: Vec<Record>,
+    now: Timestamp,
+) -> Result<bool, CommandError> {
+    let count = learned.len() as u64;
+    let counts = write_all(store, learned.into_iter(), count, Existing::Leave, now).await?;
+    say(&format!(
+        "Learned {}; {} were in the table already.",
+        counts.added, counts.unchanged
+    ));
+    Ok(counts.added > 0)
+}

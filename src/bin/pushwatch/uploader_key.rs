@@ -1,0 +1,341 @@
+//! Uploader keys as people type and list them.
+
+use compact_str::CompactString;
+use pushwatch::arn::Arn;
+use pushwatch::glob;
+use pushwatch::identity::MAX_KEY;
+use pushwatch::record::{Record, Standing};
+use pushwatch::text::clean_cut;
+
+/// A key that a push can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub text: CompactString,
+    kind: CompactString,
+    name: CompactString,
+    account_id: CompactString,
+    /// How the text was read, if it was not the key itself.
+    pub note: Option<String>,
+}
+
+impl Key {
+    /// The key of somebody who is known.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            text: record.uploader.clone(),
+            kind: record.kind.clone().unwrap_or_default(),
+            name: record.name.clone().unwrap_or_default(),
+            account_id: record.account_id.clone().unwrap_or_default(),
+            note: None,
+        }
+    }
+
+    /// A record of somebody whom nobody saw yet.
+    pub fn unseen(&self, standing: Standing) -> Record {
+        let mut record = Record::unseen(self.text.clone(), standing);
+        record.kind = Some(self.kind.clone());
+        record.name = Some(self.name.clone());
+        record.account_id = Some(self.account_id.clone()).filter(|account| !account.is_empty());
+        record
+    }
+}
+
+/// Reads a key. A role session's ARN becomes its role's key.
+///
+/// # Errors
+/// When no push can ever have it as its key, with why.
+pub fn parse(text: &str) -> Result<Key, String> {
+    let text = text.trim();
+    let shown = clean_cut(text, 80);
+    if text.is_empty() {
+        return Err("there is no key".to_owned());
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("`{shown}` has white space in it, as no key has"));
+    }
+    if !glob::is_plain(text) {
+        return Err(format!(
+            "`{shown}` is a glob, not a key: list the uploaders themselves, or put it into \
+             TRUSTED_UPLOADERS"
+        ));
+    }
+    if text.len() > MAX_KEY {
+        return Err(format!(
+            "`{shown}` is longer than any key ({MAX_KEY} bytes)"
+        ));
+    }
+    if text.starts_with("unidentified:") {
+        return Err(format!(
+            "`{shown}` is nobody: it stands for all whom nothing identifies"
+        ));
+    }
+    let parts: Vec<_> = text.splitn(3, ':').collect();
+    let key = |kind: &str, name: &str, account: &str| Key {
+        text: text.into(),
+        kind: kind.into(),
+        name: name.into(),
+        account_id: account.into(),
+        note: None,
+    };
+    match parts.as_slice() {
+        ["arn", ..] => match Arn::parse(text) {
+            Some(arn) => parse_arn(text, &arn, &shown),
+            None => Err(format!("`{shown}` lacks a part of an ARN")),
+        },
+        ["identitycenter", _, _] => {
+            let (_, user) = text.rsplit_once(':').unwrap_or_default();
+            Ok(key("IdentityCenterUser", user, ""))
+        }
+        ["account", account, id] if !id.is_empty() => {
+            account_of(account, &shown).map(|account| key("AWSAccount", id, account))
+        }
+        ["principal", account, id] if !id.is_empty() => {
+            account_of(account, &shown).map(|account| key("Unknown", id, account))
+        }
+        ["service", account, service] if service.contains(".amazonaws.com") => {
+            account_of(account, &shown).map(|account| key("AWSService", service, account))
+        }
+        _ => Err(format!(
+            "`{shown}` is no uploader key, such as arn:aws:iam::111122223333:user/test"
+        )),
+    }
+}
+
+fn account_of<'a>(account: &'a str, shown: &str) -> Result<&'a str, String> {
+    if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(account)
+    } else {
+        Err(format!(
+            "`{shown}` has no account of 12 digits where it belongs"
+        ))
+    }
+}
+
+fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
+    let key = |kind: &str, name: &str| Key {
+        text: text.into(),
+        kind: kind.into(),
+        name: name.into(),
+        account_id: arn.account.into(),
+        note: None,
+    };
+    if !arn.partition.starts_with("aws") {
+        return Err(format!("`{shown}` has no partition such as aws"));
+    }
+    if !matches!(arn.service, "iam" | "sts") {
+        return Err(format!(
+            "`{shown}` names a resource of {}; uploaders are users, roles and their like",
+            clean_cut(arn.service, 30)
+        ));
+    }
+    account_of(arn.account, shown)?;
+    if !arn.region.is_empty() {
+        return Err(format!(
+            "`{shown}` has a region, as no ARN of {} has",
+            arn.service
+        ));
+    }
+    let (kind, rest) = arn.resource.split_once('/').unwrap_or((arn.resource, ""));
+    match (arn.service, kind) {
+        ("iam", "root") if rest.is_empty() => Ok(key("Root", "root")),
+        ("iam", "user") if has_name(rest) => Ok(key("IAMUser", arn.name())),
+        ("iam", "role") if rest.starts_with("aws-reserved/sso.amazonaws.com/") => {
+            let set = arn.name();
+            let set = permission_set(set).unwrap_or(set);
+            Err(format!(
+                "`{shown}` is the role of an IAM Identity Center permission set; its users are \
+                 known one by one, as arn:{}:sts::{}:assumed-role/{}/USER",
+                arn.partition,
+                arn.account,
+                clean_cut(set, 80)
+            ))
+        }
+        ("iam", "role") if has_name(rest) => Ok(key("Role", arn.name())),
+        ("sts", "federated-user") if has_name(rest) => Ok(key("FederatedUser", arn.name())),
+        ("sts", "assumed-role") => match arn.assumed_role() {
+            Some((role, session)) if !role.is_empty() => {
+                Ok(assumed_role(arn, role, session, key("Role", role)))
+            }
+            _ => Err(format!("`{shown}` names no role")),
+        },
+        _ => Err(format!(
+            "`{shown}` is no user, role, federated user or root user, so it never pushes"
+        )),
+    }
+}
+
+fn has_name(path_and_name: &str) -> bool {
+    !path_and_name.is_empty() && !path_and_name.ends_with('/')
+}
+
+/// `AWSReservedSSO_<set>` of `AWSReservedSSO_<set>_<16 hex>`.
+fn permission_set(role: &str) -> Option<&str> {
+    let (set, hash) = role.rsplit_once('_')?;
+    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && set.len() > "AWSReservedSSO_".len() && set.starts_with("AWSReservedSSO_"))
+        .then_some(set)
+}
+
+fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key) -> Key {
+    let Some(session) = session else {
+        return as_typed;
+    };
+    let account_id = CompactString::from(arn.account);
+    if role.starts_with("AWSReservedSSO_") {
+        let set = permission_set(role);
+        let key = format!(
+            "arn:{}:sts::{}:assumed-role/{}/{session}",
+            arn.partition,
+            arn.account,
+            set.unwrap_or(role)
+        );
+        return Key {
+            note: set.map(|_| {
+                format!(
+                    "read as {}: a permission set's hash is no part of the key",
+                    clean_cut(&key, 200)
+                )
+            }),
+            text: key.into(),
+            kind: "SsoUser".into(),
+            name: session.into(),
+            account_id,
+        };
+    }
+    let key = format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account);
+    Key {
+        note: Some(format!(
+            "read as {}, the role of that session; if the role has a path, give the role's own ARN",
+            clean_cut(&key, 200)
+        )),
+        text: key.into(),
+        kind: "Role".into(),
+        name: role.into(),
+        account_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn every_kind_of_key_is_read() {
+        for (key, kind, name) in [
+            (
+                "arn:aws:iam::111122223333:user/team/test",
+                "IAMUser",
+                "test",
+            ),
+            (
+                "arn:aws-cn:iam::111122223333:role/ci/build",
+                "Role",
+                "build",
+            ),
+            ("arn:aws:iam::111122223333:root", "Root", "root"),
+            (
+                "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Dev/mary@example.com",
+                "SsoUser",
+                "mary@example.com",
+            ),
+            (
+                "arn:aws:sts::111122223333:assumed-role/gone",
+                "Role",
+                "gone",
+            ),
+            (
+                "arn:aws:sts::111122223333:federated-user/bob",
+                "FederatedUser",
+                "bob",
+            ),
+            (
+                "account:111122223333:AIDAEXAMPLE",
+                "AWSAccount",
+                "AIDAEXAMPLE",
+            ),
+            (
+                "principal:111122223333:AIDAEXAMPLE",
+                "Unknown",
+                "AIDAEXAMPLE",
+            ),
+            (
+                "service:111122223333:codebuild.amazonaws.com",
+                "AWSService",
+                "codebuild.amazonaws.com",
+            ),
+            (
+                "identitycenter:arn:aws:identitystore::111122223333:identitystore/d-1:u-2",
+                "IdentityCenterUser",
+                "u-2",
+            ),
+        ] {
+            let parsed = parse(key).unwrap();
+            assert_eq!(parsed.text, key);
+            assert_eq!(
+                (parsed.kind.as_str(), parsed.name.as_str()),
+                (kind, name),
+                "{key}"
+            );
+            assert_eq!(parsed.note, None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_session_becomes_the_key_that_its_pushes_have() {
+        for (text, key) in [
+            (
+                "arn:aws:sts::111122223333:assumed-role/build/i-0abc",
+                "arn:aws:iam::111122223333:role/build",
+            ),
+            (
+                "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Dev_0123456789abcdef/mary",
+                "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Dev/mary",
+            ),
+        ] {
+            let parsed = parse(text).unwrap();
+            assert_eq!(parsed.text, key);
+            assert!(parsed.note.unwrap().contains(key), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_push_can_have_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("test", "is no uploader key"),
+            ("", "there is no key"),
+            ("AIDAEXAMPLE", "is no uploader key"),
+            ("111122223333", "is no uploader key"),
+            ("arn:aws:iam::111122223333", "lacks a part"),
+            ("arn:aws:iam::1111:user/test", "no account of 12 digits"),
+            (
+                "arn:aws:iam::aws:policy/AdministratorAccess",
+                "no account of 12 digits",
+            ),
+            (
+                "arn:aws:iam:eu-central-1:111122223333:user/test",
+                "has a region",
+            ),
+            ("arn:aws:iam::111122223333:group/devs", "never pushes"),
+            (
+                "arn:aws:iam::111122223333:instance-profile/web",
+                "never pushes",
+            ),
+            ("arn:aws:iam::111122223333:user/", "never pushes"),
+            (
+                "arn:aws:ecr:eu-central-1:111122223333:repository/app",
+                "resource of ecr",
+            ),
+            ("arn:aws:iam::111122223333:role/ci-*", "is a glob"),
+            ("arn:aws:iam::111122223333:user/a b", "white space"),
+            ("unidentified:111122223333", "is nobody"),
+            ("service:111122223333:codebuild", "is no uploader key"),
+            (
+                "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Dev_0123456789abcdef",
+                "assumed-role/AWSReservedSSO_Dev/USER",
+            ),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.contains(reason), "{text}: {refused}");
+        }
+    }
+}

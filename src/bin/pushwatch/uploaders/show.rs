@@ -1,0 +1,135 @@
+//! `pushwatch uploaders show`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anstream::AutoStream;
+use jiff::Timestamp;
+use pushwatch::finding::Finding;
+use pushwatch::notify::{Format, Message, Notifier, TerminalNotifier};
+use pushwatch::policy::DEFAULT_ABSENCE_DAYS;
+use pushwatch::record::Record;
+use pushwatch::store::{KeptFinding, Manage};
+use pushwatch::text::{clean_cut, clean_json};
+use serde_json::value::RawValue;
+
+use super::Context;
+use super::args::ShowArgs;
+use super::list::ago;
+use crate::{CommandError, say, store_fault};
+
+/// Shows all that is known of an uploader.
+pub async fn show<S: Manage>(
+    store: &S,
+    args: &ShowArgs,
+    context: &Context,
+) -> Result<ExitCode, CommandError> {
+    let record = store.find(&args.key).await.map_err(store_fault)?;
+    let record = record.ok_or_else(|| CommandError::NoSuchUploader(clean_cut(&args.key, 200)))?;
+    let finding = match &record.last_finding_id {
+        Some(id) if context.has_findings => store.finding(id).await.map_err(store_fault)?,
+        _ => None,
+    };
+    let mut output = AutoStream::auto(io::stdout());
+    if args.json {
+        let json = as_json(&record, finding.as_ref()).map_err(CommandError::Output)?;
+        writeln!(output, "{json}").map_err(CommandError::Output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output
+        .write_all(words(&record, context.now).as_bytes())
+        .map_err(CommandError::Output)?;
+    match (&record.last_finding_id, &finding) {
+        (_, Some(kept)) => {
+            let state = match (kept.is_owed, kept.published_at) {
+                (true, _) => "still owed; the function's sweep publishes it".to_owned(),
+                (false, Some(time)) => format!("published {time}"),
+                (false, None) => "published".to_owned(),
+            };
+            writeln!(output, "\nThe last finding, {state}:\n").map_err(CommandError::Output)?;
+            match serde_json::from_str::<Finding>(&kept.body) {
+                Ok(finding) => {
+                    let terminal =
+                        TerminalNotifier::new(output, Format::Text, DEFAULT_ABSENCE_DAYS);
+                    terminal
+                        .publish(Message::Finding(&finding))
+                        .await
+                        .map_err(CommandError::Output)?;
+                }
+                Err(error) => say(&format!(
+                    "the finding's body can't be read: {}",
+                    clean_cut(&error.to_string(), 200)
+                )),
+            }
+        }
+        (Some(_), None) if !context.has_findings => {
+            say("To see the finding too, name its table: --stack NAME, or --findings-table NAME.");
+        }
+        _ => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(record: &Record, finding: Option<&KeptFinding>) -> io::Result<String> {
+    let finding = finding.and_then(|kept| RawValue::from_string(kept.body.clone()).ok());
+    let json = serde_json::to_string(&serde_json::json!({"uploader": record}))?;
+    let finding = finding.map_or_else(|| "null".to_owned(), |finding| finding.get().to_owned());
+    let open = json.strip_suffix('}').unwrap_or(&json);
+    Ok(clean_json(&format!("{open},\"finding\":{finding}}}")))
+}
+
+/// A record in words, a line a field.
+fn words(record: &Record, now: Timestamp) -> String {
+    let text = |text: &Option<compact_str::CompactString>| {
+        let text = text.as_ref();
+        text.map(|text| clean_cut(text, 1024))
+    };
+    let time = |time: Option<Timestamp>| time.map(|time| format!("{time} ({})", ago(time, now)));
+    let until = record.trusted_until.map(|until| {
+        let ended = if until <= now {
+            ", which has passed: the next push is told"
+        } else {
+            ""
+        };
+        format!("{until}{ended}")
+    });
+    let push = record.last_push.as_ref();
+    let of_push =
+        |field: fn(&pushwatch::record::LastPush) -> &Option<compact_str::CompactString>| {
+            push.and_then(|push| text(field(push)))
+        };
+    let mut shown = format!("{}\n", clean_cut(&record.uploader, 1024));
+    for (label, value) in [
+        ("name", text(&record.name)),
+        ("kind", text(&record.kind)),
+        ("account", text(&record.account_id)),
+        ("standing", Some(clean_cut(record.standing.as_str(), 40))),
+        ("trusted by", text(&record.trusted_by)),
+        ("trusted at", time(record.trusted_at)),
+        ("trusted until", until),
+        ("trust reason", text(&record.trust_reason)),
+        ("revoked by", text(&record.revoked_by)),
+        ("revoked at", time(record.revoked_at)),
+        ("revoke reason", text(&record.revoke_reason)),
+        ("first seen", time(record.first_seen)),
+        ("last seen", time(record.last_seen)),
+        ("pushes", Some(record.pushes.to_string())),
+        ("repository", of_push(|push| &push.repository)),
+        ("tag", of_push(|push| &push.tag)),
+        ("digest", of_push(|push| &push.digest)),
+        ("region", of_push(|push| &push.region)),
+        ("source", of_push(|push| &push.source_ip)),
+        ("unique id", text(&record.principal_id)),
+        ("previous id", text(&record.previous_principal_id)),
+        ("last event", text(&record.last_event_id)),
+        ("last finding", text(&record.last_finding_id)),
+        ("revision", Some(record.revision.to_string())),
+    ] {
+        if let Some(value) = value {
+            // Writing to a String cannot fail.
+            let _ = writeln!(shown, "  {label:<14} {value}");
+        }
+    }
+    shown
+}

@@ -1,0 +1,954 @@
+//! `pushwatch uploaders` and `pushwatch learn` as they are used: on a file, on
+//! the tables of a deployment, and together with the built function.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![cfg(feature = "cli")]
+
+mod common;
+#[path = "common/lambda.rs"]
+mod lambda;
+#[path = "common/lookup_events.rs"]
+mod lookup_events;
+#[path = "common/moto.rs"]
+mod moto;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use common::cli::{Ran, folder, pushwatch_in};
+use common::{CI_ROLE, TEST_USER, envelope, iam_user, record, role_session};
+use lambda::Function;
+use libtest_mimic::{Arguments, Failed, Trial};
+use lookup_events::{Answer, CloudTrail};
+use moto::{REGION, Stack, block_on};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+macro_rules! trials {
+    ($($name:ident),+ $(,)?) => {
+        vec![$(
+            Trial::test(stringify!($name), || {
+                std::panic::catch_unwind($name).map_err(|_| Failed::from("see the panic above"))
+            })
+            .with_ignored_flag(!moto::is_installed())
+        ),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = trials![
+        trust_silences_the_first_push_of_somebody_not_seen_yet,
+        trust_that_has_ended_is_told,
+        revoke_makes_the_next_push_critical,
+        a_finding_s_own_command_trusts_its_uploader,
+        who_was_forgotten_is_new_again_and_what_is_owed_is_said,
+        every_change_is_the_same_on_a_file_and_on_a_table,
+        show_tells_everything_with_the_finding,
+        list_filters_and_sorts,
+        a_glob_shows_whom_it_matches_and_asks,
+        import_takes_every_kind_of_list_and_names_each_bad_line,
+        import_never_takes_away_what_was_seen_and_can_be_run_again,
+        import_of_many_writes_each_once_and_export_gives_them_back,
+        names_on_the_terminal_are_clean,
+        a_damaged_record_is_named_and_the_others_are_listed,
+        a_mistake_is_one_line_that_says_what_to_do,
+        a_stack_names_its_tables,
+        learn_from_files_makes_the_first_day_quiet,
+        learn_writes_only_after_a_yes_and_changes_nobody_who_is_there,
+        learn_asks_cloudtrail_page_by_page_in_each_region,
+        learn_goes_on_where_it_was_interrupted,
+        learn_outlives_expired_tokens_and_throttling,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if moto::is_installed() {
+        moto::moto().stop();
+    }
+    conclusion.exit_code()
+}
+
+const T1: &str = "2026-01-01T00:00:00Z";
+const T2: &str = "2026-01-02T00:00:00Z";
+const NEWBIE: &str = "arn:aws:iam::111122223333:user/newbie";
+
+fn push(id: &str, time: &str, name: &str) -> Value {
+    envelope(&record(id, time, &iam_user(name)))
+}
+
+/// Runs the command line on a deployment in moto.
+struct Laptop {
+    stack: Stack,
+    folder: TempDir,
+    endpoint: String,
+}
+
+impl Laptop {
+    fn new() -> Self {
+        Self {
+            stack: block_on(Stack::create()),
+            folder: folder(&[]),
+            endpoint: format!("http://127.0.0.1:{}", moto::moto().port),
+        }
+    }
+
+    /// Runs the words of `command`, then `--table` and its like.
+    fn run(&self, command: &[&str]) -> Ran {
+        let mut args = command.to_vec();
+        args.extend([
+            "--table",
+            &self.stack.uploaders,
+            "--findings-table",
+            &self.stack.findings,
+            "--region",
+            REGION,
+        ]);
+        self.run_bare(&args, &[])
+    }
+
+    fn run_bare(&self, args: &[&str], more: &[(&str, &str)]) -> Ran {
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ];
+        environment.extend(more);
+        pushwatch_in(self.folder.path(), args, &environment)
+    }
+
+    fn uploader(&self, key: &str) -> Value {
+        let all = block_on(self.stack.uploaders());
+        let found = all.into_iter().find(|item| item["uploader"] == key);
+        found.unwrap_or_default()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+}
+
+fn succeeded(ran: Ran) -> Ran {
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran
+}
+
+fn outcome(function: &Function, event: &Value) -> String {
+    let answer = function.invoke(event).unwrap();
+    answer["outcome"].as_str().unwrap().to_owned()
+}
+
+fn trust_silences_the_first_push_of_somebody_not_seen_yet() {
+    let laptop = Laptop::new();
+    let ran = succeeded(laptop.run(&["uploaders", "trust", NEWBIE, "--reason", "ticket 42"]));
+    assert!(
+        ran.err.contains("no push by it was seen yet"),
+        "{}",
+        ran.err
+    );
+    let trusted = laptop.uploader(NEWBIE);
+    assert_eq!(trusted["standing"], "trusted");
+    assert_eq!(trusted["trustReason"], "ticket 42");
+    assert!(
+        trusted["trustedBy"]
+            .as_str()
+            .unwrap()
+            .starts_with("arn:aws:")
+    );
+    assert!(trusted["trustedAt"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(trusted["name"], "newbie");
+    assert_eq!(trusted["firstSeen"], Value::Null);
+
+    let function = Function::start(&laptop.stack, &[]);
+    assert_eq!(outcome(&function, &push("1", T1, "newbie")), "known");
+    assert_eq!(outcome(&function, &push("2", T2, "newbie")), "known");
+    assert!(function.proxy.messages().is_empty());
+    let seen = laptop.uploader(NEWBIE);
+    assert_eq!(seen["firstSeen"], T1);
+    // What the function writes keeps who trusted, and when.
+    assert_eq!(seen["trustedAt"], trusted["trustedAt"]);
+}
+
+fn trust_that_has_ended_is_told() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    succeeded(laptop.run(&[
+        "uploaders",
+        "trust",
+        NEWBIE,
+        "--reason",
+        "migration",
+        "--until",
+        "1d",
+    ]));
+    let now = jiff::Timestamp::now();
+    let before = now.to_string();
+    assert_eq!(outcome(&function, &push("1", &before, "newbie")), "known");
+    // The function takes times up to 15 minutes ahead; so the trust's end moves.
+    let mut item = laptop.uploader(NEWBIE);
+    item["trustedUntil"] = json!(pushwatch::time::whole_seconds(now).to_string());
+    let table = &laptop.stack.uploaders;
+    block_on(
+        laptop
+            .stack
+            .put(table, serde_dynamo::to_item(item).unwrap()),
+    );
+    let after = (now + jiff::SignedDuration::from_mins(1)).to_string();
+    assert_eq!(
+        outcome(&function, &push("2", &after, "newbie")),
+        "finding_published"
+    );
+    assert_eq!(function.proxy.bodies().len(), 1);
+}
+
+fn revoke_makes_the_next_push_critical() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    assert_eq!(
+        outcome(&function, &push("1", T1, "test")),
+        "finding_published"
+    );
+    for key in [TEST_USER, NEWBIE] {
+        succeeded(laptop.run(&["uploaders", "revoke", key, "--reason", "left"]));
+    }
+    let revoked = laptop.uploader(TEST_USER);
+    assert_eq!(revoked["standing"], "revoked");
+    assert_eq!(revoked["revokeReason"], "left");
+    assert_eq!(revoked["firstSeen"], T1);
+    for (id, name) in [("2", "test"), ("3", "newbie"), ("4", "test")] {
+        assert_eq!(outcome(&function, &push(id, T2, name)), "finding_published");
+        let subjects = function.proxy.messages();
+        assert!(
+            subjects.last().unwrap().0.starts_with("[CRITICAL]"),
+            "{subjects:?}"
+        );
+    }
+    assert!(laptop.uploader(TEST_USER)["revokedBy"].is_string());
+}
+
+/// The e-mail's command is what its reader types.
+fn a_finding_s_own_command_trusts_its_uploader() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    let session = record("1", T1, &role_session("ci/build", "i-0abc"));
+    assert_eq!(outcome(&function, &envelope(&session)), "finding_published");
+    let messages = function.proxy.messages();
+    let message: Value = serde_json::from_str(&messages[0].1).unwrap();
+    let command = message["email"]
+        .as_str()
+        .unwrap()
+        .lines()
+        .find_map(|line| line.find("pushwatch uploaders trust").map(|at| &line[at..]))
+        .expect("the message has the command")
+        .replace("TEXT", "'the build'");
+    let words = shlex::split(&command).unwrap();
+    let words: Vec<_> = words[1..].iter().map(String::as_str).collect();
+    succeeded(laptop.run_bare(&words, &[]));
+    let trusted = laptop.uploader(CI_ROLE);
+    assert_eq!(trusted["standing"], "trusted");
+    assert_eq!(trusted["trustReason"], "the build");
+    assert_eq!(trusted["pushes"], 1);
+}
+
+fn who_was_forgotten_is_new_again_and_what_is_owed_is_said() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    function
+        .proxy
+        .sns_is_down
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(
+        outcome(&function, &push("1", T1, "test")),
+        "finding_deferred"
+    );
+    let owed = block_on(laptop.stack.findings())[0]["findingId"].clone();
+
+    let ran = laptop.run(&["uploaders", "forget", TEST_USER]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains(owed.as_str().unwrap()), "{}", ran.err);
+    assert!(ran.err.contains("--yes"), "{}", ran.err);
+    assert_eq!(laptop.uploader(TEST_USER)["standing"], "new");
+
+    succeeded(laptop.run(&["uploaders", "forget", TEST_USER, "--yes"]));
+    assert_eq!(laptop.uploader(TEST_USER), Value::Null);
+    function
+        .proxy
+        .sns_is_down
+        .store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(
+        outcome(&function, &push("2", T2, "test")),
+        "finding_published"
+    );
+}
+
+fn every_change_is_the_same_on_a_file_and_on_a_table() {
+    let laptop = Laptop::new();
+    let on_both = |command: &[&str]| {
+        let table = laptop.run(command);
+        let mut args = command.to_vec();
+        args.extend(["--file", "known.jsonl"]);
+        let file = laptop.run_bare(&args, &[("USER", "alice")]);
+        assert_eq!(
+            (table.code, &table.err),
+            (file.code, &file.err),
+            "{command:?}"
+        );
+    };
+    on_both(&[
+        "uploaders",
+        "trust",
+        NEWBIE,
+        "--reason",
+        "x",
+        "--until",
+        "2099-12-31",
+    ]);
+    on_both(&["uploaders", "revoke", TEST_USER]);
+    on_both(&["uploaders", "trust", TEST_USER, "--reason", "back"]);
+    on_both(&[
+        "uploaders",
+        "trust",
+        "arn:aws:sts::111122223333:assumed-role/build/i-0",
+        "--reason",
+        "x",
+    ]);
+    on_both(&[
+        "uploaders",
+        "trust",
+        "arn:aws:iam::111122223333:group/devs",
+        "--reason",
+        "x",
+    ]);
+    on_both(&[
+        "uploaders",
+        "trust",
+        NEWBIE,
+        "--reason",
+        "x",
+        "--until",
+        "2020-01-01",
+    ]);
+    on_both(&[
+        "uploaders",
+        "trust",
+        "arn:aws:iam::*:user/**",
+        "--reason",
+        "all",
+        "--yes",
+    ]);
+    on_both(&["uploaders", "show", "arn:aws:iam::111122223333:user/nobody"]);
+
+    let known = |ran: Ran| {
+        let mut known: Vec<Value> = ran
+            .out
+            .lines()
+            .map(|line| {
+                let mut record: Value = serde_json::from_str(line).unwrap();
+                let fields = record.as_object_mut().unwrap();
+                // Who and when differ.
+                assert!(fields.remove("trustedBy").is_some());
+                assert!(fields.remove("trustedAt").is_some());
+                record
+            })
+            .collect();
+        known.sort_by_key(|record| record["uploader"].to_string());
+        known
+    };
+    let table = known(laptop.run(&["uploaders", "list", "--json"]));
+    let file = known(laptop.run_bare(
+        &["uploaders", "list", "--json", "--file", "known.jsonl"],
+        &[],
+    ));
+    assert_eq!(table, file);
+    assert_eq!(table.len(), 3);
+}
+
+fn show_tells_everything_with_the_finding() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    outcome(&function, &push("1", T1, "test"));
+    let ran = succeeded(laptop.run(&["uploaders", "show", TEST_USER]));
+    for text in [
+        "standing       new",
+        "first seen     2026-01-01T00:00:00Z",
+        "repository     team/app",
+        "The last finding, published",
+        "[HIGH]",
+        "team/app:1.4.2",
+    ] {
+        assert!(ran.out.contains(text), "{text}\n{}", ran.out);
+    }
+    let json = succeeded(laptop.run(&["uploaders", "show", TEST_USER, "--json"]));
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["uploader"]["standing"], "new");
+    assert_eq!(json["finding"]["reason"], "new_uploader");
+    // Without the findings table it says how to see it.
+    let table = &laptop.stack.uploaders;
+    let bare = [
+        "uploaders",
+        "show",
+        TEST_USER,
+        "--table",
+        table,
+        "--region",
+        REGION,
+    ];
+    let ran = succeeded(laptop.run_bare(&bare, &[]));
+    assert!(ran.err.contains("--findings-table"), "{}", ran.err);
+}
+
+fn list_filters_and_sorts() {
+    let laptop = Laptop::new();
+    let recent = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1)).to_string();
+    laptop.write(
+        "list.jsonl",
+        &format!(
+            "{}\n{}\n{}\n",
+            json!({"uploader": "arn:aws:iam::111122223333:user/old", "name": "old", "standing": "new",
+                   "accountId": "111122223333", "firstSeen": T1, "lastSeen": T1, "pushes": 9}),
+            json!({"uploader": "arn:aws:iam::444455556666:user/other", "name": "other", "standing": "learned",
+                   "accountId": "444455556666", "firstSeen": T1, "lastSeen": recent, "pushes": 1}),
+            json!({"uploader": "arn:aws:iam::111122223333:user/gone", "name": "gone", "standing": "revoked",
+                   "accountId": "111122223333", "firstSeen": T2, "lastSeen": T2, "pushes": 2}),
+        ),
+    );
+    succeeded(laptop.run(&["uploaders", "import", "list.jsonl"]));
+    for (options, names) in [
+        (&[][..], &["other", "gone", "old"][..]),
+        (
+            &["--standing", "new", "--standing", "revoked"],
+            &["gone", "old"],
+        ),
+        (&["--since", "7d"], &["other"]),
+        (&["--since", "2026-01-02"], &["other", "gone"]),
+        (&["--account", "111122223333"], &["gone", "old"]),
+        (&["--sort", "name"], &["gone", "old", "other"]),
+        (&["--sort", "pushes", "--limit", "2"], &["old", "gone"]),
+    ] {
+        let mut args = vec!["uploaders", "list"];
+        args.extend(options);
+        let ran = succeeded(laptop.run(&args));
+        let mut lines = ran.out.lines();
+        assert!(lines.next().unwrap().starts_with("NAME"), "{}", ran.out);
+        let listed: Vec<_> = lines
+            .map(|line| line.split_whitespace().next().unwrap())
+            .collect();
+        assert_eq!(listed, names, "{options:?}");
+    }
+    let ran = laptop.run(&["uploaders", "list"]);
+    assert!(ran.out.contains("1 hour ago"), "{}", ran.out);
+    let ran = laptop.run(&["uploaders", "list", "--standing", "suppressed"]);
+    assert!(ran.err.contains("no such uploader"), "{}", ran.err);
+}
+
+fn a_glob_shows_whom_it_matches_and_asks() {
+    let laptop = Laptop::new();
+    laptop.write("keys.txt", "arn:aws:iam::111122223333:role/ci-a\narn:aws:iam::111122223333:role/ci-b\narn:aws:iam::111122223333:role/web\n");
+    succeeded(laptop.run(&["uploaders", "import", "keys.txt"]));
+    let glob = "arn:aws:iam::*:role/ci-*";
+    let ran = laptop.run(&["uploaders", "revoke", glob]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("role/ci-a (trusted)") && ran.err.contains("role/ci-b (trusted)"));
+    assert!(!ran.err.contains("role/web"), "{}", ran.err);
+    succeeded(laptop.run(&["uploaders", "revoke", glob, "--yes"]));
+    assert_eq!(
+        laptop.uploader("arn:aws:iam::111122223333:role/ci-b")["standing"],
+        "revoked"
+    );
+    assert_eq!(
+        laptop.uploader("arn:aws:iam::111122223333:role/web")["standing"],
+        "trusted"
+    );
+    let ran = laptop.run(&[
+        "uploaders",
+        "trust",
+        "arn:aws:iam::*:role/x-*",
+        "--reason",
+        "x",
+    ]);
+    assert!(ran.err.contains("matches no uploader"), "{}", ran.err);
+}
+
+fn import_takes_every_kind_of_list_and_names_each_bad_line() {
+    let laptop = Laptop::new();
+    laptop.write(
+        "list.csv",
+        "Name,ARN,Reason,Standing,Until\n\
+         Carol,arn:aws:iam::111122223333:user/carol,\"build, ours\",,2099-01-01\n\
+         Devs,arn:aws:iam::111122223333:group/devs,,,\n\
+         Dan,arn:aws:iam::111122223333:user/dan,left,revoked,\n\
+         Eve,arn:aws:iam::111122223333:user/eve,,odd,\n\
+         Build,arn:aws:sts::111122223333:assumed-role/build/i-0,,,\n\
+         short,line\n",
+    );
+    let ran = laptop.run(&["uploaders", "import", "list.csv"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!("bad_lines_of_a_list", ran.err);
+    assert!(block_on(laptop.stack.uploaders()).is_empty());
+
+    let ran = succeeded(laptop.run(&["uploaders", "import", "list.csv", "--skip-bad"]));
+    assert!(
+        ran.err.contains("Added 3, changed 0, unchanged 0."),
+        "{}",
+        ran.err
+    );
+    let carol = laptop.uploader("arn:aws:iam::111122223333:user/carol");
+    assert_eq!(carol["trustReason"], "build, ours");
+    assert_eq!(carol["trustedUntil"], "2099-01-01T00:00:00Z");
+    assert_eq!(
+        laptop.uploader("arn:aws:iam::111122223333:user/dan")["standing"],
+        "revoked"
+    );
+    assert_eq!(
+        laptop.uploader("arn:aws:iam::111122223333:role/build")["standing"],
+        "trusted"
+    );
+
+    laptop.write(
+        "keys.txt",
+        "# ours\narn:aws:iam::111122223333:user/fay # the build\nbob\n\n*\n",
+    );
+    let ran = laptop.run(&["uploaders", "import", "keys.txt"]);
+    assert!(
+        ran.err
+            .contains("keys.txt: line 3: `bob` is no uploader key"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("keys.txt: line 5: `*` is a glob"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("2 bad lines"), "{}", ran.err);
+}
+
+fn import_never_takes_away_what_was_seen_and_can_be_run_again() {
+    let laptop = Laptop::new();
+    let function = Function::start(&laptop.stack, &[]);
+    outcome(&function, &push("1", T1, "test"));
+    outcome(&function, &push("2", T2, "test"));
+    succeeded(laptop.run(&["uploaders", "revoke", NEWBIE]));
+    laptop.write(
+        "keys.txt",
+        &format!("{TEST_USER}\n{NEWBIE}\n{CI_ROLE}\n{CI_ROLE}\n"),
+    );
+    let ran = succeeded(laptop.run(&["uploaders", "import", "keys.txt", "--reason", "ours"]));
+    assert!(
+        ran.err.contains("Added 1, changed 1, unchanged 0."),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("1 are revoked and stay so"), "{}", ran.err);
+    let test = laptop.uploader(TEST_USER);
+    assert_eq!(test["standing"], "trusted");
+    assert_eq!(
+        (&test["firstSeen"], &test["lastSeen"]),
+        (&json!(T1), &json!(T2))
+    );
+    assert_eq!(test["pushes"], 2);
+    assert_eq!(test["lastPush"]["repository"], "team/app");
+    assert_eq!(test["trustReason"], "ours");
+    assert_eq!(laptop.uploader(NEWBIE)["standing"], "revoked");
+
+    let before = block_on(laptop.stack.uploaders());
+    let ran = succeeded(laptop.run(&["uploaders", "import", "keys.txt"]));
+    assert!(
+        ran.err.contains("Added 0, changed 0, unchanged 2."),
+        "{}",
+        ran.err
+    );
+    assert_eq!(block_on(laptop.stack.uploaders()), before);
+}
+
+fn import_of_many_writes_each_once_and_export_gives_them_back() {
+    let laptop = Laptop::new();
+    let keys: Vec<_> = (0..1200)
+        .map(|number| format!("arn:aws:iam::111122223333:user/u{number:04}"))
+        .collect();
+    laptop.write("keys.txt", &keys.join("\n"));
+    succeeded(laptop.run(&["uploaders", "import", "keys.txt"]));
+    let ran = succeeded(laptop.run(&["uploaders", "export", "--output", "all.jsonl"]));
+    assert_eq!(ran.out, "");
+    let exported = fs::read_to_string(laptop.folder.path().join("all.jsonl")).unwrap();
+    let mut exported: Vec<_> = exported
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["uploader"].clone())
+        .collect();
+    exported.sort_by_key(Value::to_string);
+    assert_eq!(exported, keys);
+    // What was exported, another table imports.
+    let other = Laptop::new();
+    fs::copy(
+        laptop.folder.path().join("all.jsonl"),
+        other.folder.path().join("all.jsonl"),
+    )
+    .unwrap();
+    let ran = succeeded(other.run(&["uploaders", "import", "all.jsonl"]));
+    assert!(ran.err.contains("Added 1200"), "{}", ran.err);
+    let trusted_by = |laptop: &Laptop| {
+        let shown = succeeded(laptop.run(&["uploaders", "show", &keys[7], "--json"])).out;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["uploader"]["trustedBy"].clone()
+    };
+    assert!(trusted_by(&laptop).is_string());
+    assert_eq!(trusted_by(&laptop), trusted_by(&other));
+}
+
+fn names_on_the_terminal_are_clean() {
+    let laptop = Laptop::new();
+    let evil = "evil\u{1b}[2J\u{202e}\nname";
+    let key = format!("arn:aws:iam::111122223333:user/{evil}");
+    let line = json!({"uploader": key, "name": evil, "standing": "new", "firstSeen": T1, "lastSeen": T1,
+                      "lastPush": {"repository": evil, "tag": evil}, "trustReason": evil});
+    laptop.write("evil.jsonl", &line.to_string());
+    for command in [
+        &["uploaders", "import", "evil.jsonl"][..],
+        &["uploaders", "list"],
+        &["uploaders", "list", "--json"],
+        &["uploaders", "show", &key],
+        &["uploaders", "show", &key, "--json"],
+        &[
+            "uploaders",
+            "trust",
+            "arn:aws:iam::*:user/*",
+            "--reason",
+            evil,
+            "--yes",
+        ],
+        &["uploaders", "export"],
+        &["uploaders", "forget", &key, "--yes"],
+    ] {
+        let ran = succeeded(laptop.run(command));
+        for text in [&ran.out, &ran.err] {
+            assert!(
+                !text.contains(['\u{1b}', '\u{202e}', '\r']),
+                "{command:?} {text:?}"
+            );
+            assert!(
+                !text.lines().any(|line| line.starts_with("name")),
+                "{command:?} {text}"
+            );
+        }
+    }
+}
+
+fn a_damaged_record_is_named_and_the_others_are_listed() {
+    let laptop = Laptop::new();
+    succeeded(laptop.run(&["uploaders", "trust", NEWBIE, "--reason", "x"]));
+    let damaged = json!({"uploader": TEST_USER, "standing": "new", "lastSeen": "yesterday"});
+    let table = &laptop.stack.uploaders;
+    block_on(
+        laptop
+            .stack
+            .put(table, serde_dynamo::to_item(damaged).unwrap()),
+    );
+    let ran = laptop.run(&["uploaders", "list"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.out.contains("newbie"), "{}", ran.out);
+    assert!(
+        ran.err.contains(TEST_USER) && ran.err.contains("damaged"),
+        "{}",
+        ran.err
+    );
+}
+
+fn a_mistake_is_one_line_that_says_what_to_do() {
+    let laptop = Laptop::new();
+    let no_connection = "http://127.0.0.1:1";
+    let region = ("AWS_REGION", REGION);
+    let empty = ("AWS_ACCESS_KEY_ID", "");
+    for (args, more, what) in [
+        (&["uploaders", "list"][..], &[][..], "--stack NAME"),
+        (&["uploaders", "list", "--table", "x"], &[], "give --region"),
+        (
+            &["uploaders", "list", "--table", "x"],
+            &[
+                region,
+                empty,
+                ("AWS_SECRET_ACCESS_KEY", ""),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+            ],
+            "no AWS credentials",
+        ),
+        (
+            &["uploaders", "list", "--table", "no-such-table"],
+            &[region],
+            "check the table's name, its region",
+        ),
+        (
+            &["uploaders", "list", "--stack", "no-such-stack"],
+            &[region],
+            "check the stack's name, its region",
+        ),
+        (
+            &["uploaders", "list", "--file", "none.jsonl"],
+            &[],
+            "none.jsonl: ",
+        ),
+        (
+            &["uploaders", "import", "none.csv", "--file", "f.jsonl"],
+            &[],
+            "none.csv: ",
+        ),
+        (
+            &[
+                "uploaders",
+                "trust",
+                "bob",
+                "--reason",
+                "x",
+                "--file",
+                "f.jsonl",
+            ],
+            &[],
+            "is no uploader key",
+        ),
+        (
+            &["uploaders", "list", "--file", "f.jsonl", "--since", "soon"],
+            &[],
+            "--since",
+        ),
+        (&["learn", "--file", "f.jsonl", "none"], &[], "none"),
+        (
+            &["learn", "--table", "x"],
+            &[region, ("AWS_ENDPOINT_URL_CLOUDTRAIL", no_connection)],
+            "run it again to go on",
+        ),
+    ] {
+        laptop.write("f.jsonl", "");
+        let ran = laptop.run_bare(args, more);
+        assert_eq!(ran.code, 2, "{args:?} {}", ran.err);
+        let last = ran.err.lines().last().unwrap();
+        assert!(ran.err.contains(what), "{args:?} {}", ran.err);
+        assert!(
+            last.len() < 600 && !ran.err.contains("panicked"),
+            "{args:?} {}",
+            ran.err
+        );
+    }
+}
+
+fn a_stack_names_its_tables() {
+    let laptop = Laptop::new();
+    let template = json!({
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {
+            "UploadersTable": {"Value": laptop.stack.uploaders},
+            "FindingsTable": {"Value": laptop.stack.findings},
+            "FindingsTopicArn": {"Value": laptop.stack.topic_arn}
+        }
+    });
+    moto::create_stack(&laptop.stack.uploaders, &template.to_string());
+    let stack = ["--stack", &laptop.stack.uploaders, "--region", REGION];
+    let mut args = vec!["uploaders", "trust", NEWBIE, "--reason", "x"];
+    args.extend(stack);
+    succeeded(laptop.run_bare(&args, &[]));
+    assert_eq!(laptop.uploader(NEWBIE)["standing"], "trusted");
+    // The environment names it as well.
+    let variables = [("PUSHWATCH_STACK", stack[1]), ("AWS_REGION", REGION)];
+    let ran = succeeded(laptop.run_bare(&["uploaders", "list"], &variables));
+    assert!(ran.out.contains("newbie"), "{}", ran.out);
+    // replay tells on the stack's topic.
+    laptop.write("event.json", &push("1", T1, "test").to_string());
+    let mut args = vec!["replay", "event.json"];
+    args.extend(stack);
+    succeeded(laptop.run_bare(&args, &[]));
+    assert_eq!(block_on(laptop.stack.findings()).len(), 1);
+    // Another stack is none of PushWatch.
+    moto::create_stack("other", r#"{"Resources":{"T":{"Type":"AWS::SNS::Topic"}}}"#);
+    let ran = laptop.run_bare(
+        &["uploaders", "list", "--stack", "other", "--region", REGION],
+        &[],
+    );
+    assert!(
+        ran.err.contains("is it a stack of PushWatch?"),
+        "{}",
+        ran.err
+    );
+}
+
+/// Pushes by test (twice), ci/build, root, and one that failed.
+fn history() -> Vec<Value> {
+    let mut failed = record("f", T1, &iam_user("intern"));
+    failed["errorCode"] = json!("AccessDeniedException");
+    let root = json!({"type": "Root", "principalId": "111122223333", "accountId": "111122223333",
+                      "arn": "arn:aws:iam::111122223333:root"});
+    vec![
+        record("1", T1, &iam_user("test")),
+        record("2", T2, &iam_user("test")),
+        record("3", T1, &role_session("ci/build", "i-0abc")),
+        record("4", T1, &root),
+        failed,
+    ]
+}
+
+fn learn_from_files_makes_the_first_day_quiet() {
+    let laptop = Laptop::new();
+    laptop.write("trail.json", &json!({"Records": history()}).to_string());
+    let ran = succeeded(laptop.run(&["learn", "trail.json", "--yes"]));
+    insta::with_settings!({filters => vec![(r"\d+ days ago", "N days ago"), (r" {2,}", "  ")]}, {
+        insta::assert_snapshot!("whom_history_shows", ran.out);
+    });
+    assert!(
+        ran.err.contains("Learned 2; 0 were in the table already."),
+        "{}",
+        ran.err
+    );
+    let test = laptop.uploader(TEST_USER);
+    assert_eq!(test["standing"], "learned");
+    assert_eq!(
+        (&test["firstSeen"], &test["lastSeen"]),
+        (&json!(T1), &json!(T2))
+    );
+    assert_eq!(test["pushes"], 2);
+    assert_eq!(test["lastFindingId"], Value::Null);
+    assert_eq!(
+        laptop.uploader("arn:aws:iam::111122223333:root"),
+        Value::Null
+    );
+
+    let function = Function::start(&laptop.stack, &[]);
+    let day = "2026-01-03T00:00:00Z";
+    assert_eq!(outcome(&function, &push("10", day, "test")), "known");
+    let session = record("11", day, &role_session("ci/build", "i-0def"));
+    assert_eq!(outcome(&function, &envelope(&session)), "known");
+    assert_eq!(
+        outcome(&function, &push("12", day, "intern")),
+        "finding_published"
+    );
+}
+
+fn learn_writes_only_after_a_yes_and_changes_nobody_who_is_there() {
+    let laptop = Laptop::new();
+    laptop.write("trail.json", &json!({"Records": history()}).to_string());
+    let ran = laptop.run(&["learn", "trail.json"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("give --yes"), "{}", ran.err);
+    assert!(block_on(laptop.stack.uploaders()).is_empty());
+
+    succeeded(laptop.run(&["uploaders", "revoke", TEST_USER]));
+    let revoked = laptop.uploader(TEST_USER);
+    let ran = succeeded(laptop.run(&["learn", "trail.json", "--yes"]));
+    assert!(
+        ran.err.contains("Learned 1; 1 were in the table already."),
+        "{}",
+        ran.err
+    );
+    assert_eq!(laptop.uploader(TEST_USER), revoked);
+    let after = block_on(laptop.stack.uploaders());
+    succeeded(laptop.run(&["learn", "trail.json", "--yes"]));
+    assert_eq!(block_on(laptop.stack.uploaders()), after);
+}
+
+fn learn(laptop: &Laptop, cloudtrail: &CloudTrail, regions: &[&str]) -> Ran {
+    let mut args = vec![
+        "learn",
+        "--yes",
+        "--table",
+        &laptop.stack.uploaders,
+        "--region",
+        REGION,
+    ];
+    for region in regions {
+        args.extend(["--lookup-region", region]);
+    }
+    let address = cloudtrail.address();
+    laptop.run_bare(&args, &[("AWS_ENDPOINT_URL_CLOUDTRAIL", &address)])
+}
+
+fn kept(folder: &Path) -> bool {
+    folder.join("pushwatch-learn.json").exists()
+}
+
+fn learn_asks_cloudtrail_page_by_page_in_each_region() {
+    let laptop = Laptop::new();
+    let cloudtrail = CloudTrail::start(vec![
+        Answer::page(&history()[3..], Some("second")),
+        Answer::page(&history()[..3], None),
+        Answer::page(&[record("9", T1, &iam_user("far"))], None),
+    ]);
+    let ran = succeeded(learn(&laptop, &cloudtrail, &["eu-central-1", "us-east-1"]));
+    assert!(ran.err.contains("Learned 3;"), "{}", ran.err);
+    assert_eq!(laptop.uploader(TEST_USER)["pushes"], 2);
+    let asked = cloudtrail.asked();
+    assert_eq!(asked.len(), 3);
+    for (body, region, token) in [
+        (&asked[0], "eu-central-1", Value::Null),
+        (&asked[1], "eu-central-1", json!("second")),
+        (&asked[2], "us-east-1", Value::Null),
+    ] {
+        assert_eq!(body["region"], region);
+        assert_eq!(body["NextToken"], token);
+        assert_eq!(body["MaxResults"], 50);
+        assert_eq!(
+            body["LookupAttributes"],
+            json!([{"AttributeKey": "EventName", "AttributeValue": "PutImage"}])
+        );
+        let days =
+            (body["EndTime"].as_f64().unwrap() - body["StartTime"].as_f64().unwrap()) / 86400.0;
+        assert!((days - 90.0).abs() < 1e-6, "{days}");
+    }
+    assert!(!kept(laptop.folder.path()));
+    // Two requests a second are all that CloudTrail takes.
+    assert!(
+        cloudtrail.least_pause().as_millis() >= 450,
+        "{:?}",
+        cloudtrail.least_pause()
+    );
+}
+
+fn learn_goes_on_where_it_was_interrupted() {
+    let laptop = Laptop::new();
+    let broken = CloudTrail::start(vec![
+        Answer::page(&[record("2", T2, &iam_user("test"))], Some("second")),
+        Answer::Error(400, "AccessDeniedException"),
+    ]);
+    let ran = learn(&laptop, &broken, &[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("cloudtrail:LookupEvents"), "{}", ran.err);
+    assert!(ran.err.contains("run it again to go on"), "{}", ran.err);
+    assert!(kept(laptop.folder.path()));
+    assert!(block_on(laptop.stack.uploaders()).is_empty());
+
+    // The event of the same second comes again, and counts once.
+    let whole = CloudTrail::start(vec![Answer::page(
+        &[
+            record("2", T2, &iam_user("test")),
+            record("1", T1, &iam_user("test")),
+        ],
+        None,
+    )]);
+    let ran = succeeded(learn(&laptop, &whole, &[]));
+    assert!(ran.err.contains("Going on from"), "{}", ran.err);
+    let end = whole.asked()[0]["EndTime"].as_f64().unwrap();
+    // T2 in seconds.
+    assert!((end - 1_767_312_000.0).abs() < 1e-6, "{end}");
+    let test = laptop.uploader(TEST_USER);
+    assert_eq!(test["pushes"], 2);
+    assert_eq!(
+        (&test["firstSeen"], &test["lastSeen"]),
+        (&json!(T1), &json!(T2))
+    );
+    assert!(!kept(laptop.folder.path()));
+}
+
+fn learn_outlives_expired_tokens_and_throttling() {
+    let laptop = Laptop::new();
+    let cloudtrail = CloudTrail::start(vec![
+        Answer::Error(400, "ThrottlingException"),
+        Answer::page(&[record("2", T2, &iam_user("test"))], Some("second")),
+        Answer::Error(400, "InvalidNextTokenException"),
+        Answer::page(
+            &[
+                record("2", T2, &iam_user("test")),
+                record("1", T1, &iam_user("test")),
+            ],
+            None,
+        ),
+    ]);
+    let ran = succeeded(learn(&laptop, &cloudtrail, &[]));
+    assert!(ran.err.contains("Learned 1;"), "{}", ran.err);
+    assert_eq!(laptop.uploader(TEST_USER)["pushes"], 2);
+    let asked = cloudtrail.asked();
+    assert_eq!(asked[3]["NextToken"], Value::Null);
+    assert!(asked[3]["EndTime"].as_f64() < asked[1]["EndTime"].as_f64());
+}
