@@ -43,6 +43,7 @@ template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lin
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stack
+	$(CARGO) build --locked --bin pushwatch
 	sam build --parameter-overrides Architecture=x86_64
 	.venv/bin/python -m pytest -q tests/e2e --ignore tests/e2e/test_smoke.py
 

@@ -2,10 +2,11 @@
 the function, and subscribers get what it tells."""
 
 import json
+import subprocess
 
 import pytest
 
-from servers import Function, Moto, proxy
+from servers import REGION, ROOT, Function, Moto, proxy
 from stack import BUILD, Stack, samples
 
 
@@ -152,6 +153,27 @@ def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
         ("logs:CreateLogStream", log), ("logs:PutLogEvents", log),
     }
     assert allowed == seen | lambdas_own
+
+
+def test_the_command_line_finds_the_tables_by_the_stack_s_name(moto, stack, told):
+    variables = {
+        "AWS_ENDPOINT_URL": moto.url, "AWS_REGION": REGION, "PUSHWATCH_STACK": "pushwatch",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+    def pushwatch(*words):
+        return subprocess.run(
+            [ROOT / "target/debug/pushwatch", "uploaders", *words], env=variables,
+            check=True, capture_output=True, text=True).stdout
+
+    uploader = "arn:aws:iam::111122223333:user/test"
+    shown = pushwatch("show", uploader)
+    assert "The last finding, published" in shown and "[HIGH]" in shown
+    pushwatch("trust", uploader, "--reason", "ticket 42")
+    records = {one["uploader"]: one for one in stack.items("UploadersTable")}
+    assert records[uploader]["standing"] == "trusted"
+    listed = [json.loads(line)["uploader"] for line in pushwatch("list", "--json").splitlines()]
+    assert sorted(listed) == sorted(records)
 
 
 def test_the_log_carries_the_metrics_that_the_alarms_watch(told):

@@ -200,5 +200,8 @@ pub fn ask(question: &str, yes: bool) -> Result<bool, CommandError> {
         .with_prompt(question)
         .default(false)
         .interact()
-        .map_err(|error| CommandError::Output(io::Error::other(error)))
+        .map_err(|dialoguer::Error::IO(error)| match error.kind() {
+            io::ErrorKind::Interrupted => CommandError::Interrupted,
+            _ => CommandError::Output(error),
+        })
 }
