@@ -13,7 +13,8 @@ mod moto;
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use common::cli::{Ran, folder, pushwatch_in};
 use common::{CI_ROLE, TEST_USER, envelope, iam_user, record, role_session};
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         learn_asks_cloudtrail_page_by_page_in_each_region,
         learn_goes_on_where_it_was_interrupted,
         learn_outlives_expired_tokens_and_throttling,
+        ctrl_c_leaves_nothing_half_written,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     if moto::is_installed() {
@@ -951,4 +953,45 @@ fn learn_outlives_expired_tokens_and_throttling() {
     let asked = cloudtrail.asked();
     assert_eq!(asked[3]["NextToken"], Value::Null);
     assert!(asked[3]["EndTime"].as_f64() < asked[1]["EndTime"].as_f64());
+}
+
+fn ctrl_c_leaves_nothing_half_written() {
+    let laptop = Laptop::new();
+    let cloudtrail = CloudTrail::start(vec![
+        Answer::page(&[record("2", T2, &iam_user("test"))], Some("second")),
+        Answer::Hang,
+    ]);
+    let learning = Command::new(env!("CARGO_BIN_EXE_pushwatch"))
+        .current_dir(laptop.folder.path())
+        .env_clear()
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", REGION),
+            ("AWS_ENDPOINT_URL", &cloudtrail.address()),
+        ])
+        .args(["learn", "--yes", "--file", "known.jsonl"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while cloudtrail.asked().len() < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let process = learning.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &process])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = learning.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("run the same command again to go on"), "{err}");
+    let left: Vec<_> = fs::read_dir(laptop.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["pushwatch-learn.json"]);
 }

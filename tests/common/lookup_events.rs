@@ -12,6 +12,8 @@ pub enum Answer {
     Page(Value),
     /// A status and an error's type.
     Error(u16, &'static str),
+    /// None, ever.
+    Hang,
 }
 
 impl Answer {
@@ -63,6 +65,10 @@ impl CloudTrail {
                 body["region"] = json!(signature.split('/').nth(2).unwrap());
                 seen.lock().unwrap().push((Instant::now(), body));
                 let (status, answer) = match answers.next() {
+                    Some(Answer::Hang) => {
+                        std::mem::forget(request);
+                        continue;
+                    }
                     Some(Answer::Page(page)) => (200, page),
                     Some(Answer::Error(status, code)) => {
                         (status, json!({"__type": code, "message": "no"}))
