@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 STAGES := fmt lint unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) model mutants bench-replay size
+.PHONY: help test $(STAGES) model mutants docs-findings bench-replay size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ model: ## Explore every interleaving of the protocol, whole; takes minutes
 
 mutants: .venv/installed ## Break each rule of the protocol and see it caught; takes half an hour
 	$(PYTHON) tests/mutants.py
+
+docs-findings: ## Write the samples of docs/findings anew
+	WRITE_DOCS=1 $(CARGO) test --locked --test renderings -- the_samples_in_docs_are_current
 
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli

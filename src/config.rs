@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::arn::Arn;
 use crate::aws::{AwsConfig, Endpoints, TrustRoots};
 use crate::glob::Glob;
+use crate::notify::HttpsFormat;
 use crate::policy::{DEFAULT_ABSENCE_DAYS, Policy};
 use crate::store::MOST_PER_MINUTE;
 use crate::suppress::Suppression;
@@ -26,6 +27,8 @@ pub struct Config {
     pub findings_table: String,
     /// `FINDINGS_TOPIC_ARN`
     pub topic_arn: String,
+    /// What `https` subscribers get.
+    pub https_format: HttpsFormat,
     /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
     pub policy: Policy,
     /// `FINDINGS_PER_MINUTE`
@@ -78,7 +81,6 @@ impl Config {
         }
         let endpoints = env.endpoints()?;
         let trust_roots = env.trust_roots(topic.partition, &endpoints)?;
-        env.https_format()?;
         Ok(Self {
             uploaders_table: env.required("UPLOADERS_TABLE")?,
             findings_table: env.required("FINDINGS_TABLE")?,
@@ -96,17 +98,10 @@ impl Config {
             function_name: env
                 .optional("AWS_LAMBDA_FUNCTION_NAME")
                 .unwrap_or_else(|| "pushwatch".to_owned()),
+            https_format: env.https_format()?,
             topic_arn,
         })
     }
-}
-
-/// Other addresses of the services: `AWS_ENDPOINT_URL`, and those of a service.
-///
-/// # Errors
-/// When one is no http or https address.
-pub fn endpoints(lookup: impl Fn(&str) -> Option<String>) -> Result<Endpoints, ConfigError> {
-    Env(&lookup).endpoints()
 }
 
 struct Env<'a, F>(&'a F);
@@ -229,10 +224,11 @@ impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
         }))
     }
 
-    /// Only `ocsf` and its alternatives are words that can be set.
-    fn https_format(&self) -> Result<(), ConfigError> {
+    fn https_format(&self) -> Result<HttpsFormat, ConfigError> {
         match self.optional("HTTPS_FORMAT").as_deref() {
-            None | Some("ocsf" | "amazon-q" | "pagerduty") => Ok(()),
+            None | Some("ocsf") => Ok(HttpsFormat::Ocsf),
+            Some("amazon-q") => Ok(HttpsFormat::AmazonQ),
+            Some("pagerduty") => Ok(HttpsFormat::PagerDuty),
             Some(other) => wrong(
                 "HTTPS_FORMAT",
                 other,

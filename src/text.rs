@@ -31,6 +31,24 @@ pub fn clean_cut(text: &str, most: usize) -> String {
     cut
 }
 
+/// Whether a mail program would make a link of something in the text.
+#[must_use]
+pub fn is_linkable(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["://", "www.", "mailto:"]
+        .iter()
+        .any(|mark| lower.contains(mark))
+}
+
+/// `text` so that no mail program makes a link of it: `http[:]//evil[.]example`.
+#[must_use]
+pub fn defanged(text: &str) -> String {
+    if !is_linkable(text) {
+        return text.to_owned();
+    }
+    text.replace(':', "[:]").replace('.', "[.]")
+}
+
 /// Cuts `text` to at most `most` bytes, at the end of a character.
 #[must_use]
 pub fn cut_bytes(text: &str, most: usize) -> &str {
@@ -58,7 +76,7 @@ pub fn clean_json(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, clean_cut, clean_json};
+    use super::{clean, clean_cut, clean_json, defanged, is_linkable};
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_its_code_point() {
@@ -73,6 +91,27 @@ mod tests {
     fn ordinary_text_stays_as_it_is() {
         let text = r#"Mary's "repo\x" — Müller 日本"#;
         assert_eq!(clean(text), text);
+    }
+
+    #[test]
+    fn a_link_is_none_any_more() {
+        for text in [
+            "http://evil.example",
+            "HTTPS://evil.example/x",
+            "see WwW.evil.example",
+            "mailto:a@b.c",
+        ] {
+            assert!(is_linkable(text), "{text}");
+            assert!(!is_linkable(&defanged(text)), "{text}");
+            assert!(!defanged(text).contains("evil.example"), "{text}");
+        }
+        for text in [
+            "team/app:1.4.2",
+            "codebuild.amazonaws.com",
+            "arn:aws:iam::1:user/a",
+        ] {
+            assert_eq!(defanged(text), text);
+        }
     }
 
     #[test]

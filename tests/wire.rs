@@ -18,7 +18,7 @@ use pushwatch::event::Push;
 use pushwatch::finding::Finding;
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
-use pushwatch::notify::{Message, Notifier, SnsNotifier};
+use pushwatch::notify::{HttpsFormat, Message, Notifier, Place, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{Commit, Committed, DynamoErrorKind, DynamoStore, Store, Touched};
@@ -75,7 +75,12 @@ fn sns(http: &StaticReplayClient) -> SnsNotifier {
         .build();
     let client = aws_sdk_sns::Client::from_conf(config);
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    SnsNotifier::new(client, topic.to_owned(), 90, "uploaders", "eu-central-1")
+    let place = Place {
+        table: "uploaders".to_owned(),
+        region: "eu-central-1".to_owned(),
+        absence_days: 90,
+    };
+    SnsNotifier::new(client, topic.to_owned(), place, HttpsFormat::default())
 }
 
 /// Operation and body of each request.
@@ -442,7 +447,9 @@ async fn a_finding_is_published_with_a_body_for_tools_and_one_for_people() {
         "arn:aws:sns:eu-central-1:111122223333:findings"
     );
     let message: Value = serde_json::from_str(field("Message")).unwrap();
-    let body: Finding = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
+    let body: Value = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
+    assert_eq!(body["class_uid"], 2004);
+    let body: Finding = serde_json::from_value(body["unmapped"]["pushwatch"].clone()).unwrap();
     assert_eq!(body.id, finding.id);
     let text = message["email"].as_str().unwrap();
     insta::assert_snapshot!(format!("{}\n\n{text}", field("Subject")));

@@ -186,7 +186,7 @@ fn finding_arrived(stack: &Stack, function: &Function, proxy: &FaultProxy) {
             let message = &form.iter().find(|(name, _)| name == "Message").unwrap().1;
             let message: Value = serde_json::from_str(message).unwrap();
             let body: Value = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
-            body["id"].clone()
+            body["unmapped"]["pushwatch"]["id"].clone()
         })
         .collect();
     assert!(!ids.is_empty(), "the finding was never told");

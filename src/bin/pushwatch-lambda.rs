@@ -7,7 +7,7 @@ use pushwatch::aws::Aws;
 use pushwatch::clock::{Clock as _, SystemClock};
 use pushwatch::config::Config;
 use pushwatch::function::Function;
-use pushwatch::notify::SnsNotifier;
+use pushwatch::notify::{Place, SnsNotifier};
 use pushwatch::store::DynamoStore;
 use pushwatch::watch::Watch;
 
@@ -28,13 +28,12 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let config = Config::read(|name| std::env::var(name).ok())?;
     let region = config.aws.region.clone();
     let aws = Aws::new(config.aws)?;
-    let notifier = SnsNotifier::new(
-        aws.sns(),
-        config.topic_arn,
-        config.policy.absence_days,
-        &config.uploaders_table,
-        &region,
-    );
+    let place = Place {
+        table: config.uploaders_table.clone(),
+        region,
+        absence_days: config.policy.absence_days,
+    };
+    let notifier = SnsNotifier::new(aws.sns(), config.topic_arn, place, config.https_format);
     let store = DynamoStore::new(
         aws.dynamodb(),
         config.uploaders_table,

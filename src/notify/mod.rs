@@ -1,6 +1,16 @@
 //! How people are told: a trait, SNS, and the terminal.
 
+mod amazon_q;
+#[cfg(feature = "cli")]
+mod asff;
+mod email;
+mod ocsf;
+mod pagerduty;
+#[cfg(feature = "cli")]
+mod render;
+mod response;
 mod sns;
+mod subject;
 #[cfg(feature = "cli")]
 mod terminal;
 mod words;
@@ -9,11 +19,36 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 
+#[cfg(feature = "cli")]
+pub use render::{Format, render};
 pub use sns::{SnsError, SnsNotifier};
 #[cfg(feature = "cli")]
-pub use terminal::{Format, TerminalNotifier};
+pub use terminal::TerminalNotifier;
 
 use crate::finding::{Finding, Severity};
+
+/// What the words of a message depend on, beside its findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The uploaders table, for the commands that people are told to type.
+    pub table: String,
+    /// The region of the table.
+    pub region: String,
+    /// The absence that is let pass, in days.
+    pub absence_days: u16,
+}
+
+/// What `https` subscribers get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HttpsFormat {
+    /// OCSF, as everybody else.
+    #[default]
+    Ocsf,
+    /// Amazon Q Developer in chat applications.
+    AmazonQ,
+    /// PagerDuty's Events API v2.
+    PagerDuty,
+}
 
 /// What is told in one go.
 #[derive(Debug, Clone, Copy)]

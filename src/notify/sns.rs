@@ -6,14 +6,12 @@ use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
 use serde_json::json;
 use thiserror::Error;
 
-use super::words::{details, headline, image_name};
-use super::{Message, Notifier};
+use super::email::{self, word};
+use super::{HttpsFormat, Message, Notifier, Place, amazon_q, ocsf, pagerduty, subject};
 use crate::aws::{Fault, FaultKind};
-use crate::finding::{Finding, Reason, Severity};
+use crate::finding::Finding;
 use crate::text::clean_json;
 
-/// SNS takes subjects below 100 characters.
-const MAX_SUBJECT: usize = 99;
 /// How much of a Publish request a list may fill, in bytes on the wire. SNS
 /// takes messages of 262,144 bytes, all bodies together.
 const MAX_LIST: usize = 200_000;
@@ -25,10 +23,8 @@ const LIST_FRAME: usize = 4_000;
 pub struct SnsNotifier {
     client: Client,
     topic_arn: String,
-    /// For the wording.
-    absence_days: u16,
-    /// What the command that people are told to type ends in.
-    deployment: String,
+    place: Place,
+    https_format: HttpsFormat,
 }
 
 /// A message that was not accepted.
@@ -42,21 +38,14 @@ pub struct SnsError {
 }
 
 impl SnsNotifier {
-    /// Publishes on this topic. `uploaders_table` and `region` are named in the
-    /// command that people are told to type.
+    /// Publishes on this topic; `https` subscribers get a body of their format.
     #[must_use]
-    pub fn new(
-        client: Client,
-        topic_arn: String,
-        absence_days: u16,
-        uploaders_table: &str,
-        region: &str,
-    ) -> Self {
+    pub fn new(client: Client, topic_arn: String, place: Place, https_format: HttpsFormat) -> Self {
         Self {
             client,
             topic_arn,
-            absence_days,
-            deployment: format!("--table {uploaders_table} --region {region}"),
+            place,
+            https_format,
         }
     }
 
@@ -76,50 +65,24 @@ impl SnsNotifier {
             .await
     }
 
+    /// The body of each protocol. `default` is OCSF, for queues, functions and
+    /// `https`; it is there once, since all bodies count together.
     fn bodies(&self, message: Message<'_>) -> String {
-        json!({"default": clean_json(&message.to_json()), "email": self.email(message)}).to_string()
-    }
-
-    fn email(&self, message: Message<'_>) -> String {
-        let (intro, findings) = match message {
-            Message::Finding(finding) => return self.email_of(finding),
-            Message::Rollup(findings) => (
-                "findings came at once, worst first. Each is told here only:",
-                findings,
-            ),
-            Message::Digest(findings) => (
-                "uploaders were learned and are known from now on. \
-                 Revoke those whom you do not know:",
-                findings,
-            ),
-        };
-        let lines: Vec<_> = findings.iter().map(line_of).collect();
-        format!("{} {intro}\n\n{}", findings.len(), lines.join("\n"))
-    }
-
-    fn email_of(&self, finding: &Finding) -> String {
-        format!(
-            "[{}] {}\n\n{}",
-            word(finding.severity),
-            headline(finding),
-            details(finding, self.absence_days, &self.expected(finding)),
-        )
-    }
-
-    /// What to do if the push is expected.
-    fn expected(&self, finding: &Finding) -> String {
-        let key = &finding.uploader.key;
-        match (finding.reason, shlex::try_quote(key)) {
-            (Reason::UnidentifiedUploader, _) => {
-                "nothing can be trusted here; see SUPPRESS_FINDINGS".to_owned()
+        let mut bodies = json!({
+            "default": clean_json(&ocsf::json(message, self.place.absence_days)),
+            "email": email::body(message, &self.place),
+            "sms": subject::of(message),
+        });
+        match self.https_format {
+            HttpsFormat::Ocsf => {}
+            HttpsFormat::AmazonQ => {
+                bodies["https"] = json!(clean_json(&amazon_q::json(message, &self.place)));
             }
-            (Reason::LearnedUploader, _) => "nothing to do".to_owned(),
-            (_, Ok(quoted)) if is_printable(key) => format!(
-                "pushwatch uploaders trust {quoted} --reason TEXT {}",
-                self.deployment
-            ),
-            _ => "look at the key with care: it has characters that no key should have".to_owned(),
+            HttpsFormat::PagerDuty => {
+                bodies["https"] = json!(clean_json(&pagerduty::json(message)));
+            }
         }
+        bodies.to_string()
     }
 }
 
@@ -129,7 +92,7 @@ impl Notifier for SnsNotifier {
     async fn publish(&self, message: Message<'_>) -> Result<String, SnsError> {
         let structured = self
             .send(
-                &subject(message),
+                &subject::of(message),
                 self.bodies(message),
                 Some("json".to_owned()),
             )
@@ -169,7 +132,7 @@ impl Notifier for SnsNotifier {
             .iter()
             .take_while(|finding| {
                 length += length_on_the_wire(&clean_json(&finding.to_json()))
-                    + length_on_the_wire(&line_of(finding));
+                    + length_on_the_wire(&email::line_of(finding, &self.place, "revoke"));
                 length <= MAX_LIST
             })
             .count()
@@ -187,18 +150,6 @@ fn refused_for_its_form(error: &SdkError<PublishError>) -> bool {
     )
 }
 
-/// A finding's line in a list.
-fn line_of(finding: &Finding) -> String {
-    format!(
-        "[{}] {} at {}\n  {}\n  finding {}\n",
-        word(finding.severity),
-        headline(finding),
-        finding.push.event_time,
-        crate::text::clean_cut(&finding.uploader.key, super::words::MAX_KEY_SHOWN),
-        finding.id,
-    )
-}
-
 /// Of a text inside a JSON string inside a form.
 fn length_on_the_wire(text: &str) -> usize {
     json!(text)
@@ -209,82 +160,4 @@ fn length_on_the_wire(text: &str) -> usize {
             _ => 3,
         })
         .sum()
-}
-
-/// At most [`MAX_SUBJECT`] printable ASCII characters, in which severity, name
-/// and image survive any length.
-fn subject(message: Message<'_>) -> String {
-    let severity = word(message.severity());
-    let finding = match message {
-        Message::Finding(finding) => finding,
-        Message::Rollup(findings) => {
-            let count = findings.len();
-            return format!("[{severity}] {count} ECR findings, worst first");
-        }
-        Message::Digest(findings) => {
-            return format!("[{severity}] {} ECR uploaders learned", findings.len());
-        }
-    };
-    let push = &finding.push;
-    let (who, did) = match (finding.reason, push.failed()) {
-        (Reason::NewUploader, _) => ("New ECR uploader ", " pushed "),
-        (Reason::RecreatedPrincipal, _) => ("Recreated ECR uploader ", " pushed "),
-        (Reason::UnidentifiedUploader, false) => ("ECR uploader ", " pushed "),
-        (Reason::UnidentifiedUploader, true) => ("ECR uploader ", " tried to push "),
-        (Reason::RevokedUploader, false) => ("Revoked ECR uploader ", " pushed "),
-        (Reason::RevokedUploader, true) => ("Revoked ECR uploader ", " tried to push "),
-        (Reason::AttemptedUpload, _) => ("Unknown ECR uploader ", " tried to push "),
-        (Reason::ReturnedAfterAbsence, _) => ("ECR uploader ", " is back, pushed "),
-        (Reason::LearnedUploader, _) => ("Learned ECR uploader ", ", who pushed "),
-    };
-    let name = printable(&finding.uploader.name);
-    let image = printable(&match &push.repository {
-        Some(_) => image_name(finding),
-        None => "an unnamed repository".to_owned(),
-    });
-    let place = format!(
-        " ({} {})",
-        printable(push.account.as_deref().unwrap_or("?")),
-        printable(push.region.as_deref().unwrap_or("?"))
-    );
-    let frame = format!("[{severity}] {who}{did}").len();
-    let space = MAX_SUBJECT - frame;
-    if name.len() + image.len() + place.len() <= space {
-        return format!("[{severity}] {who}{name}{did}{image}{place}");
-    }
-    // Each gets half, and what the other leaves.
-    let name = cut(&name, (space / 2).max(space.saturating_sub(image.len())));
-    let image = cut(&image, space - name.len());
-    format!("[{severity}] {who}{name}{did}{image}")
-}
-
-fn word(severity: Severity) -> String {
-    severity.as_str().to_uppercase()
-}
-
-fn is_printable(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-}
-
-/// What is not printable ASCII becomes `?`.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == ' ' || c.is_ascii_graphic() {
-                c
-            } else {
-                '?'
-            }
-        })
-        .collect()
-}
-
-/// Cuts printable ASCII; a cut ends in two dots.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        text.to_owned()
-    } else {
-        format!("{}..", &text[..most.saturating_sub(2)])
-    }
 }

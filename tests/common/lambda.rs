@@ -365,12 +365,13 @@ impl Proxy {
             .collect()
     }
 
-    /// The machine bodies (`default`) that SNS took.
+    /// Our own JSON in the machine bodies (`default`) that SNS took.
     pub fn bodies(&self) -> Vec<Value> {
         let messages = self.messages();
         let bodies = messages.iter().map(|(_, message)| {
             let message = Value::from_str(message).unwrap();
-            Value::from_str(message["default"].as_str().unwrap()).unwrap()
+            let mut body = Value::from_str(message["default"].as_str().unwrap()).unwrap();
+            body["unmapped"]["pushwatch"].take()
         });
         bodies.collect()
     }

@@ -69,7 +69,8 @@ def told(moto, stack, passed):
     swept_later = function.invoke(sweep)
     function.stop()
     log = function.log()
-    messages = [json.loads(one["Message"]) for one in stack.receive(url)]
+    messages = [
+        json.loads(one["Message"])["unmapped"]["pushwatch"] for one in stack.receive(url)]
     return {"answers": answers, "swept": swept, "swept_later": swept_later,
             "owed": owed, "log": log, "messages": messages, "calls": calls}
 

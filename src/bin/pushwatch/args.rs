@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::glob::Glob;
+use pushwatch::notify::Format;
 use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
 use pushwatch::suppress::{Suppression, SuppressionError};
 use pushwatch::time;
 
 use crate::deployment::TablesArgs;
 use crate::learn::LearnArgs;
+use crate::render::RenderArgs;
 use crate::uploaders::args::UploadersArgs;
 
 /// Tells you, once, when somebody new pushes a container image to Amazon ECR.
@@ -25,6 +27,7 @@ pub struct Cli {
 pub enum Command {
     Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Render(RenderArgs),
     Uploaders(UploadersArgs),
     Learn(LearnArgs),
     /// Print a completion script for a shell
@@ -176,12 +179,40 @@ impl PolicyArgs {
     }
 }
 
+/// The forms of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
     /// For people
     Text,
-    /// One finding a line
+    /// Our own JSON, a finding a line
     Json,
+    /// The e-mail, subject first
+    Email,
+    /// OCSF 1.6.0 Detection Finding
+    Ocsf,
+    /// Amazon Q Developer in chat applications
+    AmazonQ,
+    /// PagerDuty Events API v2
+    Pagerduty,
+    /// The text message
+    Sms,
+    /// AWS Security Finding Format, for Security Hub
+    Asff,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Text => Self::Text,
+            FormatArg::Json => Self::Json,
+            FormatArg::Email => Self::Email,
+            FormatArg::Ocsf => Self::Ocsf,
+            FormatArg::AmazonQ => Self::AmazonQ,
+            FormatArg::Pagerduty => Self::PagerDuty,
+            FormatArg::Sms => Self::Sms,
+            FormatArg::Asff => Self::Asff,
+        }
+    }
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, &'static str> {

@@ -9,7 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use clap::Args;
 use pushwatch::aws::{Fault, RetryConflicts, TlsError, TrustRoots};
-use pushwatch::notify::SnsNotifier;
+use pushwatch::notify::{HttpsFormat, Place, SnsNotifier};
 use pushwatch::store::DynamoStore;
 use pushwatch::text::clean_cut;
 use thiserror::Error;
@@ -133,7 +133,12 @@ impl Session {
     /// The topic.
     pub fn notifier(&self, topic_arn: String, absence_days: u16, table: &str) -> SnsNotifier {
         let client = aws_sdk_sns::Client::new(&self.config);
-        SnsNotifier::new(client, topic_arn, absence_days, table, &self.region)
+        let place = Place {
+            table: table.to_owned(),
+            region: self.region.clone(),
+            absence_days,
+        };
+        SnsNotifier::new(client, topic_arn, place, HttpsFormat::default())
     }
 
     /// CloudTrail in a region.

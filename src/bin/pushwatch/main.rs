@@ -7,6 +7,7 @@ mod explain;
 mod json_stream;
 mod learn;
 mod lookup_events;
+mod render;
 mod replay;
 mod summary;
 mod uploader_key;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Uploaders(args) => uploaders::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Completions { shell } => completions(shell),

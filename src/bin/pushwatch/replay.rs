@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Format, Message, Nobody, Notifier, SnsNotifier, TerminalNotifier};
+use pushwatch::notify::{Message, Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::store::{DynamoStore, MOST_PER_MINUTE, MemoryStore, Store};
 use pushwatch::watch::{Deferred, Outcome, Watch};
 
 use crate::archive::{self, Contents, Entry, Pushed, Wanted};
-use crate::args::{FormatArg, PolicyArgs, ReplayArgs};
+use crate::args::{PolicyArgs, ReplayArgs};
 use crate::deployment::Session;
+use crate::render;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
 use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
@@ -47,11 +48,12 @@ async fn run_on(
     }
     // Removes styles where standard output is no terminal, or NO_COLOR is set.
     let output = AutoStream::auto(io::stdout());
-    let format = match args.format {
-        FormatArg::Text => Format::Text,
-        FormatArg::Json => Format::Json,
-    };
-    let terminal = TerminalNotifier::new(output, format, policy.absence_days);
+    let place = render::place(
+        args.tables.table.as_deref(),
+        args.tables.region.as_deref(),
+        policy.absence_days,
+    );
+    let terminal = TerminalNotifier::new(output, args.format.into(), place);
 
     let summary = if let Some((store, notifier)) = deployment {
         let watch = Watch {

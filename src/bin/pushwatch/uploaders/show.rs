@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::Context;
 use super::args::ShowArgs;
 use super::list::ago;
-use crate::{CommandError, say, store_fault};
+use crate::{CommandError, render, say, store_fault};
 
 /// Shows all that is known of an uploader.
 pub async fn show<S: Manage>(
@@ -50,8 +50,11 @@ pub async fn show<S: Manage>(
             writeln!(output, "\nThe last finding, {state}:\n").map_err(CommandError::Output)?;
             match serde_json::from_str::<Finding>(&kept.body) {
                 Ok(finding) => {
-                    let terminal =
-                        TerminalNotifier::new(output, Format::Text, DEFAULT_ABSENCE_DAYS);
+                    let terminal = TerminalNotifier::new(
+                        output,
+                        Format::Text,
+                        render::place(None, None, DEFAULT_ABSENCE_DAYS),
+                    );
                     terminal
                         .publish(Message::Finding(&finding))
                         .await

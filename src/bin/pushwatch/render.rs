@@ -1,0 +1,163 @@
+//! `pushwatch render`: what a finding looks like, in any of its forms.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use pushwatch::clock::SystemClock;
+use pushwatch::event::{self, Event};
+use pushwatch::finding::Finding;
+use pushwatch::identity::identify;
+use pushwatch::notify::{Format, Message, Nobody, Place, render};
+use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::store::MemoryStore;
+use pushwatch::text::{clean, clean_cut};
+use pushwatch::watch::Watch;
+use serde_json::Value;
+
+use crate::args::FormatArg;
+use crate::{CommandError, block_on};
+
+/// Render a finding as an e-mail, OCSF, chat, pager or Security Hub gets it
+///
+/// FILE is an event, whose push is decided on with nobody known; or a finding: our
+/// own JSON, the OCSF body, a list of findings, or the SNS notification around any
+/// of them.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  pushwatch render --format email events/iam-user.json
+
+  # What Security Hub would import
+  pushwatch render --format asff events/iam-user.json > finding.json
+  aws securityhub batch-import-findings --findings file://finding.json")]
+pub struct RenderArgs {
+    /// An event or a finding, or - for standard input
+    pub file: PathBuf,
+
+    /// The form
+    #[arg(long, value_enum)]
+    pub format: FormatArg,
+
+    /// The uploaders table that commands name
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+
+    /// The region that commands name
+    #[arg(long)]
+    pub region: Option<String>,
+
+    /// Days of absence that are let pass, for the wording
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_ABSENCE_DAYS)]
+    pub absence_days: u16,
+}
+
+/// What the words of a message depend on; names that are not given are words to
+/// be replaced.
+pub fn place(table: Option<&str>, region: Option<&str>, absence_days: u16) -> Place {
+    Place {
+        table: table.unwrap_or("TABLE").to_owned(),
+        region: region.unwrap_or("REGION").to_owned(),
+        absence_days,
+    }
+}
+
+/// A finding, or a list of them.
+enum Told {
+    Finding(Box<Finding>),
+    Rollup(Vec<Finding>),
+    Digest(Vec<Finding>),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no finding in the file; when output fails.
+pub fn run(args: &RenderArgs) -> Result<ExitCode, CommandError> {
+    let shown = clean(&args.file.to_string_lossy());
+    let text =
+        read(&args.file).map_err(|error| CommandError::Usage(format!("{shown}: {error}")))?;
+    let told = told(&text).map_err(|fault| CommandError::Usage(format!("{shown}: {fault}")))?;
+    let message = match &told {
+        Told::Finding(finding) => Message::Finding(finding),
+        Told::Rollup(findings) => Message::Rollup(findings),
+        Told::Digest(findings) => Message::Digest(findings),
+    };
+    let place = place(
+        args.table.as_deref(),
+        args.region.as_deref(),
+        args.absence_days,
+    );
+    let format = Format::from(args.format);
+    let rendered = render(message, format, &place);
+    writeln!(io::stdout(), "{}", rendered.trim_end()).map_err(CommandError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &PathBuf) -> io::Result<String> {
+    if path.as_os_str() != "-" {
+        return fs::read_to_string(path);
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What a text tells.
+fn told(text: &str) -> Result<Told, String> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| clean_cut(&error.to_string(), 200))?;
+    if let Some(told) = finding(&value)? {
+        return Ok(told);
+    }
+    match event::read(text, Timestamp::now()) {
+        Ok(Event::Push(push, identity)) => {
+            let uploader = identify(&identity, push.account.as_deref()).uploader;
+            let watch = Watch {
+                store: MemoryStore::default(),
+                notifier: Nobody,
+                clock: SystemClock,
+                policy: Policy::default(),
+                findings_per_minute: None,
+            };
+            let handled =
+                block_on(watch.push(&push, &uploader)).map_err(|error| error.to_string())?;
+            let finding = handled.map_err(|error| error.to_string())?.finding;
+            let finding = finding.ok_or("nothing is told about this push")?;
+            Ok(Told::Finding(Box::new(finding)))
+        }
+        Ok(Event::Sweep) => Err("it asks for a sweep, and tells nothing itself".to_owned()),
+        Ok(Event::Ignored(why)) => Err(clean_cut(&why, 200)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The finding in our own JSON, or in what is around it.
+fn finding(value: &Value) -> Result<Option<Told>, String> {
+    let read = |value: &Value| {
+        serde_json::from_value::<Finding>(value.clone())
+            .map_err(|error| clean_cut(&error.to_string(), 200))
+    };
+    if let Some(message) = value.get("Message").and_then(Value::as_str) {
+        let inner: Value =
+            serde_json::from_str(message).map_err(|error| clean_cut(&error.to_string(), 200))?;
+        return finding(&inner);
+    }
+    if let Some(own) = value.pointer("/unmapped/pushwatch") {
+        return finding(own);
+    }
+    if let Some(findings) = value.get("findings").and_then(Value::as_array) {
+        let findings = findings.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        return Ok(Some(match value.get("kind").and_then(Value::as_str) {
+            Some("digest") => Told::Digest(findings),
+            _ => Told::Rollup(findings),
+        }));
+    }
+    if value.get("reason").is_some() && value.get("uploader").is_some() {
+        return Ok(Some(Told::Finding(Box::new(read(value)?))));
+    }
+    Ok(None)
+}

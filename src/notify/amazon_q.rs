@@ -1,0 +1,95 @@
+//! A finding for Amazon Q Developer in chat applications: its custom
+//! notification, version 1.0. Anything else on a topic it discards in silence.
+
+use serde_json::json;
+
+use super::response::{self, Step};
+use super::words::{reason_in_words, sentence, shown};
+use super::{Message, Place, subject};
+use crate::text::cut_bytes;
+
+/// Longest description, in bytes; the limit is 8,000 characters.
+const MAX_DESCRIPTION: usize = 7_000;
+/// Findings of a list that are named.
+const MOST_NAMED: usize = 20;
+
+/// The JSON of a message.
+pub(super) fn json(message: Message<'_>, place: &Place) -> String {
+    let findings = message.findings();
+    let (id, description, steps) = match message {
+        Message::Finding(finding) => (
+            finding.id.to_string(),
+            format!(
+                "{}\n\n{}",
+                plain(&sentence(finding)),
+                plain(&reason_in_words(finding, place.absence_days))
+            ),
+            next_steps(finding, place),
+        ),
+        Message::Rollup(_) | Message::Digest(_) => {
+            let named = findings.iter().take(MOST_NAMED).map(sentence);
+            let mut lines: Vec<_> = named.map(|line| format!("- {}", plain(&line))).collect();
+            if findings.len() > MOST_NAMED {
+                lines.push(format!("- and {} more", findings.len() - MOST_NAMED));
+            }
+            let first = findings.first().map(|finding| finding.id.to_string());
+            (first.unwrap_or_default(), lines.join("\n"), Vec::new())
+        }
+    };
+    let mut context = serde_json::Map::new();
+    if let Message::Finding(finding) = message {
+        for (name, value) in [
+            ("severity", finding.severity.as_str()),
+            ("reason", finding.reason.as_str()),
+            ("uploader", &shown(&finding.uploader.key, 300)),
+        ] {
+            context.insert(name.to_owned(), json!(value));
+        }
+    }
+    json!({
+        "version": "1.0",
+        "source": "custom",
+        "id": id,
+        "content": {
+            "textType": "client-markdown",
+            "title": plain(&subject::of(message)),
+            "description": cut_bytes(&description, MAX_DESCRIPTION),
+            "nextSteps": steps,
+            "keywords": ["PushWatch", message.severity().as_str()],
+        },
+        "metadata": {
+            "threadId": id,
+            "summary": plain(&subject::of(message)),
+            "eventType": "PushWatch finding",
+            "additionalContext": context,
+        },
+    })
+    .to_string()
+}
+
+/// Words and commands in turn, the commands as code.
+fn next_steps(finding: &crate::finding::Finding, place: &Place) -> Vec<String> {
+    let expected = response::expected(finding, place).into_iter();
+    let mut steps = Vec::new();
+    for step in expected.chain(response::not_expected(finding, place)) {
+        match step {
+            Step::Words(words) => steps.push(plain(&words)),
+            Step::Whole(link) if link.starts_with("https://") => steps.push(link),
+            Step::Whole(command) if !command.contains('`') => steps.push(format!("`{command}`")),
+            Step::Whole(_) => {}
+        }
+    }
+    steps
+}
+
+/// Text of an event without what Markdown or a chat would obey: emphasis, links,
+/// mentions.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '*' | '_' | '~' | '`' | '[' | ']' | '<' | '>' | '|' | '\\' | '#' => ' ',
+            '@' => '＠',
+            c => c,
+        })
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! A finding in the AWS Security Finding Format, as Security Hub's
+//! `BatchImportFindings` takes it.
+
+use serde_json::{Value, json};
+
+use super::words::{headline, reason_in_words, sentence, shown};
+use super::{Place, response};
+use crate::finding::Finding;
+use crate::text::cut_bytes;
+
+/// The finding; `place` says in which account's and region's default product it
+/// belongs, if the event does not.
+pub(super) fn value(finding: &Finding, place: &Place) -> Value {
+    let push = &finding.push;
+    let uploader = &finding.uploader;
+    let account = digits(push.account.as_deref())
+        .or_else(|| digits(uploader.account_id.as_deref()))
+        .unwrap_or("000000000000");
+    let region = push
+        .region
+        .as_deref()
+        .map_or_else(|| place.region.clone(), |region| shown(region, 25));
+    let partition = match region.as_str() {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let time = push.event_time.to_string();
+    let label = finding.severity.as_str().to_uppercase();
+    let recommendation = if response::expected(finding, place).is_empty() {
+        "Nothing is to be done."
+    } else {
+        "If the push is expected, trust the uploader with `pushwatch uploaders trust`. If not, \
+         revoke its credentials, stop what runs the image, and delete the image."
+    };
+    let types: &[&str] = match uploader.kind.as_str() {
+        "Role" | "AWSService" => &["Unusual Behaviors/Application", "TTPs/Execution"],
+        _ => &["Unusual Behaviors/User", "TTPs/Execution"],
+    };
+    json!({
+        "SchemaVersion": "2018-10-08",
+        "Id": format!("pushwatch/{}", finding.id),
+        "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
+        "GeneratorId": format!("pushwatch/{}", finding.reason),
+        "AwsAccountId": account,
+        "Region": region,
+        "Types": types,
+        "FirstObservedAt": finding.first_seen.unwrap_or(push.event_time).to_string(),
+        "LastObservedAt": finding.last_seen.unwrap_or(push.event_time).to_string(),
+        "CreatedAt": time,
+        "UpdatedAt": time,
+        "Severity": {"Label": label, "Original": finding.severity.as_str()},
+        "FindingProviderFields": {
+            "Severity": {"Label": label, "Original": finding.severity.as_str()},
+            "Types": types,
+            "Confidence": finding.risk.confidence,
+        },
+        "Title": characters(&headline(finding), 256),
+        "Description": characters(
+            &format!("{} Why: {}.", sentence(finding), reason_in_words(finding, place.absence_days)),
+            1024,
+        ),
+        "Remediation": {"Recommendation": {"Text": recommendation}},
+        "ProductFields": {
+            "pushwatch/findingId": finding.id.to_string(),
+            "pushwatch/reason": finding.reason.as_str(),
+            "pushwatch/uploader": characters(&shown(&uploader.key, 1024), 2048),
+            "pushwatch/eventId": characters(&shown(&push.event_id, 200), 2048),
+        },
+        "Resources": resources(finding, partition, &region),
+        "Action": {
+            "ActionType": "AWS_API_CALL",
+            "AwsApiCallAction": {
+                "Api": "PutImage",
+                "ServiceName": shown(push.event_source.as_deref().unwrap_or("ecr.amazonaws.com"), 128),
+                "CallerType": "remoteIp",
+                "FirstSeen": time,
+                "LastSeen": time,
+            },
+        },
+        "RecordState": "ACTIVE",
+    })
+}
+
+fn resources(finding: &Finding, partition: &str, region: &str) -> Value {
+    let push = &finding.push;
+    let uploader = &finding.uploader;
+    let repository = push.repository.as_deref().unwrap_or("unknown");
+    let registry = push.registry_id.as_deref().unwrap_or("unknown");
+    let image = match &push.digest {
+        Some(digest) => format!("{repository}/{digest}"),
+        None => repository.to_owned(),
+    };
+    let mut details = json!({
+        "RegistryId": shown(registry, 60),
+        "RepositoryName": shown(repository, 256),
+        "ImagePublishedAt": push.event_time.to_string(),
+    });
+    if let Some(digest) = &push.digest {
+        details["ImageDigest"] = json!(shown(digest, 100));
+    }
+    if let Some(tag) = &push.tag {
+        details["ImageTags"] = json!([shown(tag, 300)]);
+    }
+    let mut resources = vec![json!({
+        "Type": "AwsEcrContainerImage",
+        "Id": characters(
+            &shown(&format!("arn:{partition}:ecr:{region}:{registry}:repository/{image}"), 500),
+            512,
+        ),
+        "Partition": partition,
+        "Region": region,
+        "Details": {"AwsEcrContainerImage": details},
+    })];
+    if let Some(key) = &push.access_key_id {
+        let mut details = json!({
+            "PrincipalType": shown(&uploader.kind, 60),
+            "PrincipalName": shown(&uploader.name, 128),
+            "AccessKeyId": shown(key, 128),
+        });
+        if let Some(id) = &uploader.principal_id {
+            details["PrincipalId"] = json!(shown(id, 128));
+        }
+        resources.push(json!({
+            "Type": "AwsIamAccessKey",
+            "Id": characters(&format!("AWS::IAM::AccessKey:{}", shown(key, 128)), 512),
+            "Partition": partition,
+            "Region": region,
+            "Details": {"AwsIamAccessKey": details},
+        }));
+    }
+    Value::Array(resources)
+}
+
+fn digits(account: Option<&str>) -> Option<&str> {
+    account
+        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// At most so many bytes, and so no more characters.
+fn characters(text: &str, most: usize) -> &str {
+    cut_bytes(text, most)
+}

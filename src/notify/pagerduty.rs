@@ -1,0 +1,53 @@
+//! A finding for PagerDuty: an event of its Events API v2 in the fields of
+//! PD-CEF. The address that the topic is subscribed to says which service.
+
+use serde_json::{Value, json};
+
+use super::words::{headline, shown};
+use super::{Message, subject};
+use crate::finding::Severity;
+use crate::text::cut_bytes;
+
+/// Longest summary, in bytes.
+const MAX_SUMMARY: usize = 1_000;
+/// Findings of a list that are named.
+const MOST_NAMED: usize = 100;
+
+/// The JSON of a message.
+pub(super) fn json(message: Message<'_>) -> String {
+    let findings = message.findings();
+    let first = findings.first();
+    let details: Value = match message {
+        Message::Finding(finding) => serde_json::from_str(&finding.to_json()).unwrap_or_default(),
+        Message::Rollup(_) | Message::Digest(_) => json!({
+            "count": findings.len(),
+            "findings": findings
+                .iter()
+                .take(MOST_NAMED)
+                .map(|finding| json!({"id": finding.id, "summary": headline(finding)}))
+                .collect::<Vec<_>>(),
+        }),
+    };
+    let source = first.and_then(|finding| finding.push.repository.as_deref());
+    let time = findings.iter().map(|finding| finding.push.event_time).max();
+    json!({
+        "event_action": "trigger",
+        "dedup_key": first.map(|finding| finding.id.to_string()),
+        "payload": {
+            "summary": cut_bytes(&subject::of(message), MAX_SUMMARY),
+            "source": source.map_or_else(|| "ECR".to_owned(), |source| shown(source, 256)),
+            "severity": match message.severity() {
+                Severity::Critical => "critical",
+                Severity::High => "error",
+                Severity::Medium => "warning",
+                Severity::Informational => "info",
+            },
+            "timestamp": time.unwrap_or_default().to_string(),
+            "component": "Amazon ECR",
+            "group": first.and_then(|finding| finding.push.account.as_deref()),
+            "class": first.map(|finding| finding.reason.as_str()),
+            "custom_details": details,
+        },
+    })
+    .to_string()
+}

@@ -1,0 +1,262 @@
+//! What to do about a finding: commands that are safe to paste, and links into
+//! the console of the right partition and region.
+//!
+//! A value gets into a command or a link only if it has the shape that AWS gives
+//! it; whatever else stands in an event is left out.
+
+use super::Place;
+use super::words::shown;
+use crate::arn::Arn;
+use crate::finding::{Finding, Reason};
+use crate::text::is_linkable;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// In words.
+    Words(String),
+    /// A command or a link, never broken.
+    Whole(String),
+}
+
+/// What to do if the push is expected.
+pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
+    let words = |words: &str| Step::Words(words.to_owned());
+    match finding.reason {
+        Reason::LearnedUploader => Vec::new(),
+        Reason::UnidentifiedUploader => vec![words(
+            "Nobody can be trusted here, since nothing says who it was. The setting \
+             SUPPRESS_FINDINGS can keep such findings from being told.",
+        )],
+        reason => {
+            let what = match reason {
+                Reason::RevokedUploader => {
+                    "Ask first who revoked this uploader, and why. To trust it again:"
+                }
+                Reason::RecreatedPrincipal => {
+                    "If it was deleted and made again by one of you, trust it:"
+                }
+                _ => "Trust the uploader, with your reason, and its pushes are not told any more:",
+            };
+            match uploaders_command(finding, "trust", place) {
+                Some(command) => vec![words(what), Step::Whole(command)],
+                None => vec![words(
+                    "Look at the key with care before you trust it: it has characters that no \
+                     key should have, so no command is given here.",
+                )],
+            }
+        }
+    }
+}
+
+/// What to do if it is not.
+pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
+    let push = &finding.push;
+    let mut steps = Vec::new();
+    let mut step = |words: &str, whole: Option<String>| {
+        if let Some(whole) = whole {
+            steps.push(Step::Words(words.to_owned()));
+            steps.push(Step::Whole(whole));
+        }
+    };
+    step("Look at the event in CloudTrail:", event_link(finding));
+    step("Look at whoever pushed:", principal_link(finding));
+    match finding.uploader.kind.as_str() {
+        "IAMUser" => match (user_name(finding), access_key(finding)) {
+            // A session's key ends by itself; the user's own keys make new ones.
+            (Some(user), Some(key)) if key.starts_with("AKIA") => step(
+                "Disable the access key:",
+                Some(format!(
+                    "aws iam update-access-key --user-name {user} --access-key-id {key} \
+                     --status Inactive"
+                )),
+            ),
+            (Some(user), _) => step(
+                "Find the user's access keys, and disable them with `aws iam \
+                 update-access-key`; the one above is a session's, which ends by itself:",
+                Some(format!("aws iam list-access-keys --user-name {user}")),
+            ),
+            _ => {}
+        },
+        "Role" => step(
+            "Revoke the role's sessions: in the console, the role's tab \"Revoke sessions\". \
+             To have every later push told as critical:",
+            uploaders_command(finding, "revoke", place),
+        ),
+        _ => step(
+            "To have every later push told as critical:",
+            uploaders_command(finding, "revoke", place),
+        ),
+    }
+    if !push.failed() {
+        step("Look at the image:", image_link(finding));
+        step(
+            "Stop what runs the image, and delete it:",
+            delete_command(finding),
+        );
+    }
+    if steps.is_empty() {
+        let account = push.account.as_deref().unwrap_or("unknown");
+        steps.push(Step::Words(format!(
+            "Look for event {} in the CloudTrail of account {}.",
+            shown(&push.event_id, 80),
+            shown(account, 40)
+        )));
+    }
+    steps
+}
+
+/// A command about the uploader; none if its key is not safe to paste.
+pub(super) fn uploaders_command(finding: &Finding, verb: &str, place: &Place) -> Option<String> {
+    let key = &finding.uploader.key;
+    let is_printable = key
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !is_printable || is_linkable(key) || finding.uploader.is_unidentified() {
+        return None;
+    }
+    let quoted = shlex::try_quote(key).ok()?;
+    let reason = if verb == "trust" {
+        " --reason TEXT"
+    } else {
+        ""
+    };
+    Some(format!(
+        "pushwatch uploaders {verb} {quoted}{reason} --table {} --region {}",
+        place.table, place.region
+    ))
+}
+
+/// The console's host of a region.
+fn console(region: &str) -> String {
+    let domain = match region {
+        region if region.starts_with("cn-") => "console.amazonaws.cn",
+        region if region.starts_with("us-gov-") => "console.amazonaws-us-gov.com",
+        _ => "console.aws.amazon.com",
+    };
+    format!("https://{region}.{domain}")
+}
+
+fn event_link(finding: &Finding) -> Option<String> {
+    let region = region(finding)?;
+    let id = &finding.push.event_id;
+    let is_id = id.len() == 36
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_id.then(|| {
+        let console = console(region);
+        format!("{console}/cloudtrailv2/home?region={region}#/events/{id}")
+    })
+}
+
+fn principal_link(finding: &Finding) -> Option<String> {
+    let region = region(finding)?;
+    let arn = Arn::parse(&finding.uploader.key)?;
+    let kind = match finding.uploader.kind.as_str() {
+        "IAMUser" => "users",
+        "Role" if arn.service == "iam" => "roles",
+        _ => return None,
+    };
+    let name = name_of(arn.name())?;
+    Some(format!(
+        "{}/iam/home#/{kind}/details/{}",
+        console(region),
+        encoded(name)
+    ))
+}
+
+fn image_link(finding: &Finding) -> Option<String> {
+    let push = &finding.push;
+    let (region, registry, repository, digest) = image(finding)?;
+    (push.event_source.as_deref() == Some("ecr.amazonaws.com")).then(|| {
+        format!(
+            "{}/ecr/repositories/private/{registry}/{repository}/_/image/{digest}/details?region={region}",
+            console(region)
+        )
+    })
+}
+
+fn delete_command(finding: &Finding) -> Option<String> {
+    let (region, registry, repository, digest) = image(finding)?;
+    let service = match finding.push.event_source.as_deref() {
+        Some("ecr.amazonaws.com") => "ecr",
+        Some("ecr-public.amazonaws.com") => "ecr-public",
+        _ => return None,
+    };
+    Some(format!(
+        "aws {service} batch-delete-image --region {region} --registry-id {registry} \
+         --repository-name {repository} --image-ids imageDigest={digest}"
+    ))
+}
+
+/// Region, registry, repository and digest, if they are what they should be.
+fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
+    let push = &finding.push;
+    let region = region(finding)?;
+    let registry = push.registry_id.as_deref().filter(|id| is_account(id))?;
+    let repository = push.repository.as_deref().filter(|name| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let mut bytes = name.bytes();
+        name.len() <= 256
+            && bytes.next().is_some_and(allowed)
+            && bytes.all(|byte| allowed(byte) || b"._/-".contains(&byte))
+            && !name.contains("..")
+            && !is_linkable(name)
+    })?;
+    let digest = push.digest.as_deref().filter(|digest| {
+        digest
+            .strip_prefix("sha256:")
+            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    })?;
+    Some((region, registry, repository, digest))
+}
+
+fn region(finding: &Finding) -> Option<&str> {
+    finding.push.region.as_deref().filter(|region| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (5..=25).contains(&region.len())
+            && region.starts_with(|c: char| c.is_ascii_lowercase())
+            && region.bytes().all(allowed)
+    })
+}
+
+fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn user_name(finding: &Finding) -> Option<String> {
+    let name = name_of(&finding.uploader.name)?;
+    Some(shlex::try_quote(name).ok()?.into_owned())
+}
+
+/// A name as IAM allows it.
+fn name_of(name: &str) -> Option<&str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
+    let is_name = (1..=64).contains(&name.len()) && name.bytes().all(allowed);
+    // One that begins with a dash would be an option.
+    (is_name && !name.starts_with('-') && !is_linkable(name)).then_some(name)
+}
+
+fn access_key(finding: &Finding) -> Option<&str> {
+    finding.push.access_key_id.as_deref().filter(|key| {
+        (16..=128).contains(&key.len())
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    })
+}
+
+/// Percent-encoded, as far as an IAM name needs it.
+fn encoded(name: &str) -> String {
+    name.chars().fold(String::new(), |mut encoded, c| {
+        match c {
+            '+' => encoded.push_str("%2B"),
+            '=' => encoded.push_str("%3D"),
+            ',' => encoded.push_str("%2C"),
+            '@' => encoded.push_str("%40"),
+            c => encoded.push(c),
+        }
+        encoded
+    })
+}

