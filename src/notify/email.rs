@@ -122,9 +122,13 @@ fn facts(text: &mut String, finding: &Finding) {
         Some(account) => format!(" of account {}", shown(account, 40)),
         None => String::new(),
     };
-    let name = shown(&uploader.name, 80);
-    fact("Who", &format!("{name}, {}{account}", kind(uploader)));
-    fact("", &shown(&uploader.key, MAX_KEY_SHOWN));
+    if uploader.is_unidentified() {
+        fact("Who", "nobody whom the event names");
+    } else {
+        let name = shown(&uploader.name, 80);
+        fact("Who", &format!("{name}, {}{account}", kind(uploader)));
+        fact("", &shown(&uploader.key, MAX_KEY_SHOWN));
+    }
     fact("What", &image_name(finding));
     if let Some(digest) = &push.digest {
         fact("", &shown(digest, 80));
@@ -205,9 +209,13 @@ fn how_bad(finding: &Finding) -> String {
         .iter()
         .map(|technique| format!("{} {}", technique.technique, technique.name))
         .collect();
+    let consequence = if finding.push.failed() {
+        "Nothing was stored; but whoever gets an image in can have code run wherever it is pulled"
+    } else {
+        "Whoever can push an image can have code run wherever it is pulled"
+    };
     format!(
-        "{}: risk {} of 100 (impact {}, confidence {}).{raised} Whoever can push an image can \
-         have code run wherever it is pulled (MITRE ATT&CK {}).",
+        "{}: risk {} of 100 (impact {}, confidence {}).{raised} {consequence} (MITRE ATT&CK {}).",
         capital(finding.severity.as_str()),
         risk.score,
         risk.impact,

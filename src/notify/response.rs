@@ -71,12 +71,20 @@ pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
                      --status Inactive"
                 )),
             ),
-            (Some(user), _) => step(
-                "Find the user's access keys, and disable them with `aws iam \
-                 update-access-key`; the one above is a session's, which ends by itself:",
+            (Some(user), key) => step(
+                match key {
+                    Some(_) => {
+                        "Find the user's access keys, and disable them with `aws iam \
+                         update-access-key`; the one above is a session's, which ends by itself:"
+                    }
+                    None => {
+                        "Find the user's access keys, and disable them with `aws iam \
+                         update-access-key`:"
+                    }
+                },
                 Some(format!("aws iam list-access-keys --user-name {user}")),
             ),
-            _ => {}
+            (None, _) => {}
         },
         "Role" => step(
             "Revoke the role's sessions: in the console, the role's tab \"Revoke sessions\". \

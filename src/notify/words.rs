@@ -1,4 +1,5 @@
-//! A finding in words: what happened, who, what, when, why, and what to do.
+//! What every form of a finding says in the same words: what happened, and why
+//! it is told.
 //!
 //! Every text of the event is cleaned and cut before it is shown.
 
@@ -112,8 +113,8 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
                 None => "unknown".to_owned(),
             };
             format!(
-                "the name is known, but the unique id behind it is another one now ({id}): \
-                 deleted and made again?"
+                "the name is known, but the unique id behind it is another one now ({id}); \
+                 it may have been deleted and made again"
             )
         }
         (Reason::UnidentifiedUploader, _) => {
