@@ -303,7 +303,7 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
     let reason = prop::sample::select(REASONS.to_vec());
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(300)
+        ..ProptestConfig::with_cases(100)
     });
     runner
         .run(&(hostile_event(), reason), |(event, reason)| {
