@@ -67,6 +67,10 @@ fn store(http: &StaticReplayClient) -> DynamoStore {
 }
 
 fn sns(http: &StaticReplayClient) -> SnsNotifier {
+    sns_for(http, HttpsFormat::default())
+}
+
+fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier {
     let config = aws_sdk_sns::Config::builder()
         .behavior_version(aws_sdk_sns::config::BehaviorVersion::v2026_01_12())
         .region(aws_sdk_sns::config::Region::new("eu-central-1"))
@@ -80,7 +84,7 @@ fn sns(http: &StaticReplayClient) -> SnsNotifier {
         region: "eu-central-1".to_owned(),
         absence_days: 90,
     };
-    SnsNotifier::new(client, topic.to_owned(), place, HttpsFormat::default())
+    SnsNotifier::new(client, topic.to_owned(), place, https_format)
 }
 
 /// Operation and body of each request.
@@ -456,14 +460,14 @@ async fn a_finding_is_published_with_a_body_for_tools_and_one_for_people() {
 }
 
 mod any_finding {
-    use super::{Message, accepted, answers, form, sns};
+    use super::{HttpsFormat, Message, accepted, answers, form, sns, sns_for};
     use common::{iam_user, read, record};
     use proptest::prelude::*;
     use pushwatch::decide::decide;
     use pushwatch::finding::Finding;
     use pushwatch::notify::Notifier;
     use pushwatch::policy::Policy;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::common;
 
@@ -484,12 +488,17 @@ mod any_finding {
     }
 
     fn published(message: Message<'_>) -> (String, String, usize) {
+        published_for(message, HttpsFormat::default())
+    }
+
+    fn published_for(message: Message<'_>, https_format: HttpsFormat) -> (String, String, usize) {
         let http = answers(&[accepted()]);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(sns(&http).publish(message)).unwrap();
+        let sns = sns_for(&http, https_format);
+        runtime.block_on(sns.publish(message)).unwrap();
         let length = http
             .actual_requests()
             .next()
@@ -529,6 +538,14 @@ mod any_finding {
             prop_assert!((1..=99).contains(&subject.len()), "{}", subject);
             prop_assert!(subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{}", subject);
             prop_assert!(message.len() < 262_144, "{}", message.len());
+            for https_format in [HttpsFormat::AmazonQ, HttpsFormat::PagerDuty] {
+                let finding = finding(&name, &repository, &tag, &agent);
+                let (_, message, _) = published_for(Message::Finding(&finding), https_format);
+                prop_assert!(message.len() < 262_144, "{}", message.len());
+                let bodies: Value = serde_json::from_str(&message).unwrap();
+                let https: Value = serde_json::from_str(bodies["https"].as_str().unwrap()).unwrap();
+                prop_assert!(https["version"] == "1.0" || https["event_action"] == "trigger");
+            }
         }
 
         #[test]
@@ -554,6 +571,11 @@ mod any_finding {
             // And the list is full.
             let one = length / fit;
             assert!(length + 2 * one + 4_000 > 200_000, "{length} {fit}");
+            for https_format in [HttpsFormat::AmazonQ, HttpsFormat::PagerDuty] {
+                let fit = sns_for(&http, https_format).fit(&findings);
+                let (.., length) = published_for(Message::Rollup(&findings[..fit]), https_format);
+                assert!(length <= 200_000, "{length}");
+            }
         }
     }
 }

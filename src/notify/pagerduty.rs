@@ -11,7 +11,7 @@ use crate::text::cut_bytes;
 /// Longest summary, in bytes.
 const MAX_SUMMARY: usize = 1_000;
 /// Findings of a list that are named.
-const MOST_NAMED: usize = 100;
+const MOST_NAMED: usize = 20;
 
 /// The JSON of a message.
 pub(super) fn json(message: Message<'_>) -> String {

@@ -17,6 +17,8 @@ use crate::text::clean_json;
 const MAX_LIST: usize = 200_000;
 /// What a list needs beside its findings.
 const LIST_FRAME: usize = 4_000;
+/// What the body of an `https` format needs, which names a few findings only.
+const HTTPS_FRAME: usize = 40_000;
 
 /// Publishes on a topic.
 #[derive(Debug, Clone)]
@@ -127,7 +129,11 @@ impl Notifier for SnsNotifier {
     }
 
     fn fit(&self, findings: &[Finding]) -> usize {
-        let mut length = LIST_FRAME;
+        let mut length = LIST_FRAME
+            + match self.https_format {
+                HttpsFormat::Ocsf => 0,
+                HttpsFormat::AmazonQ | HttpsFormat::PagerDuty => HTTPS_FRAME,
+            };
         findings
             .iter()
             .take_while(|finding| {
