@@ -5,7 +5,6 @@
 //! event are cut here, so that all stays within one SNS message.
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -24,7 +23,6 @@ const MAX_TEXT: usize = 512;
 
 /// The JSON of a message.
 pub(super) fn json(message: Message<'_>, absence_days: u16) -> String {
-    let own = RawValue::from_string(message.to_json()).ok();
     let event = match message {
         Message::Finding(finding) => of_finding(finding, absence_days),
         Message::Rollup(findings) | Message::Digest(findings) => of_list(message, findings),
@@ -32,7 +30,7 @@ pub(super) fn json(message: Message<'_>, absence_days: u16) -> String {
     // The finding is spliced in as it is, so that it is the same JSON everywhere.
     let event = event.to_string();
     let open = event.strip_suffix('}').unwrap_or(&event);
-    let own = own.as_ref().map_or("null", |own| own.get());
+    let own = message.to_json();
     format!(r#"{open},"unmapped":{{"pushwatch":{own}}}}}"#)
 }
 
