@@ -31,6 +31,26 @@ pub fn clean_cut(text: &str, most: usize) -> String {
     cut
 }
 
+/// `text` in printable ASCII, cut to at most `most` characters; a cut ends in
+/// `[..]`, since `www...` would look like a link. Look-alikes of other scripts give themselves away, and every character
+/// is one column wide.
+#[must_use]
+pub fn ascii_cut(text: &str, most: usize) -> String {
+    let mut ascii = String::new();
+    for c in text.chars() {
+        if c == ' ' || c.is_ascii_graphic() {
+            ascii.push(c);
+        } else {
+            ascii.extend(c.escape_unicode());
+        }
+    }
+    if ascii.len() > most {
+        ascii.truncate(most.saturating_sub(4));
+        ascii.push_str("[..]");
+    }
+    ascii
+}
+
 /// Whether a mail program would make a link of something in the text.
 #[must_use]
 pub fn is_linkable(text: &str) -> bool {
@@ -76,7 +96,7 @@ pub fn clean_json(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, clean_cut, clean_json, defanged, is_linkable};
+    use super::{ascii_cut, clean, clean_cut, clean_json, defanged, is_linkable};
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_its_code_point() {
@@ -118,6 +138,16 @@ mod tests {
     fn a_cut_text_has_the_length_asked_for() {
         assert_eq!(clean_cut("abcdef", 6), "abcdef");
         assert_eq!(clean_cut("abcdefg", 6), "abcde…");
+        assert_eq!(ascii_cut("abcdef", 6), "abcdef");
+        assert_eq!(ascii_cut("abcdefg", 6), "ab[..]");
+    }
+
+    #[test]
+    fn a_look_alike_gives_itself_away_in_ascii() {
+        assert_eq!(
+            ascii_cut("\u{430}dmin\u{202e}", 80),
+            "\\u{430}dmin\\u{202e}"
+        );
     }
 
     #[test]

@@ -254,6 +254,8 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         Just("http://evil.example/x".to_owned()),
+        // A link only together, as repository and tag.
+        prop::sample::select(vec!["http", "//evil.example/x"]).prop_map(str::to_owned),
         Just("HTTPS://EVIL.EXAMPLE www.evil.example".to_owned()),
         Just("a\r\nSubject: forged\n\n[LOW] all is well".to_owned()),
         Just("\u{1b}[2J\u{1b}]8;;http://evil.example\u{7}click\u{202e}gnp\u{200b}".to_owned()),
@@ -269,7 +271,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 fn hostile_event() -> impl Strategy<Value = Value> {
-    let texts = prop::collection::vec(hostile(), 14);
+    let texts = prop::collection::vec(hostile(), 15);
     (texts, any::<bool>(), any::<bool>()).prop_map(|(texts, is_role, failed)| {
         let mut identity = if is_role {
             role_session("ci/build", &texts[0])
@@ -292,6 +294,7 @@ fn hostile_event() -> impl Strategy<Value = Value> {
         event["awsRegion"] = json!(texts[10]);
         event["sourceIPAddress"] = json!(texts[11]);
         event["userAgent"] = json!(texts[12]);
+        event["recipientAccountId"] = json!(texts[14]);
         if failed {
             event["errorCode"] = json!(texts[13]);
         }
@@ -362,11 +365,15 @@ fn hostile_strings_make_no_link_and_no_command() {
             Message::Digest(&list),
         ] {
             let email = render(message, Format::Email, &place());
-            // The subject is not wrapped; it has a test of its own.
-            for line in email.lines().skip(1) {
+            // Only what is ASCII is as wide as it has characters, and what it seems.
+            assert!(
+                email
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() || b" \n".contains(&byte)),
+                "{email}"
+            );
+            for (number, line) in email.lines().enumerate() {
                 let line = line.trim();
-                let shown: Vec<_> = line.chars().filter(|c| c.is_control()).collect();
-                assert!(shown.is_empty() && !line.contains('\u{202e}'), "{line}");
                 // A link is ours, and a command is one whose words are what they seem.
                 for link in ["http://", "www.", "mailto:"] {
                     assert!(!line.to_lowercase().contains(link), "{line}");
@@ -390,8 +397,9 @@ fn hostile_strings_make_no_link_and_no_command() {
                         assert!(!line.contains(['$', ';', '|', '&', '>', '<']), "{line}");
                     }
                 } else {
+                    // The subject is not wrapped; it has a test of its own.
                     assert!(
-                        line.chars().count() < 72 || line.starts_with("https://"),
+                        number == 0 || line.len() < 72 || line.starts_with("https://"),
                         "{line}"
                     );
                 }

@@ -2,9 +2,9 @@
 
 use super::Message;
 use super::email::word;
-use super::words::image_name;
+use super::words::{image_name, shown};
 use crate::finding::Reason;
-use crate::text::defanged;
+use crate::text::{ascii_cut, defanged};
 
 /// SNS takes subjects below 100 characters.
 const MAX_SUBJECT: usize = 99;
@@ -42,8 +42,8 @@ pub(super) fn of(message: Message<'_>) -> String {
     });
     let place = format!(
         " ({} {})",
-        printable(push.account.as_deref().unwrap_or("?")),
-        printable(push.region.as_deref().unwrap_or("?"))
+        shown(push.account.as_deref().unwrap_or("?"), 40),
+        shown(push.region.as_deref().unwrap_or("?"), 40)
     );
     let frame = format!("[{severity}] {who}{did}").len();
     let space = MAX_SUBJECT - frame;
@@ -51,8 +51,8 @@ pub(super) fn of(message: Message<'_>) -> String {
         return format!("[{severity}] {who}{name}{did}{image}{place}");
     }
     // Each gets half, and what the other leaves.
-    let name = cut(&name, (space / 2).max(space.saturating_sub(image.len())));
-    let image = cut(&image, space - name.len());
+    let name = ascii_cut(&name, (space / 2).max(space.saturating_sub(image.len())));
+    let image = ascii_cut(&image, space - name.len());
     format!("[{severity}] {who}{name}{did}{image}")
 }
 
@@ -67,13 +67,4 @@ fn printable(text: &str) -> String {
             }
         })
         .collect()
-}
-
-/// Cuts printable ASCII; a cut ends in two dots.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        text.to_owned()
-    } else {
-        format!("{}..", &text[..most.saturating_sub(2)])
-    }
 }

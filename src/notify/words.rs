@@ -5,15 +5,15 @@
 
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
-use crate::text::{clean_cut, defanged};
+use crate::text::{ascii_cut, defanged};
 
 /// The longest key that is shown whole.
 pub(super) const MAX_KEY_SHOWN: usize = 300;
 
-/// A text of an event as people may see it: on one line, not too long, and no
-/// link.
+/// A text of an event as people may see it: on one line, in ASCII, not too long,
+/// and no link.
 pub(super) fn shown(text: &str, most: usize) -> String {
-    clean_cut(&defanged(text), most)
+    ascii_cut(&defanged(text), most)
 }
 
 /// What happened, in a sentence that needs no other knowledge.
@@ -87,7 +87,8 @@ pub(super) fn image_name(finding: &Finding) -> String {
         None => "an image to a repository that CloudTrail does not name".to_owned(),
     };
     match &finding.push.tag {
-        Some(tag) => format!("{repository}:{}", shown(tag, 60)),
+        // `http` and `//host` are a link only together.
+        Some(tag) => defanged(&format!("{repository}:{}", shown(tag, 60))),
         None => repository,
     }
 }
