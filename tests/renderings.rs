@@ -272,7 +272,13 @@ fn hostile() -> impl Strategy<Value = String> {
 
 fn hostile_event() -> impl Strategy<Value = Value> {
     let texts = prop::collection::vec(hostile(), 15);
-    (texts, any::<bool>(), any::<bool>()).prop_map(|(texts, is_role, failed)| {
+    let times = prop::sample::select(vec![
+        "2026-01-12T09:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "2001-09-09T01:46:39Z",
+        "9999-12-31T23:59:59Z",
+    ]);
+    (texts, times, any::<bool>(), any::<bool>()).prop_map(|(texts, event_time, is_role, failed)| {
         let mut identity = if is_role {
             role_session("ci/build", &texts[0])
         } else {
@@ -286,7 +292,7 @@ fn hostile_event() -> impl Strategy<Value = Value> {
         identity["userName"] = json!(texts[2]);
         identity["principalId"] = json!(texts[3]);
         identity["accessKeyId"] = json!(texts[4]);
-        let mut event = record(&texts[5], "2026-01-12T09:00:00Z", &identity);
+        let mut event = record(&texts[5], event_time, &identity);
         event["requestParameters"]["repositoryName"] = json!(texts[6]);
         event["requestParameters"]["imageTag"] = json!(texts[7]);
         event["responseElements"]["image"]["imageId"]["imageDigest"] = json!(texts[8]);
@@ -311,7 +317,12 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
     runner
         .run(&(hostile_event(), reason), |(event, reason)| {
             if let Some((push, uploader)) = who(&event) {
-                check(&Finding::new(reason, &push, &uploader, Seen::default()));
+                let seen = Seen {
+                    first_seen: Some(push.event_time),
+                    last_seen: Some(push.event_time),
+                    ..Seen::default()
+                };
+                check(&Finding::new(reason, &push, &uploader, seen));
             }
             Ok(())
         })

@@ -18,6 +18,9 @@ const VERSION: &str = "1.6.0";
 /// The version of ATT&CK that the techniques are named after; later ones name
 /// the tactics anew.
 const ATTACK_VERSION: &str = "17.1";
+/// Earliest time that is one in milliseconds, and no time in seconds: September
+/// 2001, long before CloudTrail. The schema takes none before it.
+const EARLIEST: i64 = 1_000_000_000_000;
 /// Longest text of an event here, in bytes; the whole one is in our own JSON.
 const MAX_TEXT: usize = 512;
 
@@ -113,7 +116,7 @@ fn frame(severity: Severity, time: Timestamp, message: &str) -> Map<String, Valu
         "class_name": "Detection Finding",
         "type_uid": 200_401,
         "type_name": "Detection Finding: Create",
-        "time": time.as_millisecond(),
+        "time": time.as_millisecond().max(EARLIEST),
         "time_dt": time.to_string(),
         "severity_id": severity_id,
         "severity": severity,
@@ -153,7 +156,10 @@ fn cloud(finding: &Finding) -> Value {
 
 fn finding_info(finding: &Finding, absence_days: u16) -> Value {
     let time = finding.push.event_time;
-    let milliseconds = |time: Option<Timestamp>| time.map(|time| json!(time.as_millisecond()));
+    let milliseconds = |time: Option<Timestamp>| {
+        let time = time?.as_millisecond();
+        (time >= EARLIEST).then(|| json!(time))
+    };
     let text_of = |time: Option<Timestamp>| time.map(|time| json!(time.to_string()));
     let attacks: Vec<_> = finding
         .attack
