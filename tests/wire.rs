@@ -556,6 +556,46 @@ mod any_finding {
         }
     }
 
+    /// Every text as long as one is kept, of what takes the most room in JSON.
+    #[test]
+    fn the_longest_finding_fits_into_sns_in_every_format() {
+        let mut longest = finding("a", "team/app", "1", "x");
+        let text: compact_str::CompactString = "\u{1}".repeat(1024).into();
+        let push = &mut longest.push;
+        for field in [
+            &mut push.shared_event_id,
+            &mut push.event_source,
+            &mut push.account,
+            &mut push.region,
+            &mut push.registry_id,
+            &mut push.repository,
+            &mut push.tag,
+            &mut push.digest,
+            &mut push.media_type,
+            &mut push.source_ip,
+            &mut push.user_agent,
+            &mut push.access_key_id,
+            &mut push.error_code,
+            &mut longest.uploader.account_id,
+            &mut longest.uploader.principal_id,
+            &mut longest.uploader.session,
+        ] {
+            *field = Some(text.clone());
+        }
+        longest.push.event_id = text.clone();
+        longest.uploader.key = text.clone();
+        longest.uploader.kind = text.clone();
+        longest.uploader.name = text;
+        for format in [
+            HttpsFormat::Ocsf,
+            HttpsFormat::AmazonQ,
+            HttpsFormat::PagerDuty,
+        ] {
+            let (_, message, _) = published_for(Message::Finding(&longest), format);
+            assert!(message.len() < 262_144, "{format:?} {}", message.len());
+        }
+    }
+
     #[test]
     fn many_fill_lists_of_two_hundred_kilobytes() {
         let long = "\"語\"".repeat(300);

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::words::{headline, shown};
+use super::words::{MAX_KEY_SHOWN, headline, image_name, sentence, shown};
 use super::{Message, subject};
-use crate::finding::Severity;
+use crate::finding::{Finding, Severity};
 use crate::text::cut_bytes;
 
 /// Longest summary, in bytes.
@@ -18,7 +18,7 @@ pub(super) fn json(message: Message<'_>) -> String {
     let findings = message.findings();
     let first = findings.first();
     let details: Value = match message {
-        Message::Finding(finding) => serde_json::from_str(&finding.to_json()).unwrap_or_default(),
+        Message::Finding(finding) => details(finding),
         Message::Rollup(_) | Message::Digest(_) => json!({
             "count": findings.len(),
             "findings": findings
@@ -50,4 +50,22 @@ pub(super) fn json(message: Message<'_>) -> String {
         },
     })
     .to_string()
+}
+
+/// What the alert shows. The whole finding is in the `default` body already, and
+/// twice it would not fit into one SNS message.
+fn details(finding: &Finding) -> Value {
+    let push = &finding.push;
+    let text = |text: Option<&str>| text.map(|text| shown(text, 120));
+    json!({
+        "what happened": sentence(finding),
+        "uploader": shown(&finding.uploader.key, MAX_KEY_SHOWN),
+        "image": image_name(finding),
+        "digest": text(push.digest.as_deref()),
+        "account": text(push.account.as_deref()),
+        "region": text(push.region.as_deref()),
+        "access key": text(push.access_key_id.as_deref()),
+        "event": shown(&push.event_id, 120),
+        "risk": finding.risk.score,
+    })
 }
