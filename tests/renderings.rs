@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         links_lead_to_the_console_of_the_right_partition,
         hostile_strings_keep_every_form_within_its_limits,
         hostile_strings_make_no_link_and_no_command,
+        a_chat_gets_names_as_they_are_and_nothing_that_it_obeys,
         the_bodies_match_the_filter_policies_of_the_readme,
         the_samples_in_docs_are_current,
     ];
@@ -364,6 +365,24 @@ fn hostile_strings_keep_every_form_within_its_limits() {
             subject.len() < 100 && subject.starts_with(&severity),
             "{subject}"
         );
+    });
+}
+
+fn a_chat_gets_names_as_they_are_and_nothing_that_it_obeys() {
+    let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("ci_bot"));
+    event["requestParameters"]["repositoryName"] = json!("my_team/my_app");
+    let chat = render(
+        Message::Finding(&finding(Reason::NewUploader, &event)),
+        Format::AmazonQ,
+        &place(),
+    );
+    assert!(
+        chat.contains("[HIGH] New ECR uploader ci_bot pushed my_team/my_app:1.4.2"),
+        "{chat}"
+    );
+    for_hostile_findings(|finding| {
+        let chat = render(Message::Finding(finding), Format::AmazonQ, &place());
+        assert!(!chat.contains(['<', '>']) && !chat.contains("]("), "{chat}");
     });
 }
 

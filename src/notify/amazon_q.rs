@@ -41,7 +41,7 @@ pub(super) fn json(message: Message<'_>, place: &Place) -> String {
         for (name, value) in [
             ("severity", finding.severity.as_str()),
             ("reason", finding.reason.as_str()),
-            ("uploader", &shown(&finding.uploader.key, 300)),
+            ("uploader", &plain(&shown(&finding.uploader.key, 300))),
         ] {
             context.insert(name.to_owned(), json!(value));
         }
@@ -75,21 +75,18 @@ fn next_steps(finding: &crate::finding::Finding, place: &Place) -> Vec<String> {
         match step {
             Step::Words(words) => steps.push(plain(&words)),
             Step::Whole(link) if link.starts_with("https://") => steps.push(link),
-            Step::Whole(command) if !command.contains('`') => steps.push(format!("`{command}`")),
+            Step::Whole(command) if !command.contains(['`', '<', '>']) => {
+                steps.push(format!("`{command}`"));
+            }
             Step::Whole(_) => {}
         }
     }
     steps
 }
 
-/// Text of an event without what Markdown or a chat would obey: emphasis, links,
-/// mentions.
+/// Text of an event without what a chat would obey: `<!channel>`, a link in
+/// Markdown, emphasis. Names keep their `_` and `@`.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '*' | '_' | '~' | '`' | '[' | ']' | '<' | '>' | '|' | '\\' | '#' => ' ',
-            '@' => '＠',
-            c => c,
-        })
-        .collect()
+    let obeyed = |c| matches!(c, '<' | '>' | '`' | '*' | '~' | '|');
+    text.replace(obeyed, " ").replace("](", "] (")
 }

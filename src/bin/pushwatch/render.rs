@@ -141,7 +141,9 @@ fn finding(value: &Value) -> Result<Option<Told>, String> {
         serde_json::from_value::<Finding>(value.clone())
             .map_err(|error| clean_cut(&error.to_string(), 200))
     };
-    if let Some(message) = value.get("Message").and_then(Value::as_str) {
+    // The notification that SNS delivers, or the bodies that were published.
+    let around = value.get("Message").or_else(|| value.get("default"));
+    if let Some(message) = around.and_then(Value::as_str) {
         let inner: Value =
             serde_json::from_str(message).map_err(|error| clean_cut(&error.to_string(), 200))?;
         return finding(&inner);
@@ -151,6 +153,9 @@ fn finding(value: &Value) -> Result<Option<Told>, String> {
     }
     if let Some(findings) = value.get("findings").and_then(Value::as_array) {
         let findings = findings.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if findings.is_empty() {
+            return Err("the list has no findings".to_owned());
+        }
         return Ok(Some(match value.get("kind").and_then(Value::as_str) {
             Some("digest") => Told::Digest(findings),
             _ => Told::Rollup(findings),
