@@ -86,6 +86,13 @@ fn of_finding(finding: &Finding, place: &Place) -> String {
         "",
     );
     text.push('\n');
+    wrap(
+        &mut text,
+        "What to do, expected or not, stands below.",
+        "",
+        "",
+    );
+    text.push('\n');
     facts(&mut text, finding);
 
     heading(&mut text, "WHY YOU ARE TOLD");

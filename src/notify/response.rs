@@ -36,7 +36,11 @@ pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
                 Reason::RecreatedPrincipal => {
                     "If it was deleted and made again by one of you, trust it:"
                 }
-                _ => "Trust the uploader, with your reason, and its pushes are not told any more:",
+                // Whoever was told about is known from now on.
+                Reason::NewUploader => {
+                    "It is known from now on. To note that it is trusted, and why:"
+                }
+                _ => "Trust the uploader, with your reason, and it is not told again:",
             };
             match uploaders_command(finding, "trust", place) {
                 Some(command) => vec![words(what), Step::Whole(command)],
