@@ -1,6 +1,6 @@
 //! The two tables in DynamoDB, and the calls on them.
 //!
-//! The expressions are constants, to be read beside the design: `touch` asks
+//! The expressions stand in a file of their own: `touch` asks
 //! [`is_ordinary`](crate::decide::is_ordinary) in one conditional write, and
 //! `commit` writes record and finding together or not at all.
 
@@ -19,6 +19,11 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::dynamo_error::DynamoError;
+use super::expressions::{
+    FILL_PRINCIPAL, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, IS_OWED, KNOWN, KNOWN_OR_PATTERN,
+    LEASE_CONDITION, LEASE_UPDATE, NO_FINDING, NO_RECORD, NOT_DECIDED, READ_NO_REVISION,
+    READ_REVISION, SAME_PRINCIPAL, SETTLE, TAKE_TOKEN, TOUCH, TRUST_HOLDS,
+};
 use super::{Commit, Committed, LEASE, Owed, OwedFinding, OwedPage, Store, Touched, first_lease};
 use crate::aws::{Fault, FaultKind};
 use crate::event::Push;
@@ -34,45 +39,6 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub const OWED_INDEX: &str = "owed-index";
 /// The item of the findings table that counts what is published at once.
 pub const BUDGET_ID: &str = "#budget";
-
-// touch: an ordinary push by somebody known. An absent attribute makes its
-// comparison false, so a record without times is refused, and decided.
-const KNOWN: &str = "standing IN (:new, :learned, :trusted)";
-const KNOWN_OR_PATTERN: &str = "standing IN (:new, :learned, :trusted, :pattern)";
-const IN_ORDER: &str = "lastSeen <= :t AND firstSeen <= :t";
-const IN_ORDER_AND_NOT_ABSENT: &str = "lastSeen BETWEEN :cutoff AND :t AND firstSeen <= :t";
-const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
-const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";
-const TRUST_HOLDS: &str = "(attribute_not_exists(trustedUntil) OR trustedUntil > :t)";
-const TOUCH: &str = "SET lastSeen = :t, lastEventId = :eid, lastPush = :push, \
-                     pushes = if_not_exists(pushes, :zero) + :one, \
-                     revision = if_not_exists(revision, :zero) + :one";
-const FILL_PRINCIPAL: &str = ", principalId = if_not_exists(principalId, :pid)";
-
-// commit: the record is written only over the one that was read.
-const NO_RECORD: &str = "attribute_not_exists(uploader)";
-pub(super) const READ_REVISION: &str = "revision = :revision";
-/// A record written by hand may lack a revision.
-pub(super) const READ_NO_REVISION: &str =
-    "attribute_exists(uploader) AND (attribute_not_exists(revision) OR revision = :revision)";
-const NO_FINDING: &str = "attribute_not_exists(findingId)";
-
-// take_token: t5 is when the latest token was taken, t1 the fifth latest.
-const TAKE_TOKEN: &str = "SET t1 = if_not_exists(t2, :never), t2 = if_not_exists(t3, :never), \
-                          t3 = if_not_exists(t4, :never), t4 = if_not_exists(t5, :never), \
-                          t5 = :now";
-
-// settle: an item that is owed no more leaves the index.
-const SETTLE: &str = "SET publishedAt = :now, messageId = :message, expiresAt = :expires \
-                      REMOVE owed, owedSince, leaseUntil, leaseHolder, attempts";
-const IS_OWED: &str = "attribute_exists(owed)";
-
-// lease: nobody holds it, or whoever did is gone, or his clock was wrong, or it
-// is the same holder, whose first answer was lost.
-const LEASE_UPDATE: &str = "SET leaseUntil = :until, leaseHolder = :holder, \
-                            attempts = if_not_exists(attempts, :zero) + :one";
-const LEASE_CONDITION: &str = "attribute_exists(owed) AND (NOT attribute_type(leaseUntil, :number) \
-                               OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder)";
 
 /// How long a settled finding is kept.
 const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);

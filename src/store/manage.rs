@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 
-use super::dynamodb::{Item, READ_NO_REVISION, READ_REVISION, number, text};
+use super::dynamodb::{Item, number, text};
+use super::expressions::{READ_NO_REVISION, READ_REVISION};
 use super::memory::PAGE;
 use super::{DynamoError, DynamoStore, MemoryStore, Store};
 use crate::aws::Fault;

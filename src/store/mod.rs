@@ -2,6 +2,7 @@
 
 mod dynamo_error;
 mod dynamodb;
+mod expressions;
 #[cfg(feature = "cli")]
 mod manage;
 mod memory;

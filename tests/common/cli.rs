@@ -28,11 +28,7 @@ pub fn pushwatch_with_input(folder: &Path, args: &[&str], input: &str) -> Ran {
         .write_stdin(input)
         .output()
         .unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ran::of(output)
 }
 
 /// With nothing of the caller's environment but these variables.
@@ -46,14 +42,18 @@ pub fn pushwatch_in(folder: &Path, args: &[&str], environment: &[(&str, &str)]) 
         .args(args)
         .output()
         .unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ran::of(output)
 }
 
 impl Ran {
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The findings of `--format json`: reason and key.
     pub fn findings(&self) -> Vec<(String, String)> {
         self.out

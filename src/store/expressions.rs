@@ -1,0 +1,42 @@
+//! The condition and update expressions of the two tables, in DynamoDB's words,
+//! to be read beside the design.
+
+// touch: an ordinary push by somebody known. An absent attribute makes its
+// comparison false, so a record without times is refused, and decided.
+pub(super) const KNOWN: &str = "standing IN (:new, :learned, :trusted)";
+pub(super) const KNOWN_OR_PATTERN: &str = "standing IN (:new, :learned, :trusted, :pattern)";
+pub(super) const IN_ORDER: &str = "lastSeen <= :t AND firstSeen <= :t";
+pub(super) const IN_ORDER_AND_NOT_ABSENT: &str =
+    "lastSeen BETWEEN :cutoff AND :t AND firstSeen <= :t";
+pub(super) const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
+pub(super) const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";
+pub(super) const TRUST_HOLDS: &str = "(attribute_not_exists(trustedUntil) OR trustedUntil > :t)";
+pub(super) const TOUCH: &str = "SET lastSeen = :t, lastEventId = :eid, lastPush = :push, \
+                     pushes = if_not_exists(pushes, :zero) + :one, \
+                     revision = if_not_exists(revision, :zero) + :one";
+pub(super) const FILL_PRINCIPAL: &str = ", principalId = if_not_exists(principalId, :pid)";
+
+// commit: the record is written only over the one that was read.
+pub(super) const NO_RECORD: &str = "attribute_not_exists(uploader)";
+pub(super) const READ_REVISION: &str = "revision = :revision";
+/// A record written by hand may lack a revision.
+pub(super) const READ_NO_REVISION: &str =
+    "attribute_exists(uploader) AND (attribute_not_exists(revision) OR revision = :revision)";
+pub(super) const NO_FINDING: &str = "attribute_not_exists(findingId)";
+
+// take_token: t5 is when the latest token was taken, t1 the fifth latest.
+pub(super) const TAKE_TOKEN: &str = "SET t1 = if_not_exists(t2, :never), t2 = if_not_exists(t3, :never), \
+                          t3 = if_not_exists(t4, :never), t4 = if_not_exists(t5, :never), \
+                          t5 = :now";
+
+// settle: an item that is owed no more leaves the index.
+pub(super) const SETTLE: &str = "SET publishedAt = :now, messageId = :message, expiresAt = :expires \
+                      REMOVE owed, owedSince, leaseUntil, leaseHolder, attempts";
+pub(super) const IS_OWED: &str = "attribute_exists(owed)";
+
+// lease: nobody holds it, or whoever did is gone, or his clock was wrong, or it
+// is the same holder, whose first answer was lost.
+pub(super) const LEASE_UPDATE: &str = "SET leaseUntil = :until, leaseHolder = :holder, \
+                            attempts = if_not_exists(attempts, :zero) + :one";
+pub(super) const LEASE_CONDITION: &str = "attribute_exists(owed) AND (NOT attribute_type(leaseUntil, :number) \
+                               OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder)";
