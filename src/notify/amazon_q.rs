@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::response::{self, Step};
-use super::words::{reason_in_words, sentence, shown};
+use super::words::{advice, capital, reason_in_words, sentence, shown};
 use super::{Message, Place, subject};
 use crate::text::cut_bytes;
 
@@ -16,24 +16,20 @@ const MOST_NAMED: usize = 20;
 /// The JSON of a message.
 pub(super) fn json(message: Message<'_>, place: &Place) -> String {
     let findings = message.findings();
-    let (id, description, steps) = match message {
-        Message::Finding(finding) => (
-            finding.id.to_string(),
-            format!(
-                "{}\n\n{}",
-                plain(&sentence(finding)),
-                plain(&reason_in_words(finding, place.absence_days))
-            ),
-            next_steps(finding, place),
-        ),
+    let id = message.id().to_string();
+    let (description, steps) = match message {
+        Message::Finding(finding) => {
+            let why = capital(&reason_in_words(finding, place.absence_days));
+            let description = format!("{}\n\n{why}.\n\n{}", sentence(finding), advice(finding));
+            (plain(&description), next_steps(finding, place))
+        }
         Message::Rollup(_) | Message::Digest(_) => {
             let named = findings.iter().take(MOST_NAMED).map(sentence);
             let mut lines: Vec<_> = named.map(|line| format!("- {}", plain(&line))).collect();
             if findings.len() > MOST_NAMED {
                 lines.push(format!("- and {} more", findings.len() - MOST_NAMED));
             }
-            let first = findings.first().map(|finding| finding.id.to_string());
-            (first.unwrap_or_default(), lines.join("\n"), Vec::new())
+            (lines.join("\n"), Vec::new())
         }
     };
     let mut context = serde_json::Map::new();

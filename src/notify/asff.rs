@@ -1,10 +1,13 @@
 //! A finding in the AWS Security Finding Format, as Security Hub's
 //! `BatchImportFindings` takes it.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
-use super::words::{headline, reason_in_words, sentence, shown};
-use super::{Place, response};
+use super::Place;
+use super::words::{advice, headline, reason_in_words, sentence, shown};
+use crate::arn::partition_of;
 use crate::finding::Finding;
 use crate::text::cut_bytes;
 
@@ -20,19 +23,9 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
         .region
         .as_deref()
         .map_or_else(|| place.region.clone(), |region| shown(region, 25));
-    let partition = match region.as_str() {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
+    let partition = partition_of(&region);
     let time = push.event_time.to_string();
     let label = finding.severity.as_str().to_uppercase();
-    let recommendation = if response::expected(finding, place).is_empty() {
-        "Nothing is to be done."
-    } else {
-        "If the push is expected, trust the uploader with `pushwatch uploaders trust`. If not, \
-         revoke its credentials, stop what runs the image, and delete the image."
-    };
     let types: &[&str] = match uploader.kind.as_str() {
         "Role" | "AWSService" => &["Unusual Behaviors/Application", "TTPs/Execution"],
         _ => &["Unusual Behaviors/User", "TTPs/Execution"],
@@ -60,7 +53,7 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
             &format!("{} Why: {}.", sentence(finding), reason_in_words(finding, place.absence_days)),
             1024,
         ),
-        "Remediation": {"Recommendation": {"Text": recommendation}},
+        "Remediation": {"Recommendation": {"Text": advice(finding)}},
         "ProductFields": {
             "pushwatch/findingId": finding.id.to_string(),
             "pushwatch/reason": finding.reason.as_str(),
@@ -70,16 +63,29 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
         "Resources": resources(finding, partition, &region),
         "Action": {
             "ActionType": "AWS_API_CALL",
-            "AwsApiCallAction": {
-                "Api": "PutImage",
-                "ServiceName": shown(push.event_source.as_deref().unwrap_or("ecr.amazonaws.com"), 128),
-                "CallerType": "remoteIp",
-                "FirstSeen": time,
-                "LastSeen": time,
-            },
+            "AwsApiCallAction": action(finding),
         },
         "RecordState": "ACTIVE",
     })
+}
+
+/// The call. Whoever made it is named only by an address, which most pushes lack.
+fn action(finding: &Finding) -> Value {
+    let push = &finding.push;
+    let time = push.event_time.to_string();
+    let service = push.event_source.as_deref().unwrap_or("ecr.amazonaws.com");
+    let mut action = json!({
+        "Api": "PutImage",
+        "ServiceName": shown(service, 128),
+        "FirstSeen": time,
+        "LastSeen": time,
+    });
+    let address = push.source_ip.as_deref().unwrap_or_default();
+    if let Ok(address) = address.parse::<Ipv4Addr>() {
+        action["CallerType"] = json!("remoteIp");
+        action["RemoteIpDetails"] = json!({"IpAddressV4": address.to_string()});
+    }
+    action
 }
 
 fn resources(finding: &Finding, partition: &str, region: &str) -> Value {

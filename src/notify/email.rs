@@ -3,10 +3,13 @@
 
 use std::fmt::Write as _;
 
+use super::link::defanged;
 use super::response::{self, Step};
-use super::words::{MAX_KEY_SHOWN, headline, image_name, kind, reason_in_words, sentence, shown};
+use super::words::{
+    MAX_KEY_SHOWN, advice, capital, headline, image_name, kind, reason_in_words, sentence, shown,
+};
 use super::{Message, Place};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Reason, Severity};
 
 /// Longest line, without a command or a link.
 const WIDTH: usize = 71;
@@ -42,14 +45,26 @@ pub(super) fn line_of(finding: &Finding, place: &Place, verb: &str) -> String {
     let mut text = String::new();
     let head = format!("[{}] {}", word(finding.severity), headline(finding));
     wrap(&mut text, &head, "", "  ");
-    wrap(
-        &mut text,
-        &format!("{}, finding {}", finding.push.event_time, finding.id),
-        "  ",
-        "  ",
+    let push = &finding.push;
+    let location = format!(
+        "account {} {}",
+        shown(push.account.as_deref().unwrap_or("unknown"), 40),
+        shown(push.region.as_deref().unwrap_or("unknown"), 40)
     );
-    match response::uploaders_command(finding, verb, place) {
-        Some(command) => _ = writeln!(text, "  {command}"),
+    let mut lines = vec![format!("{}, {location}", push.event_time)];
+    // All of a digest were learned, as its beginning says.
+    if finding.reason != Reason::LearnedUploader {
+        let why = reason_in_words(finding, place.absence_days);
+        lines.push(format!("why: {why}"));
+    }
+    lines.push(format!("finding {}", finding.id));
+    for line in lines {
+        wrap(&mut text, &line, "  ", "  ");
+    }
+    // Of somebody unidentified there is no record, but the event.
+    let command = response::uploaders_command(finding, verb, place);
+    match command.or_else(|| response::event_link(finding)) {
+        Some(line) => _ = writeln!(text, "  {line}"),
         None => wrap(
             &mut text,
             &shown(&finding.uploader.key, MAX_KEY_SHOWN),
@@ -88,7 +103,7 @@ fn of_finding(finding: &Finding, place: &Place) -> String {
     text.push('\n');
     wrap(
         &mut text,
-        "What to do, expected or not, stands below.",
+        &format!("{} The steps stand below.", advice(finding)),
         "",
         "",
     );
@@ -117,43 +132,42 @@ fn of_finding(finding: &Finding, place: &Place) -> String {
 fn facts(text: &mut String, finding: &Finding) {
     let push = &finding.push;
     let uploader = &finding.uploader;
-    let mut fact = |label: &str, value: &str| {
-        wrap(
-            text,
-            value,
-            &format!("{label:<INDENT$}"),
-            &" ".repeat(INDENT),
-        );
-    };
     let account = match &uploader.account_id {
         Some(account) => format!(" of account {}", shown(account, 40)),
         None => String::new(),
     };
     if uploader.is_unidentified() {
-        fact("Who", "nobody whom the event names");
+        fact(text, "Who", "nobody whom the event names");
     } else {
         let name = shown(&uploader.name, 80);
-        fact("Who", &format!("{name}, {}{account}", kind(uploader)));
-        fact("", &shown(&uploader.key, MAX_KEY_SHOWN));
+        fact(text, "Who", &format!("{name}, {}{account}", kind(uploader)));
+        fact(text, "", &shown(&uploader.key, MAX_KEY_SHOWN));
     }
-    fact("What", &image_name(finding));
+    fact(text, "What", &image_name(finding));
     if let Some(digest) = &push.digest {
-        fact("", &shown(digest, 80));
+        // Without an indent it fits into a line, and can be marked as one word.
+        let _ = writeln!(text, "{}", shown(digest, WIDTH));
     }
     if push.tag.is_none() {
-        fact("", "untagged, as most parts of a multi-platform image are");
+        fact(
+            text,
+            "",
+            "untagged, as most parts of a multi-platform image are",
+        );
     }
     if let Some(code) = &push.error_code {
-        fact("", &format!("ECR refused it: {}", shown(code, 80)));
+        fact(text, "", &format!("ECR refused it: {}", shown(code, 80)));
     }
     if push.parameters_omitted {
         fact(
+            text,
             "",
             "CloudTrail left out the parameters, which were over 100 KB: odd for an image",
         );
     }
     let registry = push.registry_id.as_deref().or(push.account.as_deref());
     fact(
+        text,
         "Where",
         &format!(
             "registry {}, region {}",
@@ -163,22 +177,23 @@ fn facts(text: &mut String, finding: &Finding) {
                 .map_or_else(|| "unknown".to_owned(), |region| shown(region, 40)),
         ),
     );
-    fact("When", &push.event_time.to_string());
+    fact(text, "When", &push.event_time.to_string());
     match push.source_ip.as_deref() {
         Some("AWS Internal") => fact(
+            text,
             "From",
             "unknown: CloudTrail writes \"AWS Internal\" instead of an address for every \
              docker push",
         ),
-        Some(address) => fact("From", &shown(address, 60)),
-        None => fact("From", "unknown: the event names no address"),
+        Some(address) => fact(text, "From", &shown(address, 60)),
+        None => fact(text, "From", "unknown: the event names no address"),
     }
     if let Some(agent) = push
         .user_agent
         .as_deref()
         .filter(|agent| *agent != "AWS Internal")
     {
-        fact("", &format!("with {}", shown(agent, 120)));
+        fact(text, "", &format!("with {}", shown(agent, 120)));
     }
     if let Some(key) = &push.access_key_id {
         let mfa = match push.mfa {
@@ -186,7 +201,7 @@ fn facts(text: &mut String, finding: &Finding) {
             Some(false) => ", without MFA",
             None => "",
         };
-        fact("With", &format!("access key {}{mfa}", shown(key, 60)));
+        fact(text, "With", &format!("access key {}{mfa}", shown(key, 60)));
     }
     if let Some(session) = uploader
         .session
@@ -194,6 +209,7 @@ fn facts(text: &mut String, finding: &Finding) {
         .filter(|session| **session != uploader.name)
     {
         fact(
+            text,
             "Session",
             &format!(
                 "{} (chosen by whoever assumed the role)",
@@ -201,6 +217,16 @@ fn facts(text: &mut String, finding: &Finding) {
             ),
         );
     }
+}
+
+/// Writes a value behind its label.
+fn fact(text: &mut String, label: &str, value: &str) {
+    wrap(
+        text,
+        value,
+        &format!("{label:<INDENT$}"),
+        &" ".repeat(INDENT),
+    );
 }
 
 fn how_bad(finding: &Finding) -> String {
@@ -244,14 +270,6 @@ fn heading(text: &mut String, heading: &str) {
     let _ = writeln!(text, "\n{heading}");
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
 /// Writes words in lines of at most [`WIDTH`] characters. A word that is longer
 /// is broken.
 fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
@@ -275,7 +293,14 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
         }
         for c in word.chars() {
             if width == WIDTH {
+                // `evil.community`, broken behind `com`, is a link that it was not.
+                let last_dot = line.rfind('.').filter(|_| defanged(&line) != line);
+                let moved = last_dot.map(|at| line.split_off(at));
                 begin(text, &mut line, &mut width);
+                if let Some(moved) = moved {
+                    width += moved.chars().count();
+                    line.push_str(&moved);
+                }
             }
             line.push(c);
             width += 1;
@@ -300,5 +325,16 @@ mod tests {
         assert_eq!(text.matches("word").count(), 30);
         assert_eq!(text.matches('x').count(), 100);
         assert!(text.starts_with("Label word word"));
+    }
+
+    #[test]
+    fn a_break_within_a_word_makes_no_link() {
+        let word = format!("{}evil.community-of-others", "x".repeat(63));
+        let mut text = String::new();
+        wrap(&mut text, &word, "", "  ");
+        assert_eq!(
+            text,
+            format!("{}evil\n  .community-of-others\n", "x".repeat(63))
+        );
     }
 }

@@ -4,6 +4,7 @@ mod amazon_q;
 #[cfg(feature = "cli")]
 mod asff;
 mod email;
+mod link;
 mod ocsf;
 mod pagerduty;
 #[cfg(feature = "cli")]
@@ -24,6 +25,7 @@ pub use render::{Format, render};
 pub use sns::{SnsError, SnsNotifier};
 #[cfg(feature = "cli")]
 pub use terminal::TerminalNotifier;
+use uuid::Uuid;
 
 use crate::finding::{Finding, Severity};
 
@@ -69,6 +71,17 @@ impl<'a> Message<'a> {
             Self::Finding(finding) => std::slice::from_ref(finding),
             Self::Rollup(findings) | Self::Digest(findings) => findings,
         }
+    }
+
+    /// The finding's id; that of a list is made of its findings'.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        if let Self::Finding(finding) = self {
+            return finding.id;
+        }
+        let ids = self.findings().iter().map(|finding| finding.id.to_string());
+        let ids: Vec<_> = ids.collect();
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, ids.join(",").as_bytes())
     }
 
     /// The highest severity in it.

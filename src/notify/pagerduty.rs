@@ -32,7 +32,7 @@ pub(super) fn json(message: Message<'_>) -> String {
     let time = findings.iter().map(|finding| finding.push.event_time).max();
     json!({
         "event_action": "trigger",
-        "dedup_key": first.map(|finding| finding.id.to_string()),
+        "dedup_key": message.id().to_string(),
         "payload": {
             "summary": cut_bytes(&subject::of(message), MAX_SUMMARY),
             "source": source.map_or_else(|| "ECR".to_owned(), |source| shown(source, 256)),

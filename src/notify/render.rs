@@ -1,6 +1,6 @@
 //! A message in any of its forms, for people who want to see them.
 
-use super::{Message, Place, amazon_q, asff, email, ocsf, pagerduty, subject};
+use super::{Message, Place, amazon_q, asff, email, ocsf, pagerduty, subject, terminal};
 use crate::text::clean_json;
 
 /// The form of a message.
@@ -24,13 +24,20 @@ pub enum Format {
     Asff,
 }
 
-/// Renders a message. JSON is on one line; [`Format::Text`] is the terminal's own
-/// and reads like the e-mail here.
+/// Renders a message. JSON is on one line; [`Format::Text`] has terminal styles in
+/// it.
 #[must_use]
 pub fn render(message: Message<'_>, format: Format, place: &Place) -> String {
     match format {
         Format::Json => clean_json(&message.to_json()),
-        Format::Text | Format::Email => format!(
+        Format::Text => {
+            let findings = message.findings().iter();
+            let texts: Vec<_> = findings
+                .map(|finding| terminal::text(finding, place.absence_days))
+                .collect();
+            texts.join("\n")
+        }
+        Format::Email => format!(
             "Subject: {}\n\n{}",
             subject::of(message),
             email::body(message, place)

@@ -5,10 +5,10 @@
 //! it; whatever else stands in an event is left out.
 
 use super::Place;
+use super::link::shell_word;
 use super::words::shown;
-use crate::arn::Arn;
+use crate::arn::{Arn, partition_of};
 use crate::finding::{Finding, Reason};
-use crate::text::is_linkable;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,138 +55,180 @@ pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
 
 /// What to do if it is not.
 pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
-    let push = &finding.push;
     let mut steps = Vec::new();
-    let mut step = |words: &str, whole: Option<String>| {
-        if let Some(whole) = whole {
-            steps.push(Step::Words(words.to_owned()));
-            steps.push(Step::Whole(whole));
-        }
-    };
-    step("Look at the event in CloudTrail:", event_link(finding));
-    step("Look at whoever pushed:", principal_link(finding));
-    match finding.uploader.kind.as_str() {
-        "IAMUser" => match (user_name(finding), access_key(finding)) {
-            // A session's key ends by itself; the user's own keys make new ones.
-            (Some(user), Some(key)) if key.starts_with("AKIA") => step(
-                "Disable the access key:",
-                Some(format!(
-                    "aws iam update-access-key --user-name {user} --access-key-id {key} \
-                     --status Inactive"
-                )),
-            ),
-            (Some(user), key) => step(
-                match key {
-                    Some(_) => {
-                        "Find the user's access keys, and disable them with `aws iam \
-                         update-access-key`; the one above is a session's, which ends by itself:"
-                    }
-                    None => {
-                        "Find the user's access keys, and disable them with `aws iam \
-                         update-access-key`:"
-                    }
-                },
-                Some(format!("aws iam list-access-keys --user-name {user}")),
-            ),
-            (None, _) => {}
-        },
-        "Role" => step(
-            "Revoke the role's sessions: in the console, the role's tab \"Revoke sessions\". \
-             To have every later push told as critical:",
-            uploaders_command(finding, "revoke", place),
-        ),
-        _ => step(
+    with(
+        &mut steps,
+        "Look at the event in CloudTrail:",
+        event_link(finding),
+    );
+    with(
+        &mut steps,
+        "Look at whoever pushed:",
+        principal_link(finding),
+    );
+    steps.extend(against_the_credentials(finding));
+    if finding.reason != Reason::RevokedUploader {
+        with(
+            &mut steps,
             "To have every later push told as critical:",
             uploaders_command(finding, "revoke", place),
-        ),
+        );
     }
-    if !push.failed() {
-        step("Look at the image:", image_link(finding));
-        step(
+    if !finding.push.failed() {
+        with(&mut steps, "Look at the image:", image_link(finding));
+        with(
+            &mut steps,
             "Stop what runs the image, and delete it:",
             delete_command(finding),
         );
     }
-    if steps.is_empty() {
-        let account = push.account.as_deref().unwrap_or("unknown");
+    if event_link(finding).is_none() {
+        let account = finding.push.account.as_deref().unwrap_or("unknown");
         steps.push(Step::Words(format!(
             "Look for event {} in the CloudTrail of account {}.",
-            shown(&push.event_id, 80),
+            shown(&finding.push.event_id, 80),
             shown(account, 40)
         )));
     }
     steps
 }
 
+/// Words and the line that they introduce, if there is one.
+fn with(steps: &mut Vec<Step>, words: &str, whole: Option<String>) {
+    if let Some(whole) = whole {
+        steps.push(Step::Words(words.to_owned()));
+        steps.push(Step::Whole(whole));
+    }
+}
+
+/// How the credentials lose their power.
+fn against_the_credentials(finding: &Finding) -> Vec<Step> {
+    let words = |words: &str| vec![Step::Words(words.to_owned())];
+    match finding.uploader.kind.as_str() {
+        "IAMUser" => against_the_keys(finding),
+        "Role" => words(
+            "Revoke the role's sessions: in the console, the role's tab \"Revoke sessions\". \
+             Whoever may assume the role can do so again: look at its trust policy.",
+        ),
+        "SsoUser" | "IdentityCenterUser" => words(
+            "In IAM Identity Center, disable the user's access and delete the active sessions.",
+        ),
+        "Root" => words(
+            "Sign in as the root user: delete its access keys, change the password, and check \
+             that MFA is on.",
+        ),
+        "FederatedUser" => words(
+            "A federated session may do what the user who made it may: disable the access keys \
+             of that user.",
+        ),
+        "AWSAccount" => words(
+            "The push came from another account: take that account out of the repository's \
+             policy.",
+        ),
+        _ => Vec::new(),
+    }
+}
+
+fn against_the_keys(finding: &Finding) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let Some(user) = name_of(&finding.uploader.name).and_then(shell_word) else {
+        return steps;
+    };
+    match access_key(finding) {
+        Some(key) if key.starts_with("AKIA") => with(
+            &mut steps,
+            "Disable the access key:",
+            Some(format!(
+                "aws iam update-access-key --user-name {user} --access-key-id {key} \
+                 --status Inactive"
+            )),
+        ),
+        // A session's key ends by itself; the user's own keys make new ones.
+        key => with(
+            &mut steps,
+            match key {
+                Some(_) => {
+                    "Find the user's access keys, and disable them with `aws iam \
+                     update-access-key`; the one above is a session's, which ends by itself:"
+                }
+                None => {
+                    "Find the user's access keys, and disable them with `aws iam \
+                     update-access-key`:"
+                }
+            },
+            Some(format!("aws iam list-access-keys --user-name {user}")),
+        ),
+    }
+    steps
+}
+
 /// A command about the uploader; none if its key is not safe to paste.
 pub(super) fn uploaders_command(finding: &Finding, verb: &str, place: &Place) -> Option<String> {
-    let key = &finding.uploader.key;
-    let is_printable = key
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if !is_printable || is_linkable(key) || finding.uploader.is_unidentified() {
+    if finding.uploader.is_unidentified() {
         return None;
     }
-    let quoted = shlex::try_quote(key).ok()?;
+    let key = shell_word(&finding.uploader.key)?;
     let reason = if verb == "trust" {
         " --reason TEXT"
     } else {
         ""
     };
     Some(format!(
-        "pushwatch uploaders {verb} {quoted}{reason} --table {} --region {}",
+        "pushwatch uploaders {verb} {key}{reason} --table {} --region {}",
         place.table, place.region
     ))
 }
 
-/// The console's host of a region.
-fn console(region: &str) -> String {
-    let domain = match region {
-        region if region.starts_with("cn-") => "console.amazonaws.cn",
-        region if region.starts_with("us-gov-") => "console.amazonaws-us-gov.com",
-        _ => "console.aws.amazon.com",
+/// The console's address in a region; none in the partitions whose console is
+/// known to their customers alone.
+fn console(region: &str) -> Option<String> {
+    let domain = match partition_of(region) {
+        "aws" => "console.aws.amazon.com",
+        "aws-cn" => "console.amazonaws.cn",
+        "aws-us-gov" => "console.amazonaws-us-gov.com",
+        _ => return None,
     };
-    format!("https://{region}.{domain}")
+    Some(format!("https://{region}.{domain}"))
 }
 
-fn event_link(finding: &Finding) -> Option<String> {
+/// The event in CloudTrail's event history.
+pub(super) fn event_link(finding: &Finding) -> Option<String> {
     let region = region(finding)?;
     let id = &finding.push.event_id;
     let is_id = id.len() == 36
         && id
             .bytes()
             .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    is_id.then(|| {
-        let console = console(region);
-        format!("{console}/cloudtrailv2/home?region={region}#/events/{id}")
-    })
+    let console = console(region).filter(|_| is_id)?;
+    Some(format!(
+        "{console}/cloudtrailv2/home?region={region}#/events/{id}"
+    ))
 }
 
 fn principal_link(finding: &Finding) -> Option<String> {
     let region = region(finding)?;
     let arn = Arn::parse(&finding.uploader.key)?;
-    let kind = match finding.uploader.kind.as_str() {
-        "IAMUser" => "users",
-        "Role" if arn.service == "iam" => "roles",
+    let (kind, name) = match (finding.uploader.kind.as_str(), arn.assumed_role()) {
+        ("IAMUser", _) => ("users", arn.name()),
+        ("Role", Some((role, _))) => ("roles", role),
+        ("Role", None) => ("roles", arn.name()),
         _ => return None,
     };
-    let name = name_of(arn.name())?;
     Some(format!(
         "{}/iam/home#/{kind}/details/{}",
-        console(region),
-        encoded(name)
+        console(region)?,
+        encoded(name_of(name)?)
     ))
 }
 
 fn image_link(finding: &Finding) -> Option<String> {
     let push = &finding.push;
     let (region, registry, repository, digest) = image(finding)?;
-    (push.event_source.as_deref() == Some("ecr.amazonaws.com")).then(|| {
-        format!(
-            "{}/ecr/repositories/private/{registry}/{repository}/_/image/{digest}/details?region={region}",
-            console(region)
-        )
-    })
+    let is_private = push.event_source.as_deref() == Some("ecr.amazonaws.com");
+    let console = console(region).filter(|_| is_private)?;
+    Some(format!(
+        "{console}/ecr/repositories/private/{registry}/{repository}/_/image/{digest}/details?region={region}"
+    ))
 }
 
 fn delete_command(finding: &Finding) -> Option<String> {
@@ -198,7 +240,8 @@ fn delete_command(finding: &Finding) -> Option<String> {
     };
     Some(format!(
         "aws {service} batch-delete-image --region {region} --registry-id {registry} \
-         --repository-name {repository} --image-ids imageDigest={digest}"
+         --repository-name {} --image-ids imageDigest={digest}",
+        shell_word(repository)?
     ))
 }
 
@@ -214,7 +257,6 @@ fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
             && bytes.next().is_some_and(allowed)
             && bytes.all(|byte| allowed(byte) || b"._/-".contains(&byte))
             && !name.contains("..")
-            && !is_linkable(name)
     })?;
     let digest = push.digest.as_deref().filter(|digest| {
         digest
@@ -237,17 +279,12 @@ fn is_account(id: &str) -> bool {
     id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn user_name(finding: &Finding) -> Option<String> {
-    let name = name_of(&finding.uploader.name)?;
-    Some(shlex::try_quote(name).ok()?.into_owned())
-}
-
 /// A name as IAM allows it.
 fn name_of(name: &str) -> Option<&str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
     let is_name = (1..=64).contains(&name.len()) && name.bytes().all(allowed);
     // One that begins with a dash would be an option.
-    (is_name && !name.starts_with('-') && !is_linkable(name)).then_some(name)
+    (is_name && !name.starts_with('-')).then_some(name)
 }
 
 fn access_key(finding: &Finding) -> Option<&str> {

@@ -138,6 +138,7 @@ impl Notifier for SnsNotifier {
             .iter()
             .take_while(|finding| {
                 length += length_on_the_wire(&clean_json(&finding.to_json()))
+                    + length_on_the_wire(&clean_json(&ocsf::related(finding).to_string()))
                     + length_on_the_wire(&email::line_of(finding, &self.place, "revoke"));
                 length <= MAX_LIST
             })

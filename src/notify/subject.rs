@@ -2,9 +2,9 @@
 
 use super::Message;
 use super::email::word;
-use super::words::{image_name, shown};
+use super::link::defanged;
+use super::words::{headline, image_name, shown};
 use crate::finding::Reason;
-use crate::text::{ascii_cut, defanged};
 
 /// SNS takes subjects below 100 characters.
 const MAX_SUBJECT: usize = 99;
@@ -16,8 +16,12 @@ pub(super) fn of(message: Message<'_>) -> String {
     let finding = match message {
         Message::Finding(finding) => finding,
         Message::Rollup(findings) => {
-            let count = findings.len();
-            return format!("[{severity}] {count} ECR findings, worst first");
+            let begin = format!("[{severity}] {} ECR findings", findings.len());
+            let Some(worst) = findings.first() else {
+                return begin;
+            };
+            let space = MAX_SUBJECT.saturating_sub(begin.len() + 2);
+            return format!("{begin}: {}", shown(&headline(worst), space));
         }
         Message::Digest(findings) => {
             return format!("[{severity}] {} ECR uploaders learned", findings.len());
@@ -27,15 +31,19 @@ pub(super) fn of(message: Message<'_>) -> String {
     let (who, did) = match (finding.reason, push.failed()) {
         (Reason::NewUploader, _) => ("New ECR uploader ", " pushed "),
         (Reason::RecreatedPrincipal, _) => ("Recreated ECR uploader ", " pushed "),
-        (Reason::UnidentifiedUploader, false) => ("ECR uploader ", " pushed "),
-        (Reason::UnidentifiedUploader, true) => ("ECR uploader ", " tried to push "),
+        (Reason::UnidentifiedUploader, false) => ("Unidentified ECR uploader", " pushed "),
+        (Reason::UnidentifiedUploader, true) => ("Unidentified ECR uploader", " tried to push "),
         (Reason::RevokedUploader, false) => ("Revoked ECR uploader ", " pushed "),
         (Reason::RevokedUploader, true) => ("Revoked ECR uploader ", " tried to push "),
         (Reason::AttemptedUpload, _) => ("Unknown ECR uploader ", " tried to push "),
         (Reason::ReturnedAfterAbsence, _) => ("ECR uploader ", " is back, pushed "),
         (Reason::LearnedUploader, _) => ("Learned ECR uploader ", ", who pushed "),
     };
-    let name = printable(&defanged(&finding.uploader.name));
+    let name = if finding.uploader.is_unidentified() {
+        String::new()
+    } else {
+        printable(&defanged(&finding.uploader.name))
+    };
     let image = printable(&match &push.repository {
         Some(_) => image_name(finding),
         None => "an unnamed repository".to_owned(),
@@ -51,8 +59,8 @@ pub(super) fn of(message: Message<'_>) -> String {
         return format!("[{severity}] {who}{name}{did}{image}{place}");
     }
     // Each gets half, and what the other leaves.
-    let name = ascii_cut(&name, (space / 2).max(space.saturating_sub(image.len())));
-    let image = ascii_cut(&image, space - name.len());
+    let name = shown(&name, (space / 2).max(space.saturating_sub(image.len())));
+    let image = shown(&image, space - name.len());
     format!("[{severity}] {who}{name}{did}{image}")
 }
 

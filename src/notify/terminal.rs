@@ -38,10 +38,7 @@ impl<W: Write + Send> Notifier for TerminalNotifier<W> {
     async fn publish(&self, message: Message<'_>) -> io::Result<String> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         for finding in message.findings() {
-            let shown = match self.format {
-                Format::Text => text(finding, self.place.absence_days),
-                format => render(Message::Finding(finding), format, &self.place),
-            };
+            let shown = render(Message::Finding(finding), self.format, &self.place);
             writeln!(writer, "{shown}")?;
         }
         writer.flush()?;
@@ -50,7 +47,7 @@ impl<W: Write + Send> Notifier for TerminalNotifier<W> {
 }
 
 /// A finding in words, headline first. Ends in an empty line.
-fn text(finding: &Finding, absence_days: u16) -> String {
+pub(super) fn text(finding: &Finding, absence_days: u16) -> String {
     let style = style(finding.severity);
     format!(
         "{style}[{}]{style:#} {}\n{}",

@@ -3,9 +3,10 @@
 //!
 //! Every text of the event is cleaned and cut before it is shown.
 
+use super::link::defanged;
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
-use crate::text::{ascii_cut, defanged};
+use crate::text::ascii_cut;
 
 /// The longest key that is shown whole.
 pub(super) const MAX_KEY_SHOWN: usize = 300;
@@ -13,47 +14,92 @@ pub(super) const MAX_KEY_SHOWN: usize = 300;
 /// A text of an event as people may see it: on one line, in ASCII, not too long,
 /// and no link.
 pub(super) fn shown(text: &str, most: usize) -> String {
-    ascii_cut(&defanged(text), most)
+    let cut = ascii_cut(&defanged(text), most);
+    // `evil.community-x`, cut behind `com`, is a link that it was not before.
+    ascii_cut(&defanged(&cut), most)
 }
 
 /// What happened, in a sentence that needs no other knowledge.
 pub(super) fn sentence(finding: &Finding) -> String {
-    let uploader = &finding.uploader;
+    let (uploader, push) = (&finding.uploader, &finding.push);
+    let kind = kind(uploader);
+    let who = if uploader.is_root() {
+        // "Root user root" says it twice.
+        format!("The {kind}")
+    } else {
+        capital(&format!("{kind} {}", shown(&uploader.name, 80)))
+    };
     let who = match (finding.reason, finding.previously_seen) {
         (Reason::NewUploader, _) if finding.trust_ended.is_some() => {
-            "Somebody whose trust has ended"
+            format!("{who}, whose trust has ended,")
         }
-        (Reason::NewUploader, Some(_)) => "Somebody who was seen, but never told about,",
-        (Reason::NewUploader | Reason::AttemptedUpload, _) => "Somebody who never pushed before",
+        (Reason::NewUploader, Some(_)) => format!("{who}, who was seen but never told about,"),
+        (Reason::NewUploader | Reason::AttemptedUpload, _) => {
+            format!("{who}, who never pushed before,")
+        }
         (Reason::RecreatedPrincipal, _) => {
-            "Somebody with the name of a known uploader, but another identity,"
+            format!(
+                "Somebody else under the known name {}",
+                shown(&uploader.name, 80)
+            )
         }
-        (Reason::UnidentifiedUploader, _) => "Somebody whom nothing identifies",
-        (Reason::RevokedUploader, _) => "Somebody who was revoked",
-        (Reason::ReturnedAfterAbsence, _) => "A known uploader who was away for long",
-        (Reason::LearnedUploader, _) => "Somebody who never pushed before, and is learned now,",
+        (Reason::UnidentifiedUploader, _) => "Somebody whom nothing identifies".to_owned(),
+        (Reason::RevokedUploader, _) => format!("{who}, who was marked as revoked,"),
+        (Reason::ReturnedAfterAbsence, _) => format!("{who}, who was away for long,"),
+        (Reason::LearnedUploader, _) => {
+            format!("{who}, who never pushed before and is learned now,")
+        }
     };
-    let did = if finding.push.failed() {
-        "has tried to push a container image to Amazon ECR, and was refused"
+    let did = if push.failed() {
+        "tried to push"
     } else {
-        "has pushed a container image to Amazon ECR"
+        "pushed"
     };
-    let image = match &finding.push.repository {
-        Some(_) => format!("image {}", image_name(finding)),
-        None => image_name(finding),
+    let image = match &push.repository {
+        Some(_) => format!("the container image {} to Amazon ECR", image_name(finding)),
+        None => {
+            "a container image to an Amazon ECR repository that CloudTrail does not name".to_owned()
+        }
     };
-    if uploader.is_unidentified() {
-        return format!("{who} {did}: {image}.");
+    let refused = if push.failed() {
+        ", and was refused"
+    } else {
+        ""
+    };
+    format!("{who} {did} {image}{refused}.")
+}
+
+/// Whether it is bad, and what to do, in a breath.
+pub(super) fn advice(finding: &Finding) -> &'static str {
+    match (finding.reason, finding.push.failed()) {
+        (Reason::RevokedUploader, true) => {
+            "Nothing was stored, but nobody should push as this uploader any more: disable the \
+             credentials."
+        }
+        (Reason::RevokedUploader, false) => {
+            "Nobody should push as this uploader any more: disable the credentials, and stop \
+             what runs the image."
+        }
+        (Reason::AttemptedUpload, _) | (_, true) => {
+            "Nothing was stored. If you expected it, there is nothing to do. If not, somebody \
+             may be trying to get in: find out who it was."
+        }
+        (Reason::RecreatedPrincipal, _) => {
+            "If one of you deleted it and made it again, there is nothing to do. If not, treat \
+             it as an attack: disable the credentials, and stop what runs the image."
+        }
+        (Reason::UnidentifiedUploader, _) => {
+            "Find out who it was. If nobody expected it, treat it as an attack: stop what runs \
+             the image."
+        }
+        (Reason::LearnedUploader, _) => {
+            "If you know this uploader, there is nothing to do. If not, treat it as an attack."
+        }
+        (Reason::NewUploader | Reason::ReturnedAfterAbsence, _) => {
+            "If you expected it, there is nothing to do. If not, treat it as an attack: disable \
+             the credentials, and stop what runs the image."
+        }
     }
-    let name = shown(&uploader.name, 80);
-    let kind = kind(uploader);
-    // "root user root" says it twice.
-    let name = if uploader.is_root() {
-        kind
-    } else {
-        format!("{kind} {name}")
-    };
-    format!("{who} {did}: {name}, {image}.")
 }
 
 /// Who did what, in one line.
@@ -95,7 +141,7 @@ pub(super) fn image_name(finding: &Finding) -> String {
 
 /// Why it is told, with the numbers as configured.
 pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
-    let since = |time| format!("last seen {time}");
+    let seen = |time| format!("last seen {time}");
     match (finding.reason, finding.previously_seen) {
         (Reason::NewUploader, _) if finding.trust_ended.is_some() => format!(
             "the trust in this uploader ended {}",
@@ -103,10 +149,11 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
         ),
         (Reason::NewUploader, Some(before)) => format!(
             "{}, but never told about: it was suppressed, or a trusted glob matched then",
-            since(before)
+            seen(before)
         ),
         (Reason::NewUploader, None) => {
-            "no successful push by this uploader was ever seen before".to_owned()
+            "no successful push by this uploader was seen since the table of uploaders began"
+                .to_owned()
         }
         (Reason::RecreatedPrincipal, _) => {
             let id = match &finding.uploader.principal_id {
@@ -121,19 +168,39 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
         (Reason::UnidentifiedUploader, _) => {
             "the event has nothing that says who it was".to_owned()
         }
-        (Reason::RevokedUploader, _) => "somebody revoked this uploader".to_owned(),
-        (Reason::AttemptedUpload, _) => {
-            "the push failed, and no successful push by this uploader was ever seen before"
-                .to_owned()
+        (Reason::RevokedUploader, _) => "this uploader was marked as revoked, by \
+             `pushwatch uploaders revoke` or an imported list; `pushwatch uploaders show` says \
+             by whom and why"
+            .to_owned(),
+        (Reason::AttemptedUpload, _) => "the push failed, and no successful push by this \
+             uploader was seen since the table of uploaders began"
+            .to_owned(),
+        (Reason::ReturnedAfterAbsence, before) => {
+            let before = before.map_or_else(|| "not seen for long".to_owned(), seen);
+            // Zero, if it was switched off since.
+            if absence_days == 0 {
+                return before;
+            }
+            format!(
+                "{before}; a push after more than {absence_days} days without one is told \
+                 (ABSENCE_DAYS)"
+            )
         }
-        (Reason::ReturnedAfterAbsence, before) => format!(
-            "{}; more than {absence_days} days without a push are told",
-            before.map_or_else(|| "not seen for long".to_owned(), since)
-        ),
-        (Reason::LearnedUploader, _) => "first seen while learning; known from now on".to_owned(),
+        (Reason::LearnedUploader, _) => {
+            "first seen before learning ended (LEARNING_UNTIL); known from now on".to_owned()
+        }
     }
 }
 
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// What the uploader is, in the words of the console.
 pub(super) fn kind(uploader: &Uploader) -> String {
     match uploader.kind.as_str() {
         "IAMUser" => "IAM user".to_owned(),

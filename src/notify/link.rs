@@ -1,0 +1,187 @@
+//! What a mail or chat program would make a link of, and how it is kept from it.
+//!
+//! Such programs look for a scheme, for `www.`, and for any name under a domain
+//! that exists: `evil.com/login` is a lawful name of a repository. What is under
+//! no such domain (`1.4.2`, `mary.major`, `node.js`) stays as it is.
+
+use std::borrow::Cow;
+
+/// What follows a host in an address of the web, and in no address of mail.
+const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
+
+/// `text` so that nothing in it is linked: `http[:]//evil[.]com`.
+///
+/// An address of mail (`mary@example.com`, the session name of many people) and
+/// the name of an AWS service stay: they open no page.
+pub(super) fn defanged(text: &str) -> String {
+    broken(text, "[", "]").into_owned()
+}
+
+/// `text` as one word of a shell, in which nothing is linked: the dot of
+/// `evil'.'com` stands in quotes, which the shell takes away again. `None` if
+/// there is no such word, or if it has characters that can't be seen.
+pub(super) fn shell_word(text: &str) -> Option<String> {
+    let is_seen = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if !text.bytes().all(is_seen) {
+        return None;
+    }
+    let quoted = shlex::try_quote(text).ok()?;
+    let word = broken(&quoted, "'", "'").into_owned();
+    // Quotes within quotes mean something else.
+    (shlex::split(&word)? == [text]).then_some(word)
+}
+
+/// `text` with marks around each character that a link depends on.
+fn broken<'a>(text: &'a str, open: &str, close: &str) -> Cow<'a, str> {
+    let marked: Vec<_> = text
+        .match_indices([':', '.'])
+        .map(|(at, _)| at)
+        .filter(|at| is_of_a_link(text, *at))
+        .collect();
+    if marked.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut broken = String::new();
+    let mut from = 0;
+    for at in marked {
+        broken.push_str(&text[from..at]);
+        broken.push_str(open);
+        broken.push_str(&text[at..=at]);
+        broken.push_str(close);
+        from = at + 1;
+    }
+    broken.push_str(&text[from..]);
+    Cow::Owned(broken)
+}
+
+/// Whether a link depends on the colon or dot there.
+fn is_of_a_link(text: &str, at: usize) -> bool {
+    let (before, after) = (&text[..at], &text[at + 1..]);
+    if text[at..].starts_with(':') {
+        return after.starts_with("//") || ends_in_word(before, "mailto");
+    }
+    if ends_in_word(before, "www") {
+        return true;
+    }
+    if !before.ends_with(|c: char| c.is_alphanumeric() || c == '-') {
+        return false;
+    }
+    let label = &after[..after
+        .find(|c| !is_of_host(c) || c == '.')
+        .unwrap_or(after.len())];
+    // `evil.com-x` is linked up to the hyphen by some.
+    let word = label.split('-').next().unwrap_or(label);
+    let is_domain = [label, word]
+        .iter()
+        .any(|label| tld::exist_case_insensitive(label));
+    is_domain && !opens_no_page(before, after)
+}
+
+/// Whether the host around a dot is that of an address of mail, or names an AWS
+/// service.
+fn opens_no_page(before: &str, after: &str) -> bool {
+    let begin = before.rfind(|c| !is_of_host(c)).map_or(0, |at| {
+        at + before[at..].chars().next().map_or(0, char::len_utf8)
+    });
+    let end = after.find(|c| !is_of_host(c)).unwrap_or(after.len());
+    if after[end..].starts_with(AFTER_HOST) {
+        return false;
+    }
+    let host = format!("{}.{}", &before[begin..], &after[..end]);
+    let is_service = [".amazonaws.com", ".amazonaws.com.cn"]
+        .iter()
+        .filter_map(|domain| host.strip_suffix(domain))
+        .any(|service| !service.is_empty() && !service.contains('.'));
+    let of_mail = before[..begin]
+        .strip_suffix('@')
+        .is_some_and(|user| user.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    is_service || of_mail
+}
+
+fn is_of_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '.'
+}
+
+fn ends_in_word(text: &str, word: &str) -> bool {
+    let at = text.len().checked_sub(word.len());
+    at.and_then(|at| text.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{defanged, shell_word};
+
+    #[test]
+    fn a_link_is_none_any_more() {
+        for (text, expected) in [
+            ("http://evil.example", "http[:]//evil.example"),
+            ("HTTPS://evil.com/x", "HTTPS[:]//evil[.]com/x"),
+            ("see WwW.evil.example", "see WwW[.]evil.example"),
+            ("mailto:a@b.c", "mailto[:]a@b.c"),
+            ("evil.com/login", "evil[.]com/login"),
+            ("EVIL.COM", "EVIL[.]COM"),
+            ("sub.evil.co.uk:8080", "sub.evil[.]co[.]uk:8080"),
+            ("evil.com-x", "evil[.]com-x"),
+            ("x.xn--p1ai", "x[.]xn--p1ai"),
+            ("help@evil.com/login", "help@evil[.]com/login"),
+            ("@evil.com", "@evil[.]com"),
+            (
+                "s3.amazonaws.com/evil/login",
+                "s3.amazonaws[.]com/evil/login",
+            ),
+            ("evil.s3.amazonaws.com", "evil.s3.amazonaws[.]com"),
+            ("é.com", "é[.]com"),
+        ] {
+            assert_eq!(defanged(text), expected);
+            assert_eq!(
+                defanged(expected),
+                expected,
+                "a second time changes nothing"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_link_stays_as_it_is() {
+        for text in [
+            "",
+            "team/app:1.4.2",
+            "team/node.js:v1.2-rc.1",
+            "mary.major",
+            "mary.major@example.com",
+            "codebuild.amazonaws.com",
+            "service:111122223333:codebuild.amazonaws.com.cn",
+            "arn:aws:iam::111122223333:user/a.b",
+            "the end. com",
+            "...",
+        ] {
+            assert_eq!(defanged(text), text);
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_shell_is_the_same_text_and_no_link() {
+        for (text, expected) in [
+            (
+                "arn:aws:iam::111122223333:user/a",
+                "arn:aws:iam::111122223333:user/a",
+            ),
+            ("evil.com/login", "evil'.'com/login"),
+            ("$(x) evil.com", "'$(x) evil'.'com'"),
+            ("http://evil.com", "http':'//evil'.'com"),
+        ] {
+            let word = shell_word(text).unwrap();
+            assert_eq!(word, expected);
+            assert_eq!(shlex::split(&word).unwrap(), [text]);
+            assert_eq!(defanged(&word), word);
+        }
+    }
+
+    #[test]
+    fn there_is_no_word_for_what_cannot_be_seen_or_quoted() {
+        for text in ["a\nb", "a\u{430}", "it's evil.com", "\u{7f}"] {
+            assert_eq!(shell_word(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A finding as an OCSF 1.6.0 Detection Finding (class 2004, profiles cloud and
+//! datetime): what SIEMs and data lakes read without a parser of their own.
+//!
+//! Our own finding JSON goes along whole under `unmapped.pushwatch`; texts of the
+//! event are cut here, so that all stays within one SNS message.
+
+mod evidence;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::words::{advice, headline, reason_in_words, sentence};
+use super::{Message, response};
+use crate::arn::partition_of;
+use crate::finding::{Finding, Reason, Severity};
+use crate::text::{clean, cut_bytes};
+
+/// The schema's version.
+const VERSION: &str = "1.6.0";
+/// The version of ATT&CK that the techniques are named after; later ones name
+/// the tactics anew.
+const ATTACK_VERSION: &str = "17.1";
+/// Earliest time that is one in milliseconds, and no time in seconds: September
+/// 2001, long before CloudTrail. The schema takes none before it.
+const EARLIEST: i64 = 1_000_000_000_000;
+/// Longest text of an event here, in bytes; the whole one is in our own JSON.
+const MAX_TEXT: usize = 512;
+
+/// The JSON of a message.
+pub(super) fn json(message: Message<'_>, absence_days: u16) -> String {
+    let event = match message {
+        Message::Finding(finding) => of_finding(finding, absence_days),
+        Message::Rollup(findings) | Message::Digest(findings) => of_list(message, findings),
+    };
+    // The finding is spliced in as it is, so that it is the same JSON everywhere.
+    let event = event.to_string();
+    let open = event.strip_suffix('}').unwrap_or(&event);
+    let own = message.to_json();
+    format!(r#"{open},"unmapped":{{"pushwatch":{own}}}}}"#)
+}
+
+fn of_finding(finding: &Finding, absence_days: u16) -> Value {
+    let push = &finding.push;
+    let why = reason_in_words(finding, absence_days);
+    let title = headline(finding);
+    let mut event = frame(Message::Finding(finding), push.event_time, &title);
+    // The pushes of one build share it.
+    if let Some(shared) = &push.shared_event_id {
+        event["metadata"]["correlation_uid"] = text(shared);
+    }
+    event["metadata"]["original_time"] = json!(push.event_time.to_string());
+    let risk = finding.risk;
+    let fields = object([
+        ("status_detail", Some(text(&finding.message))),
+        ("confidence_score", Some(json!(risk.confidence))),
+        ("confidence_id", Some(json!(confidence(risk.confidence).0))),
+        ("confidence", Some(json!(confidence(risk.confidence).1))),
+        ("impact_score", Some(json!(risk.impact))),
+        ("impact_id", Some(json!(impact(risk.impact).0))),
+        ("impact", Some(json!(impact(risk.impact).1))),
+        ("risk_score", Some(json!(risk.score))),
+        ("risk_level_id", Some(json!(risk_level(finding.severity).0))),
+        ("risk_level", Some(json!(risk_level(finding.severity).1))),
+        ("risk_details", Some(text(&why))),
+        ("cloud", Some(cloud(finding))),
+        ("finding_info", Some(finding_info(finding, &why))),
+        ("anomaly_analyses", anomaly(finding)),
+        ("evidences", Some(json!([evidence::of(finding)]))),
+        ("observables", Some(evidence::observables(finding))),
+        ("resources", Some(evidence::resources(finding))),
+        (
+            "remediation",
+            Some(json!({
+                "desc": advice(finding),
+                "references": [
+                    "https://attack.mitre.org/techniques/T1204/003/",
+                    "https://attack.mitre.org/techniques/T1525/",
+                ],
+            })),
+        ),
+    ]);
+    if let Value::Object(fields) = fields {
+        event.extend(fields);
+    }
+    Value::Object(event)
+}
+
+/// Of a list the frame, and its findings as related events; whole they are under
+/// `unmapped`, since each as OCSF too would leave room for a few only.
+fn of_list(message: Message<'_>, findings: &[Finding]) -> Value {
+    let times = findings.iter().map(|finding| finding.push.event_time);
+    let time = times.max().unwrap_or_default();
+    let title = match message {
+        Message::Digest(_) => format!("{} ECR uploaders were learned", findings.len()),
+        _ => format!("{} findings about ECR pushes", findings.len()),
+    };
+    let mut event = frame(message, time, &title);
+    event.insert("cloud".into(), shared_cloud(findings));
+    let mut types: Vec<_> = findings
+        .iter()
+        .map(|finding| finding.reason.as_str())
+        .collect();
+    types.sort_unstable();
+    types.dedup();
+    let related: Vec<_> = findings.iter().map(related).collect();
+    event.insert(
+        "finding_info".into(),
+        json!({
+            "uid": message.id().to_string(),
+            "title": title,
+            "types": types,
+            "analytic": analytic("ECR uploader", "pushwatch"),
+            "attacks": findings.first().map(attacks).unwrap_or_default(),
+            "data_sources": DATA_SOURCES,
+            "related_events": related,
+            "related_events_count": findings.len(),
+        }),
+    );
+    Value::Object(event)
+}
+
+/// A finding of a list, as an event related to it.
+pub(super) fn related(finding: &Finding) -> Value {
+    let (severity_id, severity) = severity(finding.severity);
+    let title = headline(finding);
+    json!({
+        "uid": finding.id.to_string(),
+        "type": finding.reason.as_str(),
+        "title": cut_bytes(&title, 300),
+        "severity_id": severity_id,
+        "severity": severity,
+        "created_time": milliseconds(finding.push.event_time),
+        "created_time_dt": finding.push.event_time.to_string(),
+    })
+}
+
+/// What every Detection Finding must have.
+fn frame(message: Message<'_>, time: Timestamp, title: &str) -> Map<String, Value> {
+    let (severity_id, severity) = severity(message.severity());
+    let count = message.findings().len();
+    let frame = json!({
+        "activity_id": 1,
+        "activity_name": "Create",
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "type_uid": 200_401,
+        "type_name": "Detection Finding: Create",
+        "time": milliseconds(time),
+        "time_dt": time.to_string(),
+        "timezone_offset": 0,
+        "severity_id": severity_id,
+        "severity": severity,
+        "status_id": 1,
+        "status": "New",
+        "is_alert": severity_id > 1,
+        "count": count,
+        "message": clean_text(title),
+        "metadata": {
+            "version": VERSION,
+            "profiles": ["cloud", "datetime"],
+            "uid": message.id().to_string(),
+            "event_code": "PutImage",
+            "log_name": "CloudTrail",
+            "log_provider": "AWS",
+            "product": {
+                "name": "PushWatch",
+                "vendor_name": "PushWatch",
+                "version": env!("CARGO_PKG_VERSION"),
+            },
+        },
+    });
+    match frame {
+        Value::Object(frame) => frame,
+        _ => Map::new(),
+    }
+}
+
+fn cloud(finding: &Finding) -> Value {
+    let push = &finding.push;
+    object([
+        ("provider", Some(json!("AWS"))),
+        ("region", push.region.as_deref().map(text)),
+        (
+            "cloud_partition",
+            push.region
+                .as_deref()
+                .map(|region| json!(partition_of(region))),
+        ),
+        ("account", push.account.as_deref().map(account)),
+    ])
+}
+
+/// What the findings of a list have in common.
+fn shared_cloud(findings: &[Finding]) -> Value {
+    let mut clouds = findings.iter().map(cloud);
+    let mut shared = clouds.next().unwrap_or_else(|| json!({"provider": "AWS"}));
+    for cloud in clouds {
+        if let Value::Object(fields) = &mut shared {
+            fields.retain(|name, value| cloud.get(name) == Some(value));
+        }
+    }
+    shared
+}
+
+fn account(account: &str) -> Value {
+    json!({"uid": text(account), "type": "AWS Account", "type_id": 10})
+}
+
+const DATA_SOURCES: [&str; 1] = ["AWS CloudTrail"];
+
+fn finding_info(finding: &Finding, why: &str) -> Value {
+    let push = &finding.push;
+    let at = |time: Option<Timestamp>| {
+        let time = time.filter(|time| time.as_millisecond() >= EARLIEST)?;
+        Some(json!(milliseconds(time)))
+    };
+    let at_text = |time: Option<Timestamp>| time.map(|time| json!(time.to_string()));
+    let (name, uid) = match finding.reason {
+        Reason::RevokedUploader => ("ECR uploader that was revoked", "pushwatch/revoked"),
+        Reason::ReturnedAfterAbsence => ("ECR uploader after an absence", "pushwatch/absence"),
+        Reason::UnidentifiedUploader => ("ECR uploader without identity", "pushwatch/identity"),
+        _ => ("ECR uploader not seen before", "pushwatch/unseen"),
+    };
+    let time = Some(push.event_time);
+    object([
+        ("uid", Some(json!(finding.id.to_string()))),
+        ("title", Some(text(&headline(finding)))),
+        (
+            "desc",
+            Some(text(&format!("{} Why: {why}.", sentence(finding)))),
+        ),
+        ("types", Some(json!([finding.reason.as_str()]))),
+        ("analytic", Some(analytic(name, uid))),
+        ("attacks", Some(attacks(finding))),
+        (
+            "kill_chain",
+            Some(json!([{"phase_id": 5, "phase": "Installation"}])),
+        ),
+        ("data_sources", Some(json!(DATA_SOURCES))),
+        ("src_url", response::event_link(finding).map(Value::from)),
+        ("created_time", at(time)),
+        ("created_time_dt", at_text(time)),
+        ("modified_time", at(time)),
+        ("modified_time_dt", at_text(time)),
+        ("first_seen_time", at(finding.first_seen)),
+        ("first_seen_time_dt", at_text(finding.first_seen)),
+        ("last_seen_time", at(finding.last_seen)),
+        ("last_seen_time_dt", at_text(finding.last_seen)),
+        (
+            "related_analytics",
+            Some(json!([{
+                "type_id": 1,
+                "type": "Rule",
+                "name": "AWS ECR Container Upload Unknown User",
+                "uid": finding.related.splunk.to_string(),
+            }])),
+        ),
+        (
+            "related_events",
+            Some(json!([{
+                "uid": text(&push.event_id),
+                "type": "CloudTrail event",
+                "title": "PutImage",
+            }])),
+        ),
+        ("related_events_count", Some(json!(1))),
+    ])
+}
+
+fn analytic(name: &str, uid: &str) -> Value {
+    json!({
+        "type_id": 2,
+        "type": "Behavioral",
+        "name": name,
+        "uid": uid,
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn attacks(finding: &Finding) -> Value {
+    let techniques = finding.attack.0.iter();
+    let attacks = techniques.map(|technique| {
+        let tactic = match technique.tactic.as_str() {
+            "Execution" => json!({"name": technique.tactic, "uid": "TA0002"}),
+            "Persistence" => json!({"name": technique.tactic, "uid": "TA0003"}),
+            _ => json!({"name": technique.tactic}),
+        };
+        // `T1204.003` is a sub-technique of T1204.
+        let kind = if technique.technique.contains('.') {
+            "sub_technique"
+        } else {
+            "technique"
+        };
+        let mut attack = Map::new();
+        attack.insert("version".into(), json!(ATTACK_VERSION));
+        attack.insert("tactic".into(), tactic);
+        attack.insert(
+            kind.into(),
+            json!({"uid": technique.technique, "name": technique.name}),
+        );
+        Value::Object(attack)
+    });
+    Value::Array(attacks.collect())
+}
+
+/// The schema's own words for "never seen before"; of whom that can be said.
+fn anomaly(finding: &Finding) -> Option<Value> {
+    let (parameter, value) = match finding.reason {
+        Reason::RevokedUploader | Reason::ReturnedAfterAbsence | Reason::UnidentifiedUploader => {
+            return None;
+        }
+        Reason::RecreatedPrincipal => (
+            "evidences.actor.user.uid_alt",
+            finding
+                .uploader
+                .principal_id
+                .as_deref()
+                .unwrap_or("unknown"),
+        ),
+        Reason::NewUploader | Reason::AttemptedUpload | Reason::LearnedUploader => {
+            ("evidences.actor.user.uid", finding.uploader.key.as_str())
+        }
+    };
+    let time = milliseconds(finding.push.event_time);
+    Some(json!([{
+        "analysis_targets": [{
+            "name": text(&finding.uploader.key),
+            "type": text(&finding.uploader.kind),
+        }],
+        "anomalies": [{
+            "observation_parameter": parameter,
+            "observation_type": "Frequency Analysis",
+            "observed_pattern": "UNSEEN",
+            "observations": [{
+                "value": text(value),
+                "count": 1,
+                "timespan": {"start_time": time, "end_time": time},
+            }],
+        }],
+    }]))
+}
+
+fn severity(severity: Severity) -> (u8, &'static str) {
+    match severity {
+        Severity::Informational => (1, "Informational"),
+        Severity::Medium => (3, "Medium"),
+        Severity::High => (4, "High"),
+        Severity::Critical => (5, "Critical"),
+    }
+}
+
+fn confidence(percent: u8) -> (u8, &'static str) {
+    match percent {
+        0..=39 => (1, "Low"),
+        40..=69 => (2, "Medium"),
+        _ => (3, "High"),
+    }
+}
+
+fn impact(percent: u8) -> (u8, &'static str) {
+    match percent {
+        0..=39 => (1, "Low"),
+        40..=69 => (2, "Medium"),
+        70..=89 => (3, "High"),
+        _ => (4, "Critical"),
+    }
+}
+
+fn risk_level(severity: Severity) -> (u8, &'static str) {
+    match severity {
+        Severity::Informational => (0, "Info"),
+        Severity::Medium => (2, "Medium"),
+        Severity::High => (3, "High"),
+        Severity::Critical => (4, "Critical"),
+    }
+}
+
+fn milliseconds(time: Timestamp) -> i64 {
+    time.as_millisecond().max(EARLIEST)
+}
+
+fn text(text: &str) -> Value {
+    Value::String(clean_text(text))
+}
+
+/// On one line, without what a terminal would obey, and not too long.
+fn clean_text(text: &str) -> String {
+    let clean = clean(text);
+    cut_bytes(&clean, MAX_TEXT).to_owned()
+}
+
+/// An object of those fields that there are.
+fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    let there = fields.into_iter();
+    Value::Object(
+        there
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect(),
+    )
+}
