@@ -7,7 +7,8 @@ mod common;
 use common::cli::{Ran, events, pushwatch, pushwatch_with_input};
 use serde_json::{Value, json};
 
-const FORMATS: [&str; 7] = [
+const FORMATS: [&str; 8] = [
+    "text",
     "email",
     "ocsf",
     "amazon-q",
@@ -40,6 +41,26 @@ fn an_event_and_all_that_sns_makes_of_its_finding_render_alike() {
             assert_eq!((ran.code, ran.out.as_str()), (0, expected.as_str()));
         }
     }
+}
+
+#[test]
+fn a_cloudtrail_file_of_one_event_renders_and_one_of_several_is_refused() {
+    let event = std::fs::read_to_string(events().join("iam-user.json")).unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let record = &event["detail"];
+    for one in [json!({"Records": [record]}), json!([event])] {
+        assert_eq!(render("email", &one.to_string()).out, of_event("email"));
+    }
+    let two = json!({"Records": [record, record]}).to_string();
+    let ran = render("email", &two);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("2 events") && ran.err.contains("pushwatch replay --format"));
+}
+
+#[test]
+fn text_is_what_replay_shows() {
+    let replayed = pushwatch(&events(), &["replay", "--quiet", "iam-user.json"]).out;
+    assert_eq!(of_event("text").trim_end(), replayed.trim_end());
 }
 
 #[test]

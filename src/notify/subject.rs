@@ -46,7 +46,7 @@ pub(super) fn of(message: Message<'_>) -> String {
     };
     let image = printable(&match &push.repository {
         Some(_) => image_name(finding),
-        None => "an unnamed repository".to_owned(),
+        None => "to an unnamed repository".to_owned(),
     });
     let place = format!(
         " ({} {})",

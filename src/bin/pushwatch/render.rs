@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anstream::AutoStream;
 use clap::Args;
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
@@ -23,8 +24,8 @@ use crate::{CommandError, block_on};
 
 /// Render a finding as an e-mail, OCSF, chat, pager or Security Hub gets it
 ///
-/// FILE is an event, whose push is decided on with nobody known; or a finding: our
-/// own JSON, the OCSF body, a list of findings, or the SNS notification around any
+/// FILE is an event or a CloudTrail file of one, whose push is decided on with nobody
+/// known; or a finding: our own JSON, the OCSF body, a list of findings, or the SNS notification around any
 /// of them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -93,7 +94,8 @@ pub fn run(args: &RenderArgs) -> Result<ExitCode, CommandError> {
     );
     let format = Format::from(args.format);
     let rendered = render(message, format, &place);
-    writeln!(io::stdout(), "{}", rendered.trim_end()).map_err(CommandError::Output)?;
+    let mut stdout = AutoStream::auto(io::stdout());
+    writeln!(stdout, "{}", rendered.trim_end()).map_err(CommandError::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,7 +115,7 @@ fn told(text: &str) -> Result<Told, String> {
     if let Some(told) = finding(&value)? {
         return Ok(told);
     }
-    match event::read(text, Timestamp::now()) {
+    match event::read(&the_one_of(value)?.to_string(), Timestamp::now()) {
         Ok(Event::Push(push, identity)) => {
             let uploader = identify(&identity, push.account.as_deref()).uploader;
             let watch = Watch {
@@ -132,6 +134,27 @@ fn told(text: &str) -> Result<Told, String> {
         Ok(Event::Sweep) => Err("it asks for a sweep, and tells nothing itself".to_owned()),
         Ok(Event::Ignored(why)) => Err(clean_cut(&why, 200)),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The event of an array or of a CloudTrail file, if there is one only.
+fn the_one_of(value: Value) -> Result<Value, String> {
+    let mut events = match value {
+        Value::Array(events) => events,
+        Value::Object(mut fields) => match fields.remove("Records") {
+            Some(Value::Array(events)) => events,
+            _ => return Ok(Value::Object(fields)),
+        },
+        other => return Ok(other),
+    };
+    match (events.pop(), events.len()) {
+        (None, _) => Err("there is no event in it".to_owned()),
+        (Some(event), 0) => Ok(event),
+        (Some(_), others) => Err(format!(
+            "there are {} events in it, and one can be rendered; `pushwatch replay --format FORM` \
+             renders those of many",
+            others + 1
+        )),
     }
 }
 
