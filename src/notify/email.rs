@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 
 use super::link::defanged;
 use super::response::{self, Step};
-use super::words::{
-    MAX_KEY_SHOWN, advice, capital, headline, image_name, kind, reason_in_words, sentence, shown,
-};
-use super::{Message, Place};
+use super::words::{MAX_KEY_SHOWN, advice, capital, headline, reason_in_words, sentence, shown};
+use super::{Message, Place, facts};
 use crate::finding::{Finding, Reason, Severity};
 
 /// Longest line, without a command or a link.
@@ -130,103 +128,18 @@ fn of_finding(finding: &Finding, place: &Place) -> String {
 }
 
 fn facts(text: &mut String, finding: &Finding) {
-    let push = &finding.push;
-    let uploader = &finding.uploader;
-    let account = match &uploader.account_id {
-        Some(account) => format!(" of account {}", shown(account, 40)),
-        None => String::new(),
-    };
-    if uploader.is_unidentified() {
-        fact(text, "Who", "nobody whom the event names");
-    } else {
-        let name = shown(&uploader.name, 80);
-        fact(text, "Who", &format!("{name}, {}{account}", kind(uploader)));
-        fact(text, "", &shown(&uploader.key, MAX_KEY_SHOWN));
+    for (label, lines) in facts::of(finding) {
+        for (index, line) in lines.iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            // A digest fits into a line without the indent, and can be marked as one word.
+            if label.is_empty() && line.starts_with("sha256:") {
+                let _ = writeln!(text, "{line}");
+                continue;
+            }
+            let indent = " ".repeat(INDENT);
+            wrap(text, line, &format!("{label:<INDENT$}"), &indent);
+        }
     }
-    fact(text, "What", &image_name(finding));
-    if let Some(digest) = &push.digest {
-        // Without an indent it fits into a line, and can be marked as one word.
-        let _ = writeln!(text, "{}", shown(digest, WIDTH));
-    }
-    if push.tag.is_none() {
-        fact(
-            text,
-            "",
-            "untagged, as most parts of a multi-platform image are",
-        );
-    }
-    if let Some(code) = &push.error_code {
-        fact(text, "", &format!("ECR refused it: {}", shown(code, 80)));
-    }
-    if push.parameters_omitted {
-        fact(
-            text,
-            "",
-            "CloudTrail left out the parameters, which were over 100 KB: odd for an image",
-        );
-    }
-    let registry = push.registry_id.as_deref().or(push.account.as_deref());
-    fact(
-        text,
-        "Where",
-        &format!(
-            "registry {}, region {}",
-            registry.map_or_else(|| "unknown".to_owned(), |registry| shown(registry, 60)),
-            push.region
-                .as_deref()
-                .map_or_else(|| "unknown".to_owned(), |region| shown(region, 40)),
-        ),
-    );
-    fact(text, "When", &push.event_time.to_string());
-    match push.source_ip.as_deref() {
-        Some("AWS Internal") => fact(
-            text,
-            "From",
-            "unknown: CloudTrail writes \"AWS Internal\" instead of an address for every \
-             docker push",
-        ),
-        Some(address) => fact(text, "From", &shown(address, 60)),
-        None => fact(text, "From", "unknown: the event names no address"),
-    }
-    if let Some(agent) = push
-        .user_agent
-        .as_deref()
-        .filter(|agent| *agent != "AWS Internal")
-    {
-        fact(text, "", &format!("with {}", shown(agent, 120)));
-    }
-    if let Some(key) = &push.access_key_id {
-        let mfa = match push.mfa {
-            Some(true) => ", signed in with MFA",
-            Some(false) => ", without MFA",
-            None => "",
-        };
-        fact(text, "With", &format!("access key {}{mfa}", shown(key, 60)));
-    }
-    if let Some(session) = uploader
-        .session
-        .as_ref()
-        .filter(|session| **session != uploader.name)
-    {
-        fact(
-            text,
-            "Session",
-            &format!(
-                "{} (chosen by whoever assumed the role)",
-                shown(session, 80)
-            ),
-        );
-    }
-}
-
-/// Writes a value behind its label.
-fn fact(text: &mut String, label: &str, value: &str) {
-    wrap(
-        text,
-        value,
-        &format!("{label:<INDENT$}"),
-        &" ".repeat(INDENT),
-    );
 }
 
 fn how_bad(finding: &Finding) -> String {

@@ -4,6 +4,7 @@ mod amazon_q;
 #[cfg(feature = "cli")]
 mod asff;
 mod email;
+mod facts;
 mod link;
 mod ocsf;
 mod pagerduty;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
-use super::words::{MAX_KEY_SHOWN, headline, image_name, kind, reason_in_words, shown};
-use super::{Format, Message, Notifier, Place, render};
+use super::words::{MAX_KEY_SHOWN, headline, reason_in_words};
+use super::{Format, Message, Notifier, Place, facts, render};
 use crate::finding::{Finding, Reason, Severity};
 use crate::glob;
 use crate::text::clean_cut;
@@ -95,21 +95,19 @@ fn trust_by_file() -> String {
 /// Everything about a finding but its headline, a line each. `expected` says
 /// what to do if the push is expected.
 fn details(finding: &Finding, absence_days: u16, expected: &str) -> String {
-    let mut text = String::new();
-    for (label, lines) in [
-        ("why", why(finding, absence_days)),
-        ("who", who(finding)),
-        ("image", image(finding)),
-        ("when", vec![finding.push.event_time.to_string()]),
-        ("from", from(finding)),
-        ("severity", severity(finding)),
-        ("if expected", vec![expected.to_owned()]),
-        ("if not", not_expected(finding)),
+    let mut facts = vec![("Why", vec![reason_in_words(finding, absence_days)])];
+    facts.extend(facts::of(finding));
+    facts.extend([
+        ("Severity", severity(finding)),
+        ("If expected", vec![expected.to_owned()]),
+        ("If not", vec![not_expected(finding)]),
         (
-            "finding",
+            "Finding",
             vec![format!("{} {}", finding.reason, finding.id)],
         ),
-    ] {
+    ]);
+    let mut text = String::new();
+    for (label, lines) in facts {
         for (index, line) in lines.iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             // Writing to a String cannot fail.
@@ -117,84 +115,6 @@ fn details(finding: &Finding, absence_days: u16, expected: &str) -> String {
         }
     }
     text
-}
-
-fn why(finding: &Finding, absence_days: u16) -> Vec<String> {
-    vec![reason_in_words(finding, absence_days)]
-}
-
-fn who(finding: &Finding) -> Vec<String> {
-    let uploader = &finding.uploader;
-    let mut lines = vec![
-        shown(&uploader.key, MAX_KEY_SHOWN),
-        match &uploader.account_id {
-            Some(account) => format!("{} of account {}", kind(uploader), shown(account, 40)),
-            None => kind(uploader),
-        },
-    ];
-    // An SSO user's session has the person's name.
-    if let Some(session) = &uploader.session
-        && *session != uploader.name
-    {
-        lines.push(format!(
-            "session {} (chosen by whoever assumed the role)",
-            shown(session, 80)
-        ));
-    }
-    if let Some(key) = &finding.push.access_key_id {
-        lines.push(format!("access key {}", shown(key, 60)));
-    }
-    match finding.push.mfa {
-        Some(true) => lines.push("signed in with MFA".to_owned()),
-        Some(false) => lines.push("without MFA".to_owned()),
-        None => {}
-    }
-    lines
-}
-
-fn image(finding: &Finding) -> Vec<String> {
-    let push = &finding.push;
-    let mut lines = vec![image_name(finding)];
-    if push.tag.is_none() {
-        lines.push("untagged, as most parts of a multi-platform image are".to_owned());
-    }
-    if let Some(digest) = &push.digest {
-        lines.push(shown(digest, 80));
-    }
-    let registry = push
-        .registry_id
-        .as_ref()
-        .map(|registry| format!("registry {}", shown(registry, 60)));
-    let region = push.region.as_ref().map(|region| shown(region, 40));
-    let place: Vec<_> = registry.into_iter().chain(region).collect();
-    if !place.is_empty() {
-        lines.push(place.join(", "));
-    }
-    if let Some(code) = &push.error_code {
-        lines.push(format!("ECR refused it: {}", shown(code, 80)));
-    }
-    if push.parameters_omitted {
-        lines.push(
-            "CloudTrail left out the parameters, which were over 100 KB: odd for an image"
-                .to_owned(),
-        );
-    }
-    lines
-}
-
-fn from(finding: &Finding) -> Vec<String> {
-    let push = &finding.push;
-    match (push.source_ip.as_deref(), push.user_agent.as_deref()) {
-        (Some("AWS Internal"), _) => {
-            vec!["no address: CloudTrail writes AWS Internal for every docker push".to_owned()]
-        }
-        (None, None) => vec!["no address in the event".to_owned()],
-        (address, agent) => address
-            .map(|address| shown(address, 60))
-            .into_iter()
-            .chain(agent.map(|agent| format!("user agent {}", shown(agent, 120))))
-            .collect(),
-    }
 }
 
 fn severity(finding: &Finding) -> Vec<String> {
@@ -216,17 +136,17 @@ fn severity(finding: &Finding) -> Vec<String> {
     lines
 }
 
-fn not_expected(finding: &Finding) -> Vec<String> {
+fn not_expected(finding: &Finding) -> String {
     let stop_key = match (finding.uploader.kind.as_str(), &finding.push.access_key_id) {
         ("IAMUser", Some(_)) => "disable the access key, ",
         ("SsoUser", _) => "revoke the user's sessions, ",
         ("Role" | "AssumedRole", _) => "revoke the role's sessions, ",
         _ => "",
     };
-    if finding.push.failed() {
-        return vec![format!("{stop_key}and ask what was tried")];
-    }
-    vec![format!(
-        "{stop_key}stop what runs the image, ask the uploader's owner"
-    )]
+    let rest = if finding.push.failed() {
+        "and ask what was tried"
+    } else {
+        "stop what runs the image, ask the uploader's owner"
+    };
+    format!("{stop_key}{rest}")
 }
