@@ -77,6 +77,7 @@ fn ocsf_schema() -> std::path::PathBuf {
 fn place() -> Place {
     Place {
         table: "uploaders".to_owned(),
+        findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
     }

@@ -373,8 +373,12 @@ fn show_tells_everything_with_the_finding() {
         "first seen     2026-01-01T00:00:00Z",
         "repository     team/app",
         "The last finding, published",
-        "[HIGH]",
-        "team/app:1.4.2",
+        "[HIGH] IAM user test, who never pushed before, pushed",
+        "IF YOU EXPECTED IT",
+        &format!(
+            "uploaders trust {TEST_USER} --reason TEXT --table {}",
+            laptop.stack.uploaders
+        ),
     ] {
         assert!(ran.out.contains(text), "{text}\n{}", ran.out);
     }
@@ -395,6 +399,10 @@ fn show_tells_everything_with_the_finding() {
     ];
     let ran = succeeded(laptop.run_bare(&bare, &[]));
     assert!(ran.err.contains("--findings-table"), "{}", ran.err);
+    // As a list of findings says to type it.
+    let named = [&bare[..], &["--findings-table", &laptop.stack.findings]].concat();
+    let ran = succeeded(laptop.run_bare(&named, &[]));
+    assert!(ran.out.contains("IF YOU EXPECTED IT"), "{}", ran.out);
 }
 
 fn list_filters_and_sorts() {

@@ -81,6 +81,7 @@ fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier 
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
     let place = Place {
         table: "uploaders".to_owned(),
+        findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
     };

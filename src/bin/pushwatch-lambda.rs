@@ -30,6 +30,7 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::new(config.aws)?;
     let place = Place {
         table: config.uploaders_table.clone(),
+        findings_table: Some(config.findings_table.clone()),
         region,
         absence_days: config.policy.absence_days,
     };

@@ -35,9 +35,12 @@ use crate::finding::{Finding, Severity};
 pub struct Place {
     /// The uploaders table, for the commands that people are told to type.
     pub table: String,
-    /// The region of the table.
+    /// The findings table, for the command that shows a finding again.
+    pub findings_table: Option<String>,
+    /// The region of the tables.
     pub region: String,
-    /// The absence that is let pass, in days.
+    /// The absence that is let pass, in days; 0 if none is told, or if the setting
+    /// is not known.
     pub absence_days: u16,
 }
 

@@ -173,8 +173,12 @@ pub(super) fn uploaders_command(finding: &Finding, verb: &str, place: &Place) ->
     } else {
         ""
     };
+    let findings = match &place.findings_table {
+        Some(table) if verb == "show" => format!(" --findings-table {table}"),
+        _ => String::new(),
+    };
     Some(format!(
-        "pushwatch uploaders {verb} {key}{reason} --table {} --region {}",
+        "pushwatch uploaders {verb} {key}{reason} --table {}{findings} --region {}",
         place.table, place.region
     ))
 }

@@ -139,7 +139,7 @@ impl Notifier for SnsNotifier {
             .take_while(|finding| {
                 length += length_on_the_wire(&clean_json(&finding.to_json()))
                     + length_on_the_wire(&clean_json(&ocsf::related(finding).to_string()))
-                    + length_on_the_wire(&email::line_of(finding, &self.place, "revoke"));
+                    + length_on_the_wire(&email::line_of(finding, &self.place, "show"));
                 length <= MAX_LIST
             })
             .count()

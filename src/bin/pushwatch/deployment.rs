@@ -131,14 +131,19 @@ impl Session {
     }
 
     /// The topic.
-    pub fn notifier(&self, topic_arn: String, absence_days: u16, table: &str) -> SnsNotifier {
+    pub fn notifier(&self, topic_arn: String, place: Place) -> SnsNotifier {
         let client = aws_sdk_sns::Client::new(&self.config);
-        let place = Place {
-            table: table.to_owned(),
+        SnsNotifier::new(client, topic_arn, place, HttpsFormat::default())
+    }
+
+    /// Where commands about the deployment lead.
+    pub fn place(&self, names: &Names, absence_days: u16) -> Place {
+        Place {
+            table: names.uploaders.clone(),
+            findings_table: names.findings.clone(),
             region: self.region.clone(),
             absence_days,
-        };
-        SnsNotifier::new(client, topic_arn, place, HttpsFormat::default())
+        }
     }
 
     /// CloudTrail in a region.

@@ -61,6 +61,7 @@ pub struct RenderArgs {
 pub fn place(table: Option<&str>, region: Option<&str>, absence_days: u16) -> Place {
     Place {
         table: table.unwrap_or("TABLE").to_owned(),
+        findings_table: Some("FINDINGS_TABLE".to_owned()),
         region: region.unwrap_or("REGION").to_owned(),
         absence_days,
     }

@@ -108,15 +108,16 @@ async fn deployment(
     let session = Session::open(tables.region.as_deref()).await?;
     let names = tables.names(&session).await?;
     let topic = args.topic.clone();
-    match names {
-        Some(names) => match (names.findings, topic.or(names.topic_arn)) {
-            (Some(findings), Some(topic)) => Ok(Some((
-                session.store(&names.uploaders, Some(&findings)),
-                session.notifier(topic, absence_days, &names.uploaders),
-            ))),
-            _ => Err(CommandError::HalfADeployment),
-        },
-        None => Ok(None),
+    let Some(names) = names else {
+        return Ok(None);
+    };
+    let place = session.place(&names, absence_days);
+    match (names.findings, topic.or(names.topic_arn)) {
+        (Some(findings), Some(topic)) => Ok(Some((
+            session.store(&names.uploaders, Some(&findings)),
+            session.notifier(topic, place),
+        ))),
+        _ => Err(CommandError::HalfADeployment),
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn forget<S: Manage>(
     let Some(record) = store.find(&args.key).await.map_err(store_fault)? else {
         return Err(CommandError::NoSuchUploader(shown));
     };
-    let owed = if context.has_findings {
+    let owed = if context.findings.is_some() {
         owed(store, &args.key).await?
     } else {
         Vec::new()
@@ -100,7 +100,7 @@ pub async fn forget<S: Manage>(
         record.pushes
     ));
     match owed.as_slice() {
-        [] if context.has_findings => say("No finding about it is owed."),
+        [] if context.findings.is_some() => say("No finding about it is owed."),
         [] => {}
         owed => say(&format!(
             "Still owed, and published all the same: finding {}.",

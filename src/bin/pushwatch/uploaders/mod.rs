@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use pushwatch::notify;
 use pushwatch::store::{Manage, MemoryStore};
 
 use crate::deployment::{Names, Session};
@@ -28,8 +29,8 @@ pub enum Place {
 pub struct Context {
     /// Who types it.
     pub caller: String,
-    /// Whether findings can be looked up.
-    pub has_findings: bool,
+    /// Where findings can be looked up, if they can.
+    pub findings: Option<notify::Place>,
     pub now: Timestamp,
 }
 
@@ -63,7 +64,8 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
                     | UploadersCommand::Import(_) => session.caller().await?,
                     _ => String::new(),
                 },
-                has_findings: names.findings.is_some(),
+                // Which absence the function lets pass is not asked for.
+                findings: names.findings.as_ref().map(|_| session.place(&names, 0)),
                 now,
             };
             let done = dispatch(&store, command, &context).await?;
@@ -127,7 +129,7 @@ impl Context {
             caller: std::env::var("USER")
                 .or_else(|_| std::env::var("USERNAME"))
                 .unwrap_or_else(|_| "somebody".to_owned()),
-            has_findings: false,
+            findings: None,
             now,
         }
     }

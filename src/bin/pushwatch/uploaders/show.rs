@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anstream::AutoStream;
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
-use pushwatch::notify::{Format, Message, Notifier, TerminalNotifier};
-use pushwatch::policy::DEFAULT_ABSENCE_DAYS;
+use pushwatch::notify::{Format, Message, Place, render};
 use pushwatch::record::Record;
 use pushwatch::store::{KeptFinding, Manage};
 use pushwatch::text::{clean_cut, clean_json};
@@ -17,7 +15,7 @@ use serde_json::value::RawValue;
 use super::Context;
 use super::args::ShowArgs;
 use super::list::ago;
-use crate::{CommandError, render, say, store_fault};
+use crate::{CommandError, say, store_fault};
 
 /// Shows all that is known of an uploader.
 pub async fn show<S: Manage>(
@@ -27,51 +25,47 @@ pub async fn show<S: Manage>(
 ) -> Result<ExitCode, CommandError> {
     let record = store.find(&args.key).await.map_err(store_fault)?;
     let record = record.ok_or_else(|| CommandError::NoSuchUploader(clean_cut(&args.key, 200)))?;
-    let finding = match &record.last_finding_id {
-        Some(id) if context.has_findings => store.finding(id).await.map_err(store_fault)?,
+    let finding = match (&record.last_finding_id, &context.findings) {
+        (Some(id), Some(_)) => store.finding(id).await.map_err(store_fault)?,
         _ => None,
     };
-    let mut output = AutoStream::auto(io::stdout());
-    if args.json {
-        let json = as_json(&record, finding.as_ref()).map_err(CommandError::Output)?;
-        writeln!(output, "{json}").map_err(CommandError::Output)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let shown = if args.json {
+        as_json(&record, finding.as_ref()).map_err(CommandError::Output)? + "\n"
+    } else {
+        words(&record, context.now)
+    };
+    let mut output = io::stdout();
     output
-        .write_all(words(&record, context.now).as_bytes())
+        .write_all(shown.as_bytes())
         .map_err(CommandError::Output)?;
-    match (&record.last_finding_id, &finding) {
-        (_, Some(kept)) => {
-            let state = match (kept.is_owed, kept.published_at) {
-                (true, _) => "still owed; the function's sweep publishes it".to_owned(),
-                (false, Some(time)) => format!("published {time}"),
-                (false, None) => "published".to_owned(),
-            };
-            writeln!(output, "\nThe last finding, {state}:\n").map_err(CommandError::Output)?;
-            match serde_json::from_str::<Finding>(&kept.body) {
-                Ok(finding) => {
-                    let terminal = TerminalNotifier::new(
-                        output,
-                        Format::Text,
-                        render::place(None, None, DEFAULT_ABSENCE_DAYS),
-                    );
-                    terminal
-                        .publish(Message::Finding(&finding))
-                        .await
-                        .map_err(CommandError::Output)?;
-                }
-                Err(error) => say(&format!(
-                    "the finding's body can't be read: {}",
-                    clean_cut(&error.to_string(), 200)
-                )),
-            }
+    match (finding, &context.findings) {
+        _ if args.json => {}
+        (Some(kept), Some(place)) => {
+            writeln!(output, "\n{}", sent(&kept, place)).map_err(CommandError::Output)?;
         }
-        (Some(_), None) if !context.has_findings => {
+        (None, None) if record.last_finding_id.is_some() => {
             say("To see the finding too, name its table: --stack NAME, or --findings-table NAME.");
         }
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A finding as it was told.
+fn sent(kept: &KeptFinding, place: &Place) -> String {
+    let state = match (kept.is_owed, kept.published_at) {
+        (true, _) => "still owed; the function's sweep publishes it".to_owned(),
+        (false, Some(time)) => format!("published {time}"),
+        (false, None) => "published".to_owned(),
+    };
+    let finding = match serde_json::from_str::<Finding>(&kept.body) {
+        Ok(finding) => render(Message::Finding(&finding), Format::Email, place),
+        Err(error) => format!(
+            "Its body can't be read: {}\n",
+            clean_cut(&error.to_string(), 200)
+        ),
+    };
+    format!("The last finding, {state}:\n\n{}", finding.trim_end())
 }
 
 fn as_json(record: &Record, finding: Option<&KeptFinding>) -> io::Result<String> {
