@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 STAGES := fmt lint unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) model mutants docs-findings bench-replay size
+.PHONY: help test $(STAGES) local model mutants docs-findings bench-replay size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stac
 
 smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
 	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
+
+local: .venv/installed ## Run the whole system on this machine, to play with; Ctrl-C ends it
+	.venv/bin/python tests/e2e/local.py
 
 model: ## Explore every interleaving of the protocol, whole; takes minutes
 	MODEL_WHOLE=1 $(CARGO) test --locked --test model -- --nocapture

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -156,9 +157,55 @@ class Function:
         return [json.loads(line) for line in self.lines]
 
 
-def aws_environment(url):
-    """For clients and programs that are to call moto."""
+class Emulator:
+    """cargo-lambda's emulator with the function, its dev build, in it."""
+
+    # How long the dev build may take on two cores.
+    BUILD_SECONDS = 900
+
+    def __init__(self, stack, url, port):
+        self.port = port
+        self.environment = {
+            **aws_environment(url), **stack.environment(), "AWS_ENDPOINT_URL": url,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        binary = ["--bin", "pushwatch-lambda"]
+        subprocess.run(
+            ["cargo", "build", "--locked", *binary], cwd=ROOT, check=True, timeout=self.BUILD_SECONDS)
+        self.process = subprocess.Popen(
+            ["cargo", "lambda", "watch", "--ignore-changes", *binary, "--invoke-port", str(port)],
+            cwd=ROOT, env=self.environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+
+    def invoke(self, sample):
+        """The answer to a sample event."""
+        deadline = time.monotonic() + self.BUILD_SECONDS
+        while True:
+            done = subprocess.run(
+                ["cargo", "lambda", "invoke", "pushwatch-lambda", "--invoke-port", str(self.port),
+                 "--data-file", f"events/{sample}.json"],
+                cwd=ROOT, env=self.environment, capture_output=True, text=True,
+                timeout=self.BUILD_SECONDS)
+            if done.returncode == 0:
+                return json.loads(done.stdout)
+            # The emulator takes a moment to listen.
+            assert time.monotonic() < deadline and self.process.poll() is None, done.stderr
+            time.sleep(0.5)
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait()
+
+
+def aws_variables(url):
+    """What leads clients and programs to moto."""
     return {
-        **os.environ, "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
     }
+
+
+def aws_environment(url):
+    """The same, beside all that is set anyway."""
+    return {**os.environ, **aws_variables(url)}

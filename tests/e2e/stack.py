@@ -117,8 +117,8 @@ class Stack:
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return url, attributes["Attributes"]["QueueArn"]
 
-    def receive(self, url):
-        """All messages of a queue, as JSON."""
+    def receive(self, url, whole=False):
+        """All messages of a queue, as JSON, or as the texts that they are."""
         received = []
         while True:
             answer = self.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
@@ -126,7 +126,8 @@ class Stack:
             if not messages:
                 return received
             for message in messages:
-                received.append(json.loads(message["Body"]))
+                body = message["Body"]
+                received.append(body if whole else json.loads(body))
                 self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 

@@ -56,7 +56,8 @@ enum CommandError {
     #[error("{0} is written by others all the time; try again")]
     Busy(String),
     #[error(
-        "{0} bad lines, named above; nothing is written. Mend them, or pass over them with --skip-bad"
+        "{}, named above; nothing is written. Mend them, or pass over them with --skip-bad",
+        bad_lines(*.0)
     )]
     BadLines(usize),
     #[error(
@@ -147,4 +148,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     // Files that are being read are not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// How many lines of a list are bad, in words.
+#[must_use]
+pub fn bad_lines(count: usize) -> String {
+    match count {
+        1 => "1 bad line".to_owned(),
+        count => format!("{count} bad lines"),
+    }
 }

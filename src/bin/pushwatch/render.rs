@@ -47,6 +47,10 @@ pub struct RenderArgs {
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
 
+    /// The findings table that commands name
+    #[arg(long, value_name = "NAME")]
+    pub findings_table: Option<String>,
+
     /// The region that commands name
     #[arg(long)]
     pub region: Option<String>,
@@ -58,10 +62,15 @@ pub struct RenderArgs {
 
 /// What the words of a message depend on; names that are not given are words to
 /// be replaced.
-pub fn place(table: Option<&str>, region: Option<&str>, absence_days: u16) -> Place {
+pub fn place(
+    table: Option<&str>,
+    findings_table: Option<&str>,
+    region: Option<&str>,
+    absence_days: u16,
+) -> Place {
     Place {
         table: table.unwrap_or("TABLE").to_owned(),
-        findings_table: Some("FINDINGS_TABLE".to_owned()),
+        findings_table: Some(findings_table.unwrap_or("FINDINGS_TABLE").to_owned()),
         region: region.unwrap_or("REGION").to_owned(),
         absence_days,
     }
@@ -90,6 +99,7 @@ pub fn run(args: &RenderArgs) -> Result<ExitCode, CommandError> {
     };
     let place = place(
         args.table.as_deref(),
+        args.findings_table.as_deref(),
         args.region.as_deref(),
         args.absence_days,
     );

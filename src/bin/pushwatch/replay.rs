@@ -50,6 +50,7 @@ async fn run_on(
     let output = AutoStream::auto(io::stdout());
     let place = render::place(
         args.tables.table.as_deref(),
+        args.tables.findings_table.as_deref(),
         args.tables.region.as_deref(),
         policy.absence_days,
     );

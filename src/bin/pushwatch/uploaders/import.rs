@@ -16,7 +16,7 @@ use pushwatch::text::{clean, clean_cut};
 use super::args::ImportArgs;
 use super::{Context, Done};
 use crate::uploaders_file::{self, FirstLines, Listed};
-use crate::{CommandError, say, store_fault};
+use crate::{CommandError, bad_lines, say, store_fault};
 
 /// Writes under way at a time; the most that a batch write would take.
 const AT_ONCE: usize = 25;
@@ -53,7 +53,7 @@ pub async fn import<S: Manage>(
         ));
     }
     if bad > 0 {
-        say(&format!("Passed over {bad} bad lines."));
+        say(&format!("Passed over {}.", bad_lines(bad)));
     }
     Ok(Done::changed(counts.added + counts.changed > 0))
 }
@@ -85,7 +85,10 @@ fn check(list: &Path) -> Result<(u64, usize), CommandError> {
         }
     }
     if bad > MOST_NAMED {
-        say(&format!("{shown}: and {} bad lines more", bad - MOST_NAMED));
+        say(&format!(
+            "{shown}: and {} more",
+            bad_lines(bad - MOST_NAMED)
+        ));
     }
     Ok((count, bad))
 }
