@@ -34,6 +34,8 @@ const CLAIMED_AT_ONCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(250);
 /// A sweep stops so long before its deadline, if it has three times as much.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
+/// Left of the time when the settling of a list stops.
+const SETTLE_MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// The digest waits so long after learning for events that come late.
 const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
 /// While learning runs, nobody waits longer than this to be named.
@@ -134,8 +136,8 @@ pub struct Swept {
     pub owed: usize,
     /// Messages that were not accepted.
     pub publish_failures: usize,
-    /// Since how long the oldest finding that was owed had waited, in seconds.
-    /// The digest's do not count.
+    /// Since how long the oldest finding that was owed had waited, in seconds;
+    /// those of the digest since it was due.
     pub oldest_owed_seconds: i64,
     /// Whether not all that is owed could be listed.
     pub incomplete: bool,
@@ -265,6 +267,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         let mut sweep = Sweep {
             swept: Swept::default(),
             stop_at: deadline - RESERVE.min(time_left / 3),
+            deadline,
             holder,
         };
         let mut next = None;
@@ -312,20 +315,36 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         let (mut findings, mut digest): (Vec<_>, Vec<_>) = page
             .into_iter()
             .partition(|owed| owed.owed == Owed::Finding);
-        for since in findings.iter().filter_map(|owed| owed.since) {
-            let seconds = now.duration_since(since).as_secs();
+        let mut oldest = |due_since: Timestamp| {
+            let seconds = now.duration_since(due_since).as_secs();
             swept.oldest_owed_seconds = swept.oldest_owed_seconds.max(seconds);
+        };
+        for since in findings.iter().filter_map(|owed| owed.since) {
+            oldest(since);
         }
         findings.retain(|owed| waited(owed) >= LEASE);
         findings.sort_by_key(|owed| (std::cmp::Reverse(owed.severity), owed.since));
-        let learning_is_over = self
-            .policy
-            .learning_until
-            .is_none_or(|until| now >= until + STRAGGLERS);
-        if !learning_is_over && digest.iter().all(|owed| waited(owed) < DIGEST_EVERY) {
-            digest.clear();
-        }
         digest.sort_by_key(|owed| owed.since);
+        // When the digest became due, if whoever waits longest waits since then.
+        let due_since = |first: Timestamp| match self.policy.learning_until {
+            None => first,
+            Some(until) => {
+                let over = until.checked_add(STRAGGLERS).unwrap_or(Timestamp::MAX);
+                over.max(first).min(first + DIGEST_EVERY)
+            }
+        };
+        match digest.iter().filter_map(|owed| owed.since).min() {
+            Some(first) if first <= now + LEASE => {
+                let due_since = due_since(first);
+                if due_since > now {
+                    digest.clear();
+                } else {
+                    oldest(due_since);
+                }
+            }
+            // Owed since the future, or nobody knows since when: due.
+            _ => {}
+        }
         (findings, digest)
     }
 
@@ -425,11 +444,23 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
 
     async fn settle(&self, owed: &[&OwedFinding], message_id: &str, sweep: &mut Sweep<'_>) {
         sweep.swept.published += owed.len();
-        for owed in owed {
-            let settled = self.store.settle(&owed.id, message_id, self.clock.now());
+        let mut slowest = SignedDuration::ZERO;
+        for (index, one) in owed.iter().enumerate() {
+            let began = self.clock.now();
+            // Whoever is killed says nothing of what he found.
+            if index > 0 && sweep.deadline.duration_since(began) < slowest + SETTLE_MARGIN {
+                sweep.swept.faults.push(format!(
+                    "there was no time to settle {} findings that were published: they are \
+                     published again",
+                    owed.len() - index
+                ));
+                return;
+            }
+            let settled = self.store.settle(&one.id, message_id, began);
             if let Err(error) = settled.await {
                 sweep.swept.faults.push(error.to_string());
             }
+            slowest = slowest.max(self.clock.now().duration_since(began));
         }
     }
 }
@@ -438,6 +469,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
 struct Sweep<'a> {
     swept: Swept,
     stop_at: Timestamp,
+    deadline: Timestamp,
     holder: &'a str,
 }
 

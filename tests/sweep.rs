@@ -48,6 +48,8 @@ struct Between<'a> {
     store: MemoryStore,
     clock: &'a TestClock,
     milliseconds: AtomicI64,
+    /// How long settling takes beside.
+    settling_seconds: AtomicI64,
     lost: AtomicUsize,
 }
 
@@ -98,6 +100,8 @@ impl Store for Between<'_> {
 
     async fn settle(&self, id: &str, message_id: &str, now: Timestamp) -> Result<(), Infallible> {
         self.pass();
+        self.clock
+            .pass(self.settling_seconds.load(Ordering::SeqCst));
         self.store.settle(id, message_id, now).await
     }
 
@@ -183,6 +187,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
             store: MemoryStore::default(),
             clock: &clock,
             milliseconds: AtomicI64::new(0),
+            settling_seconds: AtomicI64::new(0),
             lost: AtomicUsize::new(0),
         },
         notifier: &inbox,
@@ -349,6 +354,41 @@ fn while_learning_runs_the_digest_comes_daily() {
 }
 
 #[test]
+fn a_digest_that_cannot_be_told_grows_old_from_when_it_was_due() {
+    for (until, due_after) in [
+        ("2026-11-24T06:00:00Z", 7 * 60 * 60),
+        ("2027-01-01T00:00:00Z", 24 * 60 * 60),
+    ] {
+        let learning = Policy {
+            learning_until: Some(time(until)),
+            ..Policy::default()
+        };
+        with_owed(1, learning, 0, async |watch| {
+            // Due for a quarter of an hour, a minute of which passed before.
+            watch.clock.pass(due_after + 15 * 60 - 60);
+            watch.notifier.refuse.store(1, Ordering::SeqCst);
+            let swept = sweep(watch).await;
+            assert_eq!(
+                (swept.publish_failures, swept.oldest_owed_seconds),
+                (1, 15 * 60),
+                "{until}"
+            );
+        });
+    }
+}
+
+#[test]
+fn learning_may_end_with_time_itself() {
+    let learning = Policy {
+        learning_until: Some(time("9999-12-30T21:59:59Z")),
+        ..Policy::default()
+    };
+    with_owed(1, learning, 0, async |watch| {
+        assert_eq!(sweep(watch).await.published, 0);
+    });
+}
+
+#[test]
 fn slow_calls_do_not_keep_a_sweep_from_telling_what_it_claimed() {
     with_owed(200, Policy::default(), 0, async |watch| {
         watch.store.milliseconds.store(400, Ordering::SeqCst);
@@ -363,6 +403,24 @@ fn slow_calls_do_not_keep_a_sweep_from_telling_what_it_claimed() {
             sweeps += 1;
         }
         assert!(sweeps < 20, "{sweeps}");
+    });
+}
+
+#[test]
+fn slow_settling_does_not_keep_a_sweep_beyond_its_deadline() {
+    with_owed(12, Policy::default(), 0, async |watch| {
+        watch.store.settling_seconds.store(6, Ordering::SeqCst);
+        let began = watch.clock.now();
+        let swept = sweep(watch).await;
+        let took = watch.clock.now().duration_since(began).as_secs();
+        assert!(took < 30, "{took} s");
+        // It says which it told and could not settle.
+        assert_eq!((swept.published, swept.faults.len()), (10, 1), "{swept:?}");
+        assert!(swept.faults[0].contains("no time to settle"), "{swept:?}");
+        watch.clock.pass(60);
+        watch.store.settling_seconds.store(0, Ordering::SeqCst);
+        sweep(watch).await;
+        assert_eq!(watch.store.store.owed(None).await.unwrap().owed.len(), 0);
     });
 }
 
