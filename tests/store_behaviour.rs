@@ -425,6 +425,11 @@ async fn there_are_so_many_tokens_in_any_minute<S: Store>(store: S) {
     assert_eq!(five, [true, true, true, true, true, false, false]);
     assert!(!store.take_token(1, at(659)).await.unwrap());
     assert!(store.take_token(1, at(660)).await.unwrap());
+    // One that was taken by a clock that is a year ahead binds nobody.
+    let in_a_year = at(365 * 24 * 60 * 60);
+    assert!(store.take_token(1, in_a_year).await.unwrap());
+    assert!(store.take_token(1, at(720)).await.unwrap());
+    assert!(!store.take_token(1, at(721)).await.unwrap());
 }
 
 async fn what_is_settled_is_owed_no_more<S: Store>(store: S) {

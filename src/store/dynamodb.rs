@@ -24,7 +24,9 @@ use super::expressions::{
     LEASE_CONDITION, LEASE_UPDATE, NO_FINDING, NO_RECORD, NOT_DECIDED, READ_NO_REVISION,
     READ_REVISION, SAME_PRINCIPAL, SETTLE, TAKE_TOKEN, TOUCH, TRUST_HOLDS,
 };
-use super::{Commit, Committed, LEASE, Owed, OwedFinding, OwedPage, Store, Touched, first_lease};
+use super::{
+    Commit, Committed, LEASE, MINUTE, Owed, OwedFinding, OwedPage, Store, Touched, first_lease,
+};
 use crate::aws::{Fault, FaultKind};
 use crate::event::Push;
 use crate::finding::Finding;
@@ -397,11 +399,12 @@ impl Store for DynamoStore {
             .key("findingId", text(BUDGET_ID))
             .update_expression(TAKE_TOKEN)
             .condition_expression(format!(
-                "attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo"
+                "attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo OR {oldest} > :horizon"
             ))
             .expression_attribute_values(":never", number(0))
             .expression_attribute_values(":now", millis(now))
-            .expression_attribute_values(":minuteAgo", millis(now - SignedDuration::from_mins(1)))
+            .expression_attribute_values(":minuteAgo", millis(now - MINUTE))
+            .expression_attribute_values(":horizon", millis(now + MINUTE))
             .send()
             .await;
         match result {

@@ -6,10 +6,10 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use compact_str::CompactString;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
-    Commit, Committed, LEASE, MOST_PER_MINUTE, Owed, OwedFinding, OwedPage, Store, Touched,
+    Commit, Committed, LEASE, MINUTE, MOST_PER_MINUTE, Owed, OwedFinding, OwedPage, Store, Touched,
     first_lease, lease_is_over,
 };
 use crate::decide::{is_ordinary, remember_ordinary};
@@ -161,9 +161,13 @@ impl Store for MemoryStore {
 
     async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Infallible> {
         let tokens = &mut self.lock().tokens;
-        let minute_ago = now - SignedDuration::from_mins(1);
-        let of_this_minute = tokens.iter().filter(|taken| **taken > minute_ago).count();
-        if of_this_minute >= usize::from(per_minute) {
+        let (minute_ago, horizon) = (now - MINUTE, now + MINUTE);
+        // The last `per_minute` are this minute's if the oldest of them is.
+        let oldest = tokens.len().checked_sub(usize::from(per_minute));
+        if let Some(taken) = oldest.and_then(|index| tokens.get(index))
+            && *taken > minute_ago
+            && *taken <= horizon
+        {
             return Ok(false);
         }
         tokens.push_back(now);

@@ -48,6 +48,10 @@ fn first_lease(owed: Owed, now: Timestamp) -> Timestamp {
 /// e-mail endpoint above ten messages a second.
 pub const MOST_PER_MINUTE: u8 = 5;
 
+/// What the budget is counted by. A token of later than this ahead was taken by a
+/// clock that was wrong, and does not count.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
 /// Remembers uploaders, and findings from the write that decides them until
 /// they are settled. Each method is one call of the store.
 pub trait Store {
