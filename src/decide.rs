@@ -253,6 +253,12 @@ impl Case<'_> {
                 record.last_finding_id = Some(format_compact!("{}", finding.id));
             } else if row_makes_known(row) {
                 record.standing = Standing::Suppressed;
+            } else if row == Row::LateEventOfUnknownPrincipal {
+                // Or else the next event of that id would be a known one's.
+                let before = self
+                    .record
+                    .and_then(|before| before.previous_principal_id.clone());
+                record.previous_principal_id = before;
             }
         }
         Decision {

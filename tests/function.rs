@@ -473,7 +473,10 @@ fn many_owed_findings_go_as_lists() {
         "worst first"
     );
     let (subject, message) = function.proxy.messages().remove(0);
-    assert_eq!(subject, "[CRITICAL] 7 ECR findings: New uploader root pushed team/app:1.4.2");
+    assert_eq!(
+        subject,
+        "[CRITICAL] 7 ECR findings: New uploader root pushed team/app:1.4.2"
+    );
     assert!(message.contains("New uploader u3 pushed team/app:1.4.2"));
     assert!(
         findings(&stack)
