@@ -24,7 +24,7 @@ use common::{iam_user, read, record, time};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
 use pushwatch::event::Push;
-use pushwatch::finding::{Reason, finding_id};
+use pushwatch::finding::{Finding, Reason, Seen, finding_id};
 use pushwatch::identity::Uploader;
 use pushwatch::notify::{Message, Notifier};
 use pushwatch::policy::Policy;
@@ -66,6 +66,8 @@ struct Setting {
     /// Each delivery; the same event may be there twice.
     deliveries: Vec<Event>,
     known: Vec<Record>,
+    /// How many findings of others are owed already.
+    owed: usize,
     policy: ModelPolicy,
     handlers: usize,
     sweeps: usize,
@@ -79,6 +81,10 @@ struct Setting {
 #[derive(Clone, Copy, Default)]
 struct ModelPolicy {
     suppress_all: bool,
+    /// Whether whoever is new is learned.
+    learns: bool,
+    /// The budget; none is kept without one.
+    per_minute: Option<u8>,
 }
 
 impl ModelPolicy {
@@ -87,6 +93,7 @@ impl ModelPolicy {
             suppress: self
                 .suppress_all
                 .then(|| pushwatch::suppress::Suppression::parse("true").unwrap()),
+            learning_until: self.learns.then(|| time("2027-01-01T00:00:00Z")),
             ..Policy::default()
         }
     }
@@ -117,7 +124,6 @@ struct Left {
     lost: usize,
     refusals: usize,
     jumps: usize,
-    sweeps: usize,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -150,10 +156,12 @@ struct Process {
 }
 
 impl Process {
-    /// Waits for the explorer, and does what it says.
+    /// Waits for the explorer, and does what it says. `now` is the time that is
+    /// in the call, which is that of the asking.
     async fn call<T: fmt::Debug>(
         &self,
         name: &'static str,
+        now: Option<Timestamp>,
         apply: impl FnOnce(&mut World) -> T,
     ) -> Result<T, Lost> {
         let mut asked = false;
@@ -162,6 +170,8 @@ impl Process {
             if !asked {
                 asked = true;
                 world.waiting[self.number] = Some(name);
+                let seen = hash(&(world.history[self.number], name, now));
+                world.history[self.number] = seen;
                 return Poll::Pending;
             }
             match world.effect[self.number].take() {
@@ -196,7 +206,7 @@ impl Store for Process {
         uploader: &Uploader,
         policy: &Policy,
     ) -> Result<Touched, Lost> {
-        self.call("touch", |world| {
+        self.call("touch", None, |world| {
             let touched = ready(world.store.touch(push, uploader, policy)).unwrap();
             if touched == Touched::Ordinary {
                 world.note_applied(&uploader.key, push.event_time);
@@ -207,12 +217,12 @@ impl Store for Process {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Record>, Lost> {
-        self.call("find", |world| ready(world.store.find(key)).unwrap())
+        self.call("find", None, |world| ready(world.store.find(key)).unwrap())
             .await
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Lost> {
-        self.call("commit", |world| {
+        self.call("commit", Some(commit.now), |world| {
             let before = commit
                 .record
                 .and_then(|record| ready(world.store.find(&record.uploader)).unwrap());
@@ -231,26 +241,27 @@ impl Store for Process {
     }
 
     async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Lost> {
-        self.call("token", |world| {
+        self.call("token", Some(now), |world| {
             ready(world.store.take_token(per_minute, now)).unwrap()
         })
         .await
     }
 
     async fn settle(&self, id: &str, message_id: &str, now: Timestamp) -> Result<(), Lost> {
-        self.call("settle", |world| {
+        // The store in memory keeps no time of it.
+        self.call("settle", None, |world| {
             let Ok(()) = ready(world.store.settle(id, message_id, now));
         })
         .await
     }
 
     async fn owed(&self, from: Option<String>) -> Result<OwedPage<String>, Lost> {
-        self.call("owed", |world| ready(world.store.owed(from)).unwrap())
+        self.call("owed", None, |world| ready(world.store.owed(from)).unwrap())
             .await
     }
 
     async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<String>, Lost> {
-        self.call("lease", |world| {
+        self.call("lease", Some(now), |world| {
             ready(world.store.lease(id, holder, now)).unwrap()
         })
         .await
@@ -261,7 +272,7 @@ impl Notifier for Process {
     type Error = Lost;
 
     async fn publish(&self, message: Message<'_>) -> Result<String, Lost> {
-        self.call("publish", |world| {
+        self.call("publish", None, |world| {
             let ids = message
                 .findings()
                 .iter()
@@ -348,11 +359,19 @@ impl<'a> Running<'a> {
                 lost: setting.lost,
                 refusals: setting.refusals,
                 jumps: setting.jumps,
-                sweeps: setting.sweeps,
             },
         };
         for record in &setting.known {
             assert!(record.revision > 0);
+        }
+        for finding in owed_before(setting.owed) {
+            let commit = Commit {
+                read_revision: None,
+                record: None,
+                finding: Some(&finding),
+                now: world.now - LEASE * 2,
+            };
+            assert_eq!(ready(world.store.commit(commit)), Ok(Committed::Applied));
         }
         let mut running = Self {
             setting,
@@ -382,7 +401,7 @@ impl<'a> Running<'a> {
             notifier: process.clone(),
             clock: process.clone(),
             policy: self.setting.policy.policy(),
-            findings_per_minute: None,
+            findings_per_minute: self.setting.policy.per_minute,
         };
         let is_sweep = number >= self.setting.handlers;
         let deliveries = self.setting.deliveries.clone();
@@ -548,40 +567,8 @@ impl<'a> Running<'a> {
     fn check(&self) {
         let world = lock(&self.world);
         let findings: BTreeMap<_, _> = world.store.findings().into_iter().collect();
-        let reported = |key: &str, reasons: &[Reason]| {
-            self.setting.deliveries.iter().any(|event| {
-                reasons.iter().any(|reason| {
-                    let id = finding_id(key, *reason, &event.push.event_id).to_string();
-                    findings.contains_key(&id)
-                })
-            })
-        };
         for record in world.store.records() {
-            let was_known = self
-                .setting
-                .known
-                .iter()
-                .any(|known| known.uploader == record.uploader);
-            // Known, so somebody was told or is owed it, or knew it before.
-            if matches!(record.standing, Standing::New | Standing::Learned) {
-                let reasons = [
-                    Reason::NewUploader,
-                    Reason::RecreatedPrincipal,
-                    Reason::LearnedUploader,
-                ];
-                assert!(
-                    was_known || reported(&record.uploader, &reasons),
-                    "known in silence"
-                );
-                if was_known {
-                    let before = &self.setting.known[0];
-                    let same = record.principal_id == before.principal_id;
-                    assert!(
-                        same || reported(&record.uploader, &reasons),
-                        "recreated in silence"
-                    );
-                }
-            }
+            self.check_that_nobody_is_known_in_silence(&record, &findings);
             if self.setting.policy.suppress_all {
                 assert!(matches!(
                     record.standing,
@@ -589,20 +576,8 @@ impl<'a> Running<'a> {
                 ));
             }
             // Times are the least and the greatest of what was applied.
-            let mut times = world
-                .applied
-                .get(record.uploader.as_str())
-                .cloned()
-                .unwrap_or_default();
-            for known in self
-                .setting
-                .known
-                .iter()
-                .filter(|known| known.uploader == record.uploader)
-            {
-                times.extend(known.first_seen);
-                times.extend(known.last_seen);
-            }
+            let applied = world.applied.get(record.uploader.as_str());
+            let times = self.times(&record.uploader, applied.into_iter().flatten().copied());
             assert_eq!(record.first_seen, times.iter().min().copied());
             assert_eq!(record.last_seen, times.iter().max().copied());
         }
@@ -612,28 +587,92 @@ impl<'a> Running<'a> {
                 "settled and not published"
             );
         }
-        // Only what is new is told.
-        let new: Vec<_> = self
+        self.check_that_only_what_is_new_is_told(&findings);
+        drop(world);
+        self.check_that_a_sweep_settles_everything();
+    }
+
+    /// The times of pushes by a key, and those that were known before.
+    fn times(&self, key: &str, pushes: impl Iterator<Item = Timestamp>) -> Vec<Timestamp> {
+        let known = self.setting.known.iter();
+        let known = known.filter(|known| known.uploader == key);
+        pushes
+            .chain(known.flat_map(|known| known.first_seen.into_iter().chain(known.last_seen)))
+            .collect()
+    }
+
+    /// Whether one of these events was told or is owed, for one of these reasons.
+    fn is_told<'e>(
+        findings: &Findings,
+        events: impl IntoIterator<Item = &'e Event>,
+        reasons: &[Reason],
+    ) -> bool {
+        events.into_iter().any(|event| {
+            reasons.iter().any(|reason| {
+                let key = &event.uploader.key;
+                let id = finding_id(key, *reason, &event.push.event_id).to_string();
+                findings.contains_key(&id)
+            })
+        })
+    }
+
+    /// Of whom there is a record, somebody was told, or is owed it, or knew it
+    /// before, or a rule says why not.
+    fn check_that_nobody_is_known_in_silence(&self, record: &Record, findings: &Findings) {
+        if self.setting.policy.suppress_all {
+            return;
+        }
+        let mut known = self.setting.known.iter();
+        let before = known.find(|known| known.uploader == record.uploader);
+        let is_same = before.is_some_and(|before| before.principal_id == record.principal_id);
+        let by_this = self
             .setting
             .deliveries
             .iter()
-            .map(|event| {
-                finding_id(
-                    &event.uploader.key,
-                    Reason::NewUploader,
-                    &event.push.event_id,
-                )
-            })
-            .filter(|id| findings.contains_key(&id.to_string()))
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .collect();
-        assert!(new.len() <= 1, "told as new twice");
-        if !self.setting.known.is_empty() {
-            assert!(new.is_empty(), "an ordinary push was told as new");
+            .filter(|event| event.uploader.principal_id == record.principal_id);
+        match record.standing {
+            Standing::New | Standing::Learned => assert!(
+                is_same || Self::is_told(findings, by_this, &KNOWN_BY),
+                "known in silence"
+            ),
+            Standing::Attempted => assert!(
+                Self::is_told(
+                    findings,
+                    &self.setting.deliveries,
+                    &[Reason::AttemptedUpload]
+                ),
+                "attempted in silence"
+            ),
+            _ => {}
         }
-        drop(world);
-        self.check_that_a_sweep_settles_everything();
+    }
+
+    fn check_that_only_what_is_new_is_told(&self, findings: &Findings) {
+        let ids = |reason| {
+            let events = self.setting.deliveries.iter();
+            let ids = events.map(move |event| {
+                finding_id(&event.uploader.key, reason, &event.push.event_id).to_string()
+            });
+            let ids: HashSet<_> = ids.filter(|id| findings.contains_key(id)).collect();
+            ids.len()
+        };
+        let new = ids(Reason::NewUploader) + ids(Reason::LearnedUploader);
+        assert!(new <= 1, "told as new twice");
+        assert!(
+            ids(Reason::AttemptedUpload) <= 1,
+            "an attempt was told twice"
+        );
+        let told = findings.len() - self.setting.owed;
+        if self.setting.policy.suppress_all {
+            assert_eq!(told, 0, "told though suppressed");
+        }
+        if let [known] = &self.setting.known[..] {
+            assert_eq!(new, 0, "somebody known was told as new");
+            let mut events = self.setting.deliveries.iter();
+            let is_ordinary = known.standing != Standing::Revoked
+                && events.all(|event| event.uploader.principal_id == known.principal_id);
+            assert!(!is_ordinary || told == 0, "an ordinary push was told");
+        }
     }
 
     /// From here, with faults off and leases over, one sweep tells what is owed.
@@ -678,24 +717,86 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// When nothing is left to do.
+    /// When nothing is left to do: each event has left behind what it must.
     fn check_end(&self) {
         let world = lock(&self.world);
         assert!(world.queue.is_empty(), "an event was not handled");
+        let findings: BTreeMap<_, _> = world.store.findings().into_iter().collect();
+        let (failed, succeeded): (Vec<_>, Vec<_>) = self
+            .setting
+            .deliveries
+            .iter()
+            .partition(|event| event.push.failed());
+
+        for event in &succeeded {
+            let key = &event.uploader.key;
+            let record = ready(world.store.find(key)).unwrap();
+            let record = record.unwrap();
+            // All of them, whether this run saw them applied or not; of somebody
+            // revoked those that failed too.
+            let failed = failed
+                .iter()
+                .filter(|_| record.standing == Standing::Revoked);
+            let moving = succeeded.iter().chain(failed);
+            let times = self.times(key, moving.map(|event| event.push.event_time));
+            assert_eq!(record.first_seen, times.iter().min().copied());
+            assert_eq!(record.last_seen, times.iter().max().copied());
+        }
+        let is_revoked = |known: &Record| known.standing == Standing::Revoked;
+        if self.setting.known.iter().any(is_revoked) {
+            for event in &self.setting.deliveries {
+                let told = Self::is_told(&findings, [event], &[Reason::RevokedUploader]);
+                assert!(told, "a revoked uploader pushed in silence");
+            }
+        } else if !self.setting.policy.suppress_all {
+            // Each principal that is not the one known before was told once at least.
+            for event in &succeeded {
+                let id = &event.uploader.principal_id;
+                let mut known = self.setting.known.iter();
+                let by_this = succeeded.iter().copied();
+                let by_this = by_this.filter(|other| other.uploader.principal_id == *id);
+                assert!(
+                    known.any(|known| known.principal_id == *id)
+                        || Self::is_told(&findings, by_this, &KNOWN_BY),
+                    "a principal pushed in silence"
+                );
+            }
+            if succeeded.is_empty() && self.setting.known.is_empty() && !failed.is_empty() {
+                let told = Self::is_told(&findings, failed, &[Reason::AttemptedUpload]);
+                assert!(told, "an attempt was not told");
+            }
+        }
+
         let untouched = world.left.crashes == self.setting.crashes
             && world.left.lost == self.setting.lost
             && world.left.refusals == self.setting.refusals
             && world.left.jumps == self.setting.jumps;
         if untouched {
-            // No crash, no lost answer, no lease that ran out: exactly once.
-            for (id, owed) in world.store.findings() {
+            // No crash, no lost answer, no lease that ran out: exactly once. What
+            // the budget or the digest keeps back is not published yet.
+            let may_wait = |owed| match owed {
+                None => false,
+                Some(Owed::Digest) => true,
+                Some(Owed::Finding) => self.setting.policy.per_minute.is_some(),
+            };
+            for (id, owed) in findings {
                 let count = world.published.iter().filter(|one| **one == id).count();
-                let expected = usize::from(owed != Some(Owed::Digest));
+                let expected = usize::from(!may_wait(owed));
                 assert_eq!(count, expected, "{id} was published {count} times");
             }
         }
     }
 }
+
+/// Findings by their ids, and how they are owed, if they are.
+type Findings = BTreeMap<String, Option<Owed>>;
+
+/// Why somebody is known from now on.
+const KNOWN_BY: [Reason; 3] = [
+    Reason::NewUploader,
+    Reason::RecreatedPrincipal,
+    Reason::LearnedUploader,
+];
 
 struct Later(Timestamp);
 
@@ -791,6 +892,7 @@ fn base(name: &'static str, first: Event, second: Event) -> Setting {
         name,
         deliveries: vec![first.clone(), second.clone(), first, second],
         known: Vec::new(),
+        owed: 0,
         policy: ModelPolicy::default(),
         handlers: 2,
         sweeps: 1,
@@ -814,6 +916,23 @@ fn explore_faults(setting: &Setting) {
             ..setting.clone()
         });
     }
+}
+
+/// Findings about pushes of somebody whom nothing identifies.
+fn owed_before(count: usize) -> Vec<Finding> {
+    let findings = (0..count).map(|number| {
+        let id = format!("before {number}");
+        let nobody = serde_json::json!({"invokedBy": "AWS Internal"});
+        let event = record(&id, &event_time("e0").to_string(), &nobody);
+        let (push, identified) = read(&event);
+        Finding::new(
+            Reason::UnidentifiedUploader,
+            &push,
+            &identified.uploader,
+            Seen::default(),
+        )
+    });
+    findings.collect()
 }
 
 fn known(standing: Standing) -> Record {
@@ -887,8 +1006,56 @@ fn sns_refuses_for_a_while() {
 fn suppressed_pushes_make_nobody_known() {
     let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, true));
     let mut setting = base("suppressed pushes", first, second);
-    setting.policy = ModelPolicy { suppress_all: true };
+    setting.policy.suppress_all = true;
     explore(&setting);
+}
+
+#[test]
+fn two_tags_of_one_build() {
+    let (first, second) = (event("e1", AIDA, false), event("e1b", AIDA, false));
+    explore_faults(&base("two tags of one build", first, second));
+}
+
+#[test]
+fn a_budget_of_one() {
+    let mut setting = base(
+        "a budget of one",
+        event("e1", AIDA, false),
+        event("e2", "AIDAEXAMPLETWO", false),
+    );
+    setting.policy.per_minute = Some(1);
+    setting.jumps = usize::from(whole());
+    explore_faults(&setting);
+}
+
+#[test]
+fn whoever_is_learned_is_owed_to_the_digest() {
+    let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, true));
+    let mut setting = base("learning", first, second);
+    setting.policy.learns = true;
+    explore_faults(&setting);
+}
+
+/// Six, which go as a list: claimed, published and settled by one sweep with
+/// faults, or by two without.
+#[test]
+fn a_list_of_owed_findings() {
+    let (first, second) = (event("e1", AIDA, false), event("e2", AIDA, false));
+    let alone = Setting {
+        deliveries: Vec::new(),
+        owed: 6,
+        handlers: 0,
+        ..base("a list and one sweep", first, second)
+    };
+    explore(&alone);
+    explore(&Setting {
+        name: "a list and two sweeps",
+        sweeps: 2,
+        crashes: 0,
+        lost: 0,
+        jumps: usize::from(whole()),
+        ..alone
+    });
 }
 
 /// Larger than can be explored whole: random runs, of a seed that is printed.
@@ -919,13 +1086,18 @@ fn random_runs_of_larger_settings() {
     for _ in 0..runs {
         let setting = Setting {
             name: "random",
-            deliveries: (0..8).map(|_| events[next(4)].clone()).collect(),
+            deliveries: (0..8).map(|_| events[next(events.len())].clone()).collect(),
             known: if next(3) == 0 {
                 vec![known(Standing::New)]
             } else {
                 Vec::new()
             },
-            policy: ModelPolicy::default(),
+            owed: [0, 7][next(2)],
+            policy: ModelPolicy {
+                learns: next(4) == 0,
+                per_minute: [None, Some(1)][next(2)],
+                suppress_all: false,
+            },
             handlers: 3,
             sweeps: 2,
             crashes: next(3),
