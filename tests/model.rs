@@ -57,6 +57,8 @@ enum Choice {
 struct Event {
     push: Push,
     uploader: Uploader,
+    /// The id of a finding about it, by reason; made once, since that takes long.
+    finding_ids: BTreeMap<Reason, String>,
 }
 
 /// What is explored.
@@ -312,9 +314,24 @@ fn event(id: &str, principal: &str, failed: bool) -> Event {
         event["errorCode"] = "AccessDenied".into();
     }
     let (push, identified) = read(&event);
+    let uploader = identified.uploader;
+    let finding_ids = [
+        Reason::NewUploader,
+        Reason::LearnedUploader,
+        Reason::RecreatedPrincipal,
+        Reason::RevokedUploader,
+        Reason::AttemptedUpload,
+    ]
+    .map(|reason| {
+        (
+            reason,
+            finding_id(&uploader.key, reason, &push.event_id).to_string(),
+        )
+    });
     Event {
         push,
-        uploader: identified.uploader,
+        uploader,
+        finding_ids: finding_ids.into(),
     }
 }
 
@@ -421,7 +438,7 @@ impl<'a> Running<'a> {
                         next
                     };
                     let Some(delivery) = next else { return };
-                    let Event { push, uploader } = &deliveries[delivery];
+                    let Event { push, uploader, .. } = &deliveries[delivery];
                     if watch.push(push, uploader).await.is_err() {
                         // Lambda delivers it again.
                         lock(&process.world).queue.push_back(delivery);
@@ -608,11 +625,8 @@ impl<'a> Running<'a> {
         reasons: &[Reason],
     ) -> bool {
         events.into_iter().any(|event| {
-            reasons.iter().any(|reason| {
-                let key = &event.uploader.key;
-                let id = finding_id(key, *reason, &event.push.event_id).to_string();
-                findings.contains_key(&id)
-            })
+            let mut ids = reasons.iter().map(|reason| &event.finding_ids[reason]);
+            ids.any(|id| findings.contains_key(id))
         })
     }
 
@@ -650,10 +664,8 @@ impl<'a> Running<'a> {
     fn check_that_only_what_is_new_is_told(&self, findings: &Findings) {
         let ids = |reason| {
             let events = self.setting.deliveries.iter();
-            let ids = events.map(move |event| {
-                finding_id(&event.uploader.key, reason, &event.push.event_id).to_string()
-            });
-            let ids: HashSet<_> = ids.filter(|id| findings.contains_key(id)).collect();
+            let ids = events.map(|event| &event.finding_ids[&reason]);
+            let ids: HashSet<_> = ids.filter(|id| findings.contains_key(*id)).collect();
             ids.len()
         };
         let new = ids(Reason::NewUploader) + ids(Reason::LearnedUploader);
