@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::moto::moto;
 
 /// What goes wrong with a call.
@@ -140,6 +142,16 @@ impl FaultProxy {
                 }
                 Fault::Error500 => respond(&mut stream, 500, "InternalServerError"),
                 Fault::Throttled503 => respond(&mut stream, 503, "ThrottlingException"),
+                // A transaction says it in another way than a single write.
+                Fault::Conflict if request.text().contains("TransactWriteItems") => answer_with(
+                    &mut stream,
+                    400,
+                    &json!({
+                        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                        "Message": "Transaction cancelled",
+                        "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+                    }),
+                ),
                 Fault::Conflict => respond(&mut stream, 400, "TransactionConflictException"),
                 Fault::NoAnswer => {
                     std::thread::sleep(Duration::from_secs(8));
@@ -228,7 +240,12 @@ impl Request {
 }
 
 fn respond(stream: &mut TcpStream, status: u16, code: &str) {
-    let json = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"no"}}"#);
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    answer_with(stream, status, &json!({"__type": kind, "message": "no"}));
+}
+
+fn answer_with(stream: &mut TcpStream, status: u16, body: &Value) {
+    let json = body.to_string();
     let _ = write!(
         stream,
         "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{json}",
