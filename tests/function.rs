@@ -8,6 +8,8 @@ mod common;
 mod lambda;
 #[path = "common/moto.rs"]
 mod moto;
+#[path = "common/trials.rs"]
+mod trials;
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -15,24 +17,15 @@ use std::sync::atomic::Ordering;
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{TEST_USER, envelope, iam_user, record};
 use lambda::Function;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use moto::{Stack, block_on};
 use serde_json::{Value, json};
-
-macro_rules! trials {
-    ($($name:ident),+ $(,)?) => {
-        vec![$(
-            Trial::test(stringify!($name), || {
-                std::panic::catch_unwind($name).map_err(|_| Failed::from("see the panic above"))
-            })
-            .with_ignored_flag(!moto::is_installed())
-        ),+]
-    };
-}
+use trials::trials;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = trials![
+        !moto::is_installed();
         a_new_uploader_is_told_at_once_with_five_calls,
         a_known_uploader_costs_one_call,
         a_duplicate_and_a_late_event_are_not_told,

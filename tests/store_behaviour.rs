@@ -5,12 +5,14 @@
 mod common;
 #[path = "common/moto.rs"]
 mod moto;
+#[path = "common/trials.rs"]
+mod trials;
 
 use std::process::ExitCode;
 
 use common::{iam_user, push_by, read, record, time};
 use jiff::{SignedDuration, Timestamp};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use moto::{Stack, block_on};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -21,20 +23,18 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{Commit, Committed, LEASE, MemoryStore, Owed, Store, Touched};
+use trials::trial;
 
 macro_rules! behaviours {
     ($($name:ident),+ $(,)?) => {{
         let mut trials = Vec::new();
         $(
-            trials.push(Trial::test(concat!("memory::", stringify!($name)), || {
-                run(|| block_on($name(MemoryStore::default())))
+            trials.push(trial(concat!("memory::", stringify!($name)), false, || {
+                block_on($name(MemoryStore::default()));
             }));
-            trials.push(
-                Trial::test(concat!("dynamodb::", stringify!($name)), || {
-                    run(|| block_on(async { $name(Stack::create().await.store()).await }))
-                })
-                .with_ignored_flag(!moto::is_installed()),
-            );
+            trials.push(trial(concat!("dynamodb::", stringify!($name)), !moto::is_installed(), || {
+                block_on(async { $name(Stack::create().await.store()).await });
+            }));
         )+
         trials
     }};
@@ -42,7 +42,7 @@ macro_rules! behaviours {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = behaviours![
+    let mut trials = behaviours![
         nobody_is_remembered_at_first,
         a_new_uploader_is_committed_with_the_finding,
         an_ordinary_push_is_remembered_by_touch,
@@ -60,22 +60,16 @@ fn main() -> ExitCode {
         a_lease_of_a_clock_that_is_wrong_does_not_bind,
         a_learned_uploader_is_owed_to_the_digest,
     ];
-    let mut trials = trials;
-    trials.push(
-        Trial::test("random_operations_give_the_same_on_both", || {
-            run(random_operations_give_the_same_on_both)
-        })
-        .with_ignored_flag(!moto::is_installed()),
-    );
+    trials.push(trial(
+        "random_operations_give_the_same_on_both",
+        !moto::is_installed(),
+        random_operations_give_the_same_on_both,
+    ));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if moto::is_installed() {
         moto::moto().stop();
     }
     conclusion.exit_code()
-}
-
-fn run(test: impl FnOnce() + std::panic::UnwindSafe) -> Result<(), Failed> {
-    std::panic::catch_unwind(test).map_err(|_| Failed::from("see the panic above"))
 }
 
 const T1: &str = "2026-01-01T00:00:00Z";

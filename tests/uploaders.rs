@@ -10,6 +10,8 @@ mod lambda;
 mod lookup_events;
 #[path = "common/moto.rs"]
 mod moto;
+#[path = "common/trials.rs"]
+mod trials;
 
 use std::fs;
 use std::path::Path;
@@ -19,26 +21,17 @@ use std::time::Duration;
 use common::cli::{Ran, folder, pushwatch_in};
 use common::{CI_ROLE, TEST_USER, envelope, iam_user, record, role_session};
 use lambda::Function;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use lookup_events::{Answer, CloudTrail};
 use moto::{REGION, Stack, block_on};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-macro_rules! trials {
-    ($($name:ident),+ $(,)?) => {
-        vec![$(
-            Trial::test(stringify!($name), || {
-                std::panic::catch_unwind($name).map_err(|_| Failed::from("see the panic above"))
-            })
-            .with_ignored_flag(!moto::is_installed())
-        ),+]
-    };
-}
+use trials::trials;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = trials![
+        !moto::is_installed();
         trust_silences_the_first_push_of_somebody_not_seen_yet,
         trust_that_has_ended_is_told,
         revoke_makes_the_next_push_critical,

@@ -10,6 +10,8 @@ mod fault_proxy;
 mod lambda;
 #[path = "common/moto.rs"]
 mod moto;
+#[path = "common/trials.rs"]
+mod trials;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -17,9 +19,10 @@ use std::time::Instant;
 use common::{envelope, iam_user, record};
 use fault_proxy::{FAULTS, Fault, FaultProxy, Plan};
 use lambda::Function;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use moto::{Stack, block_on};
 use serde_json::{Value, json};
+use trials::trial;
 
 /// A call, and a word of its request by which it is told.
 const OF_A_PUSH: [(&str, &str); 6] = [
@@ -46,11 +49,13 @@ fn main() -> ExitCode {
         for (often, times) in [("once", 1), ("throughout", usize::MAX)] {
             for (call, word) in OF_A_PUSH {
                 let name = format!("push::{call}::{fault:?}::{often}");
-                trials.push(trial(name, move || push(call, word, fault, times)));
+                let test = move || push(call, word, fault, times);
+                trials.push(trial(&name, !moto::is_installed(), test));
             }
             for (call, word) in OF_A_SWEEP {
                 let name = format!("sweep::{call}::{fault:?}::{often}");
-                trials.push(trial(name, move || sweep(word, fault, times)));
+                let test = move || sweep(word, fault, times);
+                trials.push(trial(&name, !moto::is_installed(), test));
             }
         }
     }
@@ -59,13 +64,6 @@ fn main() -> ExitCode {
         moto::moto().stop();
     }
     conclusion.exit_code()
-}
-
-fn trial(name: String, test: impl FnOnce() + Send + std::panic::UnwindSafe + 'static) -> Trial {
-    Trial::test(name, || {
-        std::panic::catch_unwind(test).map_err(|_| Failed::from("see the panic above"))
-    })
-    .with_ignored_flag(!moto::is_installed())
 }
 
 const T1: &str = "2026-01-01T00:00:00Z";
