@@ -11,6 +11,7 @@ mod moto;
 #[path = "common/trials.rs"]
 mod trials;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -853,16 +854,16 @@ fn of_several_functions_at_once_one_tells() {
             .count();
         assert_eq!((told, known), (1, 3), "{outcomes:?}");
     }
-    let told: usize = functions
+    // On a busy machine a call may take more than a second, and is made again: what
+    // was told or counted is then told or counted again, under the same id.
+    let bodies = functions
         .iter()
-        .map(|function| function.proxy.bodies().len())
-        .sum();
-    assert_eq!((told, findings(&stack).len()), (5, 5));
-    let uploaders = block_on(stack.uploaders());
-    assert!(
-        uploaders.iter().all(|record| record["pushes"] == 4),
-        "{uploaders:?}"
-    );
+        .flat_map(|function| function.proxy.bodies());
+    let told: HashSet<_> = bodies.map(|body| body["id"].to_string()).collect();
+    assert_eq!((told.len(), findings(&stack).len()), (5, 5));
+    for record in block_on(stack.uploaders()) {
+        assert!(record["pushes"].as_u64() >= Some(4), "{record}");
+    }
 }
 
 /// What a deployment has missed is replayed from a laptop.
