@@ -861,9 +861,11 @@ fn of_several_functions_at_once_one_tells() {
         .flat_map(|function| function.proxy.bodies());
     let told: HashSet<_> = bodies.map(|body| body["id"].to_string()).collect();
     assert_eq!((told.len(), findings(&stack).len()), (5, 5));
-    // How often they pushed is not asked: a transaction that fails puts moto's tables
-    // back as they were when it began, and what was counted meanwhile is gone.
-    assert_eq!(block_on(stack.uploaders()).len(), 5);
+    let uploaders = block_on(stack.uploaders());
+    assert_eq!(uploaders.len(), 5);
+    for record in uploaders {
+        assert!(record["pushes"].as_u64() >= Some(4), "{record}");
+    }
 }
 
 /// What a deployment has missed is replayed from a laptop.
