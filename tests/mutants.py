@@ -184,7 +184,7 @@ def first_failure(copy, environment, tests):
             text = run.stdout + run.stderr
             if "could not compile" in text:
                 return NO_PROGRAM
-            names = re.findall(r"^(?:test (\S+) .*FAILED|    (\S+))$", text, re.MULTILINE)
+            names = re.findall(r"^(?:test (\S+) .*FAILED|    ([\w:]+))$", text, re.MULTILINE)
             named = next((a or b for a, b in names), "")
             return f"{test.removeprefix('--').removeprefix('test=')} {named}".strip()
     return None
