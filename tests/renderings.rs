@@ -362,6 +362,8 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("HTTPS://EVIL.EXAMPLE www.evil.example".to_owned()),
         // Lawful as a repository, and a link without a scheme.
         Just("evil.com/login".to_owned()),
+        Just("[click](evil.com)".to_owned()),
+        Just("   ".to_owned()),
         Just("x".repeat(41) + "evil.com"),
         "x{0,130}evil[.]com[a-z]{0,200}",
         Just("a\r\nSubject: forged\n\n[LOW] all is well".to_owned()),
@@ -404,6 +406,10 @@ fn hostile_event() -> impl Strategy<Value = Value> {
         event["requestParameters"]["imageTag"] = json!(texts[7]);
         event["responseElements"]["image"]["imageId"]["imageDigest"] = json!(texts[8]);
         event["requestParameters"]["registryId"] = json!(texts[9]);
+        if texts[6].trim().is_empty() {
+            // As where CloudTrail leaves out the parameters.
+            event["requestParameters"] = Value::Null;
+        }
         event["awsRegion"] = json!(texts[10]);
         event["sourceIPAddress"] = json!(texts[11]);
         event["userAgent"] = json!(texts[12]);
@@ -456,6 +462,14 @@ fn hostile_strings_keep_every_form_within_its_limits() {
             for line in form(Format::Asff).lines() {
                 assert_valid(&asff, line);
                 assert!(line.len() <= 240 * 1024);
+            }
+            for format in [Format::PagerDuty, Format::AmazonQ, Format::Asff] {
+                let json = form(format).to_lowercase();
+                // What a control character is escaped as, and a bare host.
+                assert!(
+                    !json.contains("\\u00") && !has_bare_host(&json.replace("\\n", " ")),
+                    "{json}"
+                );
             }
             let sms = form(Format::Sms);
             assert!((1..140).contains(&sms.len()), "{sms}");

@@ -71,7 +71,9 @@ fn next_steps(finding: &crate::finding::Finding, place: &Place) -> Vec<String> {
         match step {
             Step::Words(words) => steps.push(plain(&words)),
             Step::Whole(link) if link.starts_with("https://") => steps.push(link),
-            Step::Whole(command) if !command.contains(['`', '<', '>']) => {
+            Step::Whole(command)
+                if !command.contains(['`', '<', '>']) && !command.contains("](") =>
+            {
                 steps.push(format!("`{command}`"));
             }
             Step::Whole(_) => {}

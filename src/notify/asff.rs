@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::Place;
 use super::words::{advice, headline, reason_in_words, sentence, shown};
+use super::{Place, response};
 use crate::arn::partition_of;
 use crate::finding::Finding;
 use crate::text::cut_bytes;
@@ -19,11 +19,8 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
     let account = digits(push.account.as_deref())
         .or_else(|| digits(uploader.account_id.as_deref()))
         .unwrap_or("000000000000");
-    let region = push
-        .region
-        .as_deref()
-        .map_or_else(|| place.region.clone(), |region| shown(region, 25));
-    let partition = partition_of(&region);
+    let region = response::region(finding).unwrap_or(&place.region);
+    let partition = partition_of(region);
     let time = push.event_time.to_string();
     let label = finding.severity.as_str().to_uppercase();
     let types: &[&str] = match uploader.kind.as_str() {
@@ -60,7 +57,7 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
             "pushwatch/uploader": characters(&shown(&uploader.key, 1024), 2048),
             "pushwatch/eventId": characters(&shown(&push.event_id, 200), 2048),
         },
-        "Resources": resources(finding, partition, &region),
+        "Resources": resources(finding, partition, region),
         "Action": {
             "ActionType": "AWS_API_CALL",
             "AwsApiCallAction": action(finding),

@@ -28,6 +28,7 @@ pub(super) fn json(message: Message<'_>) -> String {
                 .collect::<Vec<_>>(),
         }),
     };
+    let account = first.and_then(|finding| finding.push.account.as_deref());
     let source = first.and_then(|finding| finding.push.repository.as_deref());
     let time = findings.iter().map(|finding| finding.push.event_time).max();
     json!({
@@ -44,7 +45,7 @@ pub(super) fn json(message: Message<'_>) -> String {
             },
             "timestamp": time.unwrap_or_default().to_string(),
             "component": "Amazon ECR",
-            "group": first.and_then(|finding| finding.push.account.as_deref()),
+            "group": account.map(|account| shown(account, 40)),
             "class": first.map(|finding| finding.reason.as_str()),
             "custom_details": details,
         },

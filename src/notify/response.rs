@@ -270,7 +270,8 @@ fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
     Some((region, registry, repository, digest))
 }
 
-fn region(finding: &Finding) -> Option<&str> {
+/// The push's region, if it has the shape of one.
+pub(super) fn region(finding: &Finding) -> Option<&str> {
     finding.push.region.as_deref().filter(|region| {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         (5..=25).contains(&region.len())

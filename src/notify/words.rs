@@ -14,6 +14,9 @@ pub(super) const MAX_KEY_SHOWN: usize = 300;
 /// A text of an event as people may see it: on one line, in ASCII, not too long,
 /// and no link.
 pub(super) fn shown(text: &str, most: usize) -> String {
+    if text.trim().is_empty() {
+        return "(blank)".to_owned();
+    }
     let cut = ascii_cut(&defanged(text), most);
     // `evil.community-x`, cut behind `com`, is a link that it was not before.
     ascii_cut(&defanged(&cut), most)

@@ -122,16 +122,17 @@ fn source(source: &str) -> Value {
 
 fn container(finding: &Finding) -> Option<Value> {
     let push = &finding.push;
-    let digest = push.digest.as_deref()?;
+    // The schema wants a name of it.
+    let (name, digest) = (push.repository.as_deref()?, push.digest.as_deref()?);
     let image = object([
         ("uid", Some(text(digest))),
-        ("name", push.repository.as_deref().map(text)),
+        ("name", Some(text(name))),
         ("labels", push.tag.as_deref().map(|tag| json!([text(tag)]))),
     ]);
     let hash = sha256(digest)
         .map(|value| json!({"algorithm_id": 3, "algorithm": "SHA-256", "value": value}));
     Some(object([
-        ("name", push.repository.as_deref().map(text)),
+        ("name", Some(text(name))),
         ("image", Some(image)),
         ("hash", hash),
     ]))
