@@ -97,8 +97,10 @@ fn resources(finding: &Finding, partition: &str, region: &str) -> Value {
     let mut details = json!({
         "RegistryId": shown(registry, 60),
         "RepositoryName": shown(repository, 256),
-        "ImagePublishedAt": push.event_time.to_string(),
     });
+    if !push.failed() {
+        details["ImagePublishedAt"] = json!(push.event_time.to_string());
+    }
     if let Some(digest) = &push.digest {
         details["ImageDigest"] = json!(shown(digest, 100));
     }

@@ -44,7 +44,8 @@ fn what(finding: &Finding) -> Vec<String> {
     let push = &finding.push;
     let mut lines = vec![image_name(finding)];
     lines.extend(push.digest.as_ref().map(|digest| shown(digest, 71)));
-    if push.tag.is_none() {
+    // Of parameters that are left out nobody knows.
+    if push.tag.is_none() && push.repository.is_some() && !push.parameters_omitted {
         lines.push("untagged, as most parts of a multi-platform image are".to_owned());
     }
     if let Some(code) = &push.error_code {

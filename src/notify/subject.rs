@@ -50,8 +50,8 @@ pub(super) fn of(message: Message<'_>) -> String {
     });
     let place = format!(
         " ({} {})",
-        shown(push.account.as_deref().unwrap_or("?"), 40),
-        shown(push.region.as_deref().unwrap_or("?"), 40)
+        shown(push.account.as_deref().unwrap_or("unknown account"), 40),
+        shown(push.region.as_deref().unwrap_or("unknown region"), 40)
     );
     let frame = format!("[{severity}] {who}{did}").len();
     let space = MAX_SUBJECT - frame;
