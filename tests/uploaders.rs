@@ -366,7 +366,7 @@ fn show_tells_everything_with_the_finding() {
         "first seen     2026-01-01T00:00:00Z",
         "repository     team/app",
         "The last finding, published",
-        "[HIGH] IAM user test, who never pushed before, pushed",
+        "[HIGH] IAM user test, who was never seen before, pushed",
         "IF YOU EXPECTED IT",
         &format!(
             "uploaders trust {TEST_USER} --reason TEXT --table {}",

@@ -134,6 +134,12 @@ fn resources(finding: &Finding, partition: &str, region: &str) -> Value {
             "Details": {"AwsIamAccessKey": details},
         }));
     }
+    // Security Hub knows no other.
+    if !matches!(partition, "aws" | "aws-cn" | "aws-us-gov") {
+        for resource in resources.iter_mut().filter_map(Value::as_object_mut) {
+            resource.remove("Partition");
+        }
+    }
     Value::Array(resources)
 }
 

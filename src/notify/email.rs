@@ -1,9 +1,10 @@
 //! A finding as an e-mail: plain text under 72 columns, but for commands and
 //! links, which stay whole so that they can be pasted.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::link::defanged;
+use super::link::{defanged, defanged_wholly};
 use super::response::{self, Step};
 use super::words::{MAX_KEY_SHOWN, advice, capital, headline, reason_in_words, sentence, shown};
 use super::{Message, Place, facts};
@@ -195,6 +196,10 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
         *width = rest.chars().count();
     };
     for word in words.split(' ').filter(|word| !word.is_empty()) {
+        let mut word = Cow::Borrowed(word);
+        if rest.len() + word.len() > WIDTH {
+            word = Cow::Owned(defanged_wholly(&word));
+        }
         let length = word.chars().count();
         if !is_empty && width + 1 + length > WIDTH {
             begin(text, &mut line, &mut width);
@@ -206,7 +211,7 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
         }
         for c in word.chars() {
             if width == WIDTH {
-                // `evil.community`, broken behind `com`, is a link that it was not.
+                // `evil.comfort`, broken behind `com`, is a link that it was not.
                 let last_dot = line.rfind('.').filter(|_| defanged(&line) != line);
                 let moved = last_dot.map(|at| line.split_off(at));
                 begin(text, &mut line, &mut width);
@@ -242,12 +247,14 @@ mod tests {
 
     #[test]
     fn a_break_within_a_word_makes_no_link() {
-        let word = format!("{}evil.community-of-others", "x".repeat(63));
+        let word = format!("{}evil.comfortable", "x".repeat(63));
         let mut text = String::new();
         wrap(&mut text, &word, "", "  ");
-        assert_eq!(
-            text,
-            format!("{}evil\n  .community-of-others\n", "x".repeat(63))
-        );
+        assert_eq!(text, format!("{}evil\n  .comfortable\n", "x".repeat(63)));
+        // Nor of an address of mail, whose host comes to stand alone.
+        let word = format!("{}@evil.com", "x".repeat(70));
+        let mut text = String::new();
+        wrap(&mut text, &word, "", "  ");
+        assert_eq!(text, format!("{}@\n  evil[.]com\n", "x".repeat(70)));
     }
 }

@@ -14,7 +14,13 @@ const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
 /// An address of mail (`mary@example.com`, the session name of many people) and
 /// the name of an AWS service stay: they open no page.
 pub(super) fn defanged(text: &str) -> String {
-    broken(text, "[", "]").into_owned()
+    broken(text, "[", "]", opens_no_page).into_owned()
+}
+
+/// The same without exceptions, for what will be broken over lines: the second
+/// line of `mary@` and `example.com` is no address of mail.
+pub(super) fn defanged_wholly(text: &str) -> String {
+    broken(text, "[", "]", |_, _| false).into_owned()
 }
 
 /// `text` as one word of a shell, in which nothing is linked: the dot of
@@ -26,17 +32,23 @@ pub(super) fn shell_word(text: &str) -> Option<String> {
         return None;
     }
     let quoted = shlex::try_quote(text).ok()?;
-    let word = broken(&quoted, "'", "'").into_owned();
+    let word = broken(&quoted, "'", "'", opens_no_page).into_owned();
     // Quotes within quotes mean something else.
     (shlex::split(&word)? == [text]).then_some(word)
 }
 
-/// `text` with marks around each character that a link depends on.
-fn broken<'a>(text: &'a str, open: &str, close: &str) -> Cow<'a, str> {
+/// `text` with marks around each character that a link depends on. What stands
+/// before and after the dot of a host says whether it is an exception.
+fn broken<'a>(
+    text: &'a str,
+    open: &str,
+    close: &str,
+    is_exception: fn(&str, &str) -> bool,
+) -> Cow<'a, str> {
     let marked: Vec<_> = text
         .match_indices([':', '.'])
         .map(|(at, _)| at)
-        .filter(|at| is_of_a_link(text, *at))
+        .filter(|at| is_of_a_link(text, *at, is_exception))
         .collect();
     if marked.is_empty() {
         return Cow::Borrowed(text);
@@ -55,7 +67,7 @@ fn broken<'a>(text: &'a str, open: &str, close: &str) -> Cow<'a, str> {
 }
 
 /// Whether a link depends on the colon or dot there.
-fn is_of_a_link(text: &str, at: usize) -> bool {
+fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> bool {
     let (before, after) = (&text[..at], &text[at + 1..]);
     if text[at..].starts_with(':') {
         return after.starts_with("//") || ends_in_word(before, "mailto");
@@ -74,7 +86,7 @@ fn is_of_a_link(text: &str, at: usize) -> bool {
     let is_domain = [label, word]
         .iter()
         .any(|label| tld::exist_case_insensitive(label));
-    is_domain && !opens_no_page(before, after)
+    is_domain && !is_exception(before, after)
 }
 
 /// Whether the host around a dot is that of an address of mail, or names an AWS

@@ -78,7 +78,7 @@ pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
         with(&mut steps, "Look at the image:", image_link(finding));
         with(
             &mut steps,
-            "Stop what runs the image, and delete it:",
+            "Stop what runs the image; then, if you need no copy of it, delete it:",
             delete_command(finding),
         );
     }

@@ -18,7 +18,7 @@ pub(super) fn shown(text: &str, most: usize) -> String {
         return "(blank)".to_owned();
     }
     let cut = ascii_cut(&defanged(text), most);
-    // `evil.community-x`, cut behind `com`, is a link that it was not before.
+    // `evil.comfort`, cut behind `com`, is a link that it was not before.
     ascii_cut(&defanged(&cut), most)
 }
 
@@ -30,7 +30,13 @@ pub(super) fn sentence(finding: &Finding) -> String {
         // "Root user root" says it twice.
         format!("The {kind}")
     } else {
-        capital(&format!("{kind} {}", shown(&uploader.name, 80)))
+        let of = match &uploader.account_id {
+            Some(account) if uploader.kind == "AWSAccount" => {
+                format!(" of another account ({})", shown(account, 40))
+            }
+            _ => String::new(),
+        };
+        capital(&format!("{kind} {}{of}", shown(&uploader.name, 80)))
     };
     let who = match (finding.reason, finding.previously_seen) {
         (Reason::NewUploader, _) if finding.trust_ended.is_some() => {
@@ -38,7 +44,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
         }
         (Reason::NewUploader, Some(_)) => format!("{who}, who was seen but never told about,"),
         (Reason::NewUploader | Reason::AttemptedUpload, _) => {
-            format!("{who}, who never pushed before,")
+            format!("{who}, who was never seen before,")
         }
         (Reason::RecreatedPrincipal, _) => {
             format!(
@@ -50,7 +56,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
         (Reason::RevokedUploader, _) => format!("{who}, who was marked as revoked,"),
         (Reason::ReturnedAfterAbsence, _) => format!("{who}, who was away for long,"),
         (Reason::LearnedUploader, _) => {
-            format!("{who}, who never pushed before and is learned now,")
+            format!("{who}, who was never seen before and is learned now,")
         }
     };
     let did = if push.failed() {
@@ -59,7 +65,13 @@ pub(super) fn sentence(finding: &Finding) -> String {
         "pushed"
     };
     let image = match &push.repository {
-        Some(_) => format!("the container image {} to Amazon ECR", image_name(finding)),
+        Some(_) => {
+            let to = match push.event_source.as_deref() {
+                Some("ecr-public.amazonaws.com") => "Amazon ECR Public, where anybody can pull it",
+                _ => "Amazon ECR",
+            };
+            format!("the container image {} to {to}", image_name(finding))
+        }
         None => {
             "a container image to an Amazon ECR repository that CloudTrail does not name".to_owned()
         }

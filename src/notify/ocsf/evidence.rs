@@ -38,14 +38,7 @@ pub(super) fn of(finding: &Finding) -> Value {
 fn actor(finding: &Finding) -> Value {
     let uploader = &finding.uploader;
     let push = &finding.push;
-    let (account_type_id, account_type) = match uploader.kind.as_str() {
-        "IAMUser" => (3, "AWS IAM User"),
-        "Role" => (4, "AWS IAM Role"),
-        _ => (10, "AWS Account"),
-    };
-    let owner = uploader.account_id.as_deref().map(
-        |account| json!({"uid": text(account), "type": account_type, "type_id": account_type_id}),
-    );
+    let owner = uploader.account_id.as_deref().map(account);
     let access_key = push.access_key_id.as_deref();
     let user = object([
         ("name", Some(text(&uploader.name))),
@@ -227,7 +220,7 @@ pub(super) fn observables(finding: &Finding) -> Value {
         ),
         (
             31,
-            "User Unique ID",
+            "User Object: uid",
             "evidences[0].actor.user.uid",
             Some(finding.uploader.key.as_str()),
         ),
@@ -245,14 +238,14 @@ pub(super) fn observables(finding: &Finding) -> Value {
         ),
         (
             35,
-            "Account UID",
+            "Account Object: uid",
             "cloud.account.uid",
             push.account.as_deref(),
         ),
         (10, "Resource UID", "resources[0].uid", arn.as_deref()),
         (
             38,
-            "Resource Name",
+            "Resource Details Object: name",
             "resources[0].name",
             push.repository.as_deref(),
         ),

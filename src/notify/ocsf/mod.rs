@@ -218,6 +218,7 @@ fn finding_info(finding: &Finding, why: &str) -> Value {
     };
     let at_text = |time: Option<Timestamp>| time.map(|time| json!(time.to_string()));
     let (name, uid) = match finding.reason {
+        Reason::NewUploader if was_seen(finding) => ("ECR uploader not known", "pushwatch/unknown"),
         Reason::RevokedUploader => ("ECR uploader that was revoked", "pushwatch/revoked"),
         Reason::ReturnedAfterAbsence => ("ECR uploader after an absence", "pushwatch/absence"),
         Reason::UnidentifiedUploader => ("ECR uploader without identity", "pushwatch/identity"),
@@ -305,9 +306,15 @@ fn attacks(finding: &Finding) -> Value {
     Value::Array(attacks.collect())
 }
 
+/// Whether a new uploader is new only to those who are told.
+fn was_seen(finding: &Finding) -> bool {
+    finding.previously_seen.is_some() || finding.trust_ended.is_some()
+}
+
 /// The schema's own words for "never seen before"; of whom that can be said.
 fn anomaly(finding: &Finding) -> Option<Value> {
     let (parameter, value) = match finding.reason {
+        Reason::NewUploader if was_seen(finding) => return None,
         Reason::RevokedUploader | Reason::ReturnedAfterAbsence | Reason::UnidentifiedUploader => {
             return None;
         }
