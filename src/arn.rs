@@ -62,8 +62,8 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// The partition of a region, by its name's first part (AWS's partition list,
-/// read 2026-11).
+/// The partition of a region, by its name's first part (general knowledge; only
+/// `aws`, `aws-cn` and `aws-us-gov` occur in records that were seen).
 #[must_use]
 pub fn partition_of(region: &str) -> &'static str {
     const PARTITIONS: [(&str, &str); 7] = [

@@ -25,8 +25,8 @@ use crate::{CommandError, block_on};
 /// Render a finding as an e-mail, OCSF, chat, pager or Security Hub gets it
 ///
 /// FILE is an event or a CloudTrail file of one, whose push is decided on with nobody
-/// known; or a finding: our own JSON, the OCSF body, a list of findings, or the SNS notification around any
-/// of them.
+/// known; or a finding: our own JSON, the OCSF body, a list of findings, or the SNS
+/// notification around any of them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
