@@ -115,7 +115,8 @@ pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) 
     record.revision += 1;
 }
 
-/// Decides on a push, given what is remembered of the uploader.
+/// Decides on a push, given what is remembered of the uploader, under its key or,
+/// if there is nothing, under its former key.
 #[must_use]
 pub fn decide(
     record: Option<&Record>,
@@ -123,6 +124,12 @@ pub fn decide(
     uploader: &Uploader,
     policy: &Policy,
 ) -> Decision {
+    if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
+        return told_nothing(Row::Duplicate, None);
+    }
+    // Of a record under the former key nothing counts but that it is revoked.
+    let record = record
+        .filter(|record| record.uploader == uploader.key || record.standing == Standing::Revoked);
     let case = Case {
         record,
         push,
@@ -133,9 +140,6 @@ pub fn decide(
     let last_seen = record.and_then(|record| record.last_seen);
     let in_order = last_seen.is_none_or(|last| last <= time);
 
-    if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
-        return told_nothing(Row::Duplicate, None);
-    }
     if uploader.is_unidentified() {
         return case.tell(Row::Unidentified, Reason::UnidentifiedUploader, None);
     }

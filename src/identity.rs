@@ -19,6 +19,9 @@ pub const MAX_KEY: usize = 1024;
 
 const UNIDENTIFIED: &str = "Unidentified";
 const UNIDENTIFIED_PREFIX: &str = "unidentified:";
+/// What a federated user's key begins with; the ARN of whoever minted the
+/// session, a slash and the session's name follow.
+pub const FEDERATED_PREFIX: &str = "federated:";
 /// Path of the roles that IAM Identity Center provisions. AWS reserves it, so
 /// no one can make a role there to pass for a person.
 const SSO_PATH: &str = "role/aws-reserved/sso.amazonaws.com/";
@@ -46,6 +49,10 @@ pub struct Uploader {
     /// federated session that it minted.
     #[serde(skip)]
     pub counts_as_root: bool,
+    /// The key under which earlier versions knew the uploader; a revocation
+    /// under it counts.
+    #[serde(skip)]
+    pub former_key: Option<CompactString>,
 }
 
 impl Uploader {
@@ -72,6 +79,7 @@ pub enum Row {
     AssumedRoleWithoutIssuer,
     Root,
     FederatedUser,
+    FederatedUserWithoutIssuer,
     IdentityCenterUser,
     AwsAccount,
     AwsService,
@@ -103,7 +111,13 @@ impl Row {
                 "a role without a usable sessionIssuer is known by its arn without the session"
             }
             Self::Root => "the root user is known by its ARN",
-            Self::FederatedUser => "a federated user is known by its ARN",
+            Self::FederatedUser => {
+                "a federated user is known by sessionIssuer.arn and name; whoever minted the \
+                 session chose the name"
+            }
+            Self::FederatedUserWithoutIssuer => {
+                "a federated user without a usable sessionIssuer is known by its arn"
+            }
             Self::IdentityCenterUser => {
                 "an Identity Center user is known by identity store and user id"
             }
@@ -206,13 +220,31 @@ fn root(identity: &UserIdentity) -> Applies {
 
 fn federated_user(identity: &UserIdentity) -> Applies {
     let arn = of_kind(identity, "FederatedUser")?.arn.as_deref()?;
-    let uploader = Uploader {
-        // Whoever minted the session chose its name, so the minter's id counts.
-        principal_id: identity.issuer_principal_id.clone(),
-        counts_as_root: identity.issuer_kind.as_deref() == Some("Root"),
+    let by_arn = Uploader {
+        principal_id: None,
+        counts_as_root: is_issued_by_root(identity),
         ..named(identity, arn, "FederatedUser")
     };
+    let issuer = identity.issuer_arn.as_deref();
+    // What follows the key's last slash is the name, whatever the issuer's path.
+    let Some(issuer) = issuer.filter(|_| !by_arn.name.contains('/')) else {
+        return Some((Row::FederatedUserWithoutIssuer, by_arn));
+    };
+    let uploader = Uploader {
+        // Whoever minted the session chose its name: two minters are two uploaders.
+        key: format_compact!("{FEDERATED_PREFIX}{issuer}/{}", by_arn.name),
+        principal_id: identity.issuer_principal_id.clone(),
+        former_key: Some(by_arn.key.clone()),
+        ..by_arn
+    };
     Some((Row::FederatedUser, uploader))
+}
+
+/// Whether the root user minted the session.
+fn is_issued_by_root(identity: &UserIdentity) -> bool {
+    let issuer = identity.issuer_arn.as_deref().and_then(Arn::parse);
+    identity.issuer_kind.as_deref() == Some("Root")
+        || issuer.is_some_and(|arn| arn.service == "iam" && arn.resource == "root")
 }
 
 fn identity_center_user(identity: &UserIdentity) -> Applies {
@@ -311,6 +343,7 @@ fn unidentified(account: Option<&str>) -> (Row, Uploader) {
         principal_id: None,
         session: None,
         counts_as_root: false,
+        former_key: None,
     };
     (Row::Unidentified, uploader)
 }
@@ -342,6 +375,7 @@ fn keyed(identity: &UserIdentity, key: CompactString, kind: &str) -> Uploader {
             .map(Into::into),
         session: session(identity),
         counts_as_root: kind == "Root",
+        former_key: None,
     }
 }
 
@@ -410,6 +444,7 @@ fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> CompactString {
 /// Keeps all that is remembered within bounds; only the key must stay unique.
 fn cut_texts(uploader: &mut Uploader) {
     cut_key(&mut uploader.key);
+    uploader.former_key.iter_mut().for_each(cut_key);
     let Uploader {
         kind,
         name,

@@ -12,7 +12,7 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::suppress::Suppression;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LAST: &str = "2026-02-01T00:00:00Z";
@@ -42,6 +42,40 @@ fn root_push() -> (Push, Uploader) {
     });
     let (push, identified) = read(&record("next", NEXT, &identity));
     (push, identified.uploader)
+}
+
+/// A session that the root user minted with `GetFederationToken`.
+fn push_minted_by_root() -> (Push, Uploader) {
+    minted_push(
+        &json!({
+            "type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT,
+            "arn": "arn:aws:iam::111122223333:root"
+        }),
+        "next",
+    )
+}
+
+fn minted_push(issuer: &Value, id: &str) -> (Push, Uploader) {
+    let identity = json!({
+        "type": "FederatedUser", "principalId": "111122223333:mary", "accountId": ACCOUNT,
+        "arn": FORMER_KEY, "sessionContext": {"sessionIssuer": issuer}
+    });
+    let (push, identified) = read(&record(id, NEXT, &identity));
+    (push, identified.uploader)
+}
+
+/// Of the sessions called mary, whoever minted them.
+const FORMER_KEY: &str = "arn:aws:sts::111122223333:federated-user/mary";
+
+/// A session called mary that a user minted.
+fn federated_push() -> (Push, Uploader) {
+    minted_push(
+        &json!({
+            "type": "IAMUser", "principalId": "AIDABROKER", "accountId": ACCOUNT,
+            "arn": "arn:aws:iam::111122223333:user/broker", "userName": "broker"
+        }),
+        "next",
+    )
 }
 
 /// By the same name, with another unique id.
@@ -162,6 +196,65 @@ fn row_3_a_revoked_uploader_is_told_every_time() {
         let after = record_with(Standing::Revoked, FIRST, NEXT);
         assert_eq!(outcome(&decision), (Row::Revoked, told, after));
         assert_eq!(decision.finding.unwrap().severity, Severity::Critical);
+    }
+}
+
+#[test]
+fn row_3_a_revocation_under_the_former_key_counts() {
+    let mut failed = federated_push();
+    failed.0.error_code = Some("AccessDenied".into());
+    for (push, uploader) in [federated_push(), failed] {
+        let record = Record {
+            uploader: FORMER_KEY.into(),
+            ..seen(Standing::Revoked)
+        };
+        let decision = decided(
+            Some(&record),
+            &(push.clone(), uploader.clone()),
+            &Policy::default(),
+        );
+        let told = Some(Reason::RevokedUploader);
+        let after = record_with(Standing::Revoked, FIRST, NEXT);
+        assert_eq!(outcome(&decision), (Row::Revoked, told, after));
+        let moved = decision.record.as_ref().unwrap();
+        assert_eq!(moved.uploader, FORMER_KEY);
+        assert_eq!(moved.revision, record.revision + 1);
+        let finding = decision.finding.as_ref().unwrap();
+        assert_eq!(
+            finding.uploader.key,
+            "federated:arn:aws:iam::111122223333:user/broker/mary"
+        );
+        assert_eq!(finding.previously_seen, Some(time(LAST)));
+
+        let again = decided(Some(moved), &(push, uploader), &Policy::default());
+        assert_eq!(outcome(&again), (Row::Duplicate, None, None));
+    }
+}
+
+#[test]
+fn row_3_under_the_former_key_nothing_but_a_revocation_counts() {
+    for standing in [
+        "new",
+        "learned",
+        "trusted",
+        "pattern",
+        "attempted",
+        "suppressed",
+        "odd",
+    ] {
+        let record = Record {
+            uploader: FORMER_KEY.into(),
+            ..seen(Standing::from(standing.to_owned()))
+        };
+        let push = federated_push();
+        let decision = decide(Some(&record), &push.0, &push.1, &Policy::default());
+        assert_eq!(
+            decision,
+            decide(None, &push.0, &push.1, &Policy::default()),
+            "{standing}"
+        );
+        assert_eq!(decision.row, Row::New);
+        assert_eq!(decision.record.unwrap().uploader, push.1.key);
     }
 }
 

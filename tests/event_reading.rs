@@ -356,6 +356,7 @@ mod properties {
             let json = serde_json::to_string(&finding).unwrap();
             let mut back: Finding = serde_json::from_str(&json).unwrap();
             back.uploader.counts_as_root = finding.uploader.counts_as_root;
+            back.uploader.former_key.clone_from(&finding.uploader.former_key);
             prop_assert_eq!(&back, &finding);
             let risk = finding.risk;
             prop_assert_eq!(u32::from(risk.score), u32::from(risk.impact) * u32::from(risk.confidence) / 100);

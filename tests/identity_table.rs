@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{ACCOUNT, TEST_USER, iam_user, read, record, role_session};
+use proptest::prelude::*;
+use pushwatch::glob::Glob;
 use pushwatch::identity::{Identified, MAX_KEY, Row};
 use serde_json::{Value, json};
 
@@ -170,44 +174,177 @@ fn row_5_the_root_user_is_known_by_its_arn() {
     assert!(identified(&identity).uploader.counts_as_root);
 }
 
-fn federated_user(issuer: &Value) -> Value {
+/// A session called `name`, as `GetFederationToken` gives it.
+fn federated_user(name: &str, issuer: &Value) -> Value {
     json!({
-        "type": "FederatedUser", "principalId": "111122223333:mary", "accountId": ACCOUNT,
-        "arn": "arn:aws:sts::111122223333:federated-user/mary",
-        "sessionContext": {"sessionIssuer": issuer}
+        "type": "FederatedUser", "principalId": format!("{ACCOUNT}:{name}"),
+        "arn": format!("arn:aws:sts::{ACCOUNT}:federated-user/{name}"),
+        "accountId": ACCOUNT, "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+        "sessionContext": {
+            "sessionIssuer": issuer,
+            "webIdFederationData": {},
+            "attributes": {"creationDate": "2026-01-01T00:00:00Z", "mfaAuthenticated": "false"}
+        },
+        "invokedBy": "AWS Internal"
+    })
+}
+
+/// The user under that path and name, as the issuer of a session.
+fn minter(path_and_name: &str) -> Value {
+    let name = path_and_name.rsplit('/').next().unwrap();
+    json!({
+        "type": "IAMUser", "principalId": format!("AIDA{:0>17}", name.to_uppercase()),
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/{path_and_name}"),
+        "accountId": ACCOUNT, "userName": name
+    })
+}
+
+fn root_as_minter() -> Value {
+    json!({
+        "type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT,
+        "arn": "arn:aws:iam::111122223333:root"
     })
 }
 
 #[test]
-fn row_6_a_federated_user_is_known_by_its_arn_and_whoever_minted_the_session() {
-    let key = "arn:aws:sts::111122223333:federated-user/mary";
-    let by_user = federated_user(&json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE"}));
-    let id = Some("AIDAEXAMPLE");
+fn row_6_a_federated_user_is_known_by_whoever_minted_the_session_and_by_name() {
     gives(
-        &by_user,
+        &federated_user("mary", &minter("team/broker")),
         Row::FederatedUser,
-        key,
+        "federated:arn:aws:iam::111122223333:user/team/broker/mary",
         "FederatedUser",
         "mary",
-        id,
+        Some("AIDA00000000000BROKER"),
     );
-    assert!(!identified(&by_user).uploader.counts_as_root);
-
-    let by_root = federated_user(&json!({"type": "Root", "principalId": ACCOUNT}));
-    gives(
-        &by_root,
-        Row::FederatedUser,
-        key,
-        "FederatedUser",
-        "mary",
-        Some(ACCOUNT),
+    let uploader = identified(&federated_user("mary", &minter("team/broker"))).uploader;
+    assert!(!uploader.counts_as_root);
+    assert_eq!(uploader.session, None);
+    assert_eq!(
+        uploader.former_key.as_deref(),
+        Some("arn:aws:sts::111122223333:federated-user/mary")
     );
-    assert!(identified(&by_root).uploader.counts_as_root);
-    assert!(!identified(&by_root).uploader.is_root());
 }
 
 #[test]
-fn row_7_an_identity_center_user_is_known_by_store_and_user_id() {
+fn row_6_two_minters_of_one_name_are_two_uploaders() {
+    let key = |issuer| identified(&federated_user("mary", &issuer)).uploader.key;
+    let keys: BTreeSet<_> = [minter("broker"), minter("mallory"), root_as_minter()]
+        .map(key)
+        .into();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+}
+
+#[test]
+fn row_6_the_partition_is_the_minters_own() {
+    let text = federated_user("mary", &minter("broker")).to_string();
+    let china = serde_json::from_str(&text.replace("arn:aws:", "arn:aws-cn:")).unwrap();
+    gives(
+        &china,
+        Row::FederatedUser,
+        "federated:arn:aws-cn:iam::111122223333:user/broker/mary",
+        "FederatedUser",
+        "mary",
+        Some("AIDA00000000000BROKER"),
+    );
+    assert_eq!(
+        identified(&china).uploader.former_key.as_deref(),
+        Some("arn:aws-cn:sts::111122223333:federated-user/mary")
+    );
+}
+
+#[test]
+fn row_6_a_session_that_root_minted_counts_as_root() {
+    let key = "federated:arn:aws:iam::111122223333:root/mary";
+    for issuer in [
+        root_as_minter(),
+        without(root_as_minter(), "", "type"),
+        with(root_as_minter(), "/type", json!("")),
+    ] {
+        let identity = federated_user("mary", &issuer);
+        let kind = "FederatedUser";
+        gives(
+            &identity,
+            Row::FederatedUser,
+            key,
+            kind,
+            "mary",
+            Some(ACCOUNT),
+        );
+        let uploader = identified(&identity).uploader;
+        assert!(uploader.counts_as_root && !uploader.is_root());
+    }
+    // A user may be called so.
+    let user = identified(&federated_user("root", &minter("root"))).uploader;
+    assert!(!user.counts_as_root);
+}
+
+#[test]
+fn row_7_a_federated_user_without_an_issuer_is_known_by_its_arn() {
+    let key = "arn:aws:sts::111122223333:federated-user/mary";
+    for issuer in [
+        json!({}),
+        Value::Null,
+        json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE"}),
+        json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": ""}),
+        json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": "broker"}),
+    ] {
+        let identity = federated_user("mary", &issuer);
+        let row = Row::FederatedUserWithoutIssuer;
+        gives(&identity, row, key, "FederatedUser", "mary", None);
+        let uploader = identified(&identity).uploader;
+        assert_eq!(uploader.former_key, None);
+        assert!(!uploader.counts_as_root);
+    }
+    let by_root = federated_user("mary", &without(root_as_minter(), "", "arn"));
+    assert!(identified(&by_root).uploader.counts_as_root);
+}
+
+#[test]
+fn row_7_a_name_with_a_slash_can_not_pass_for_part_of_the_minters_arn() {
+    let mut identity = federated_user("x", &minter("broker"));
+    identity["arn"] = json!("arn:aws:sts::111122223333:federated-user/evil/");
+    assert_eq!(identified(&identity).row, Row::FederatedUserWithoutIssuer);
+}
+
+/// A name as IAM and STS allow it.
+const NAME: &str = "[A-Za-z0-9_+=,.@-]{2,32}";
+/// A path as IAM allows it, with what could mislead a reader of keys.
+const PATH: &str = "([!-~]{0,20}|broker|ci|x:user|root)/";
+
+proptest! {
+    #[test]
+    fn row_6_no_path_and_no_name_pass_for_another_minter(
+        path in prop::collection::vec(PATH, 0..3),
+        name in prop_oneof![NAME, Just("broker".to_owned())],
+        session in prop_oneof![NAME, Just("mary".to_owned())],
+    ) {
+        let key = |minter: &str, session: &str| {
+            let arn = format!("arn:aws:iam::{ACCOUNT}:user/{minter}");
+            let issuer = json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": arn});
+            identified(&federated_user(session, &issuer)).uploader.key
+        };
+        let by = format!("{}{name}", path.concat());
+        let uploader = key(&by, &session);
+        for minter in ["broker", "ci/broker"] {
+            let same = by == minter;
+            prop_assert_eq!(uploader == key(minter, "mary"), same && session == "mary");
+            for glob in [
+                format!("federated:arn:aws:iam::{ACCOUNT}:user/{minter}/*"),
+                format!("federated:arn:aws:iam::*:user/{minter}/*"),
+            ] {
+                let matches = Glob::parse(&glob).unwrap().matches(&uploader);
+                prop_assert_eq!(matches, same, "{} {}", glob, uploader);
+            }
+        }
+        // Nor for the user, or the root user, who minted it.
+        for glob in ["arn:aws:iam::*:user/**", "arn:aws:iam::*:root", "arn:aws:sts::**:**"] {
+            prop_assert!(!Glob::parse(glob).unwrap().matches(&uploader));
+        }
+    }
+}
+
+#[test]
+fn row_8_an_identity_center_user_is_known_by_store_and_user_id() {
     let identity = json!({
         "type": "IdentityCenterUser", "accountId": ACCOUNT, "credentialId": "EXAMPLE",
         "onBehalfOf": {
@@ -231,7 +368,7 @@ fn row_7_an_identity_center_user_is_known_by_store_and_user_id() {
 }
 
 #[test]
-fn row_8_another_accounts_principal_is_known_by_account_and_unique_id() {
+fn row_9_another_accounts_principal_is_known_by_account_and_unique_id() {
     let identity = json!({
         "type": "AWSAccount", "accountId": "444455556666", "principalId": "AROAEXAMPLE:session"
     });
@@ -247,7 +384,7 @@ fn row_8_another_accounts_principal_is_known_by_account_and_unique_id() {
 }
 
 #[test]
-fn row_8_anonymous_is_nobody() {
+fn row_9_anonymous_is_nobody() {
     for identity in [
         json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": ""}),
         json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": "ANONYMOUS"}),
@@ -258,7 +395,7 @@ fn row_8_anonymous_is_nobody() {
 }
 
 #[test]
-fn row_9_an_aws_service_is_known_by_account_and_invoked_by() {
+fn row_10_an_aws_service_is_known_by_account_and_invoked_by() {
     for identity in [
         json!({"type": "AWSService", "invokedBy": "imagebuilder.amazonaws.com"}),
         json!({"accountId": "444455556666", "invokedBy": "imagebuilder.amazonaws.com"}),
@@ -272,7 +409,7 @@ fn row_9_an_aws_service_is_known_by_account_and_invoked_by() {
 }
 
 #[test]
-fn row_9_the_account_may_be_the_envelopes() {
+fn row_10_the_account_may_be_the_envelopes() {
     let identity = json!({"type": "AWSService", "invokedBy": "imagebuilder.amazonaws.com"});
     let record = without(
         record("e1", "2026-01-02T03:04:05Z", &identity),
@@ -286,7 +423,7 @@ fn row_9_the_account_may_be_the_envelopes() {
 }
 
 #[test]
-fn row_10_whatever_else_has_an_arn_is_known_by_it() {
+fn row_11_whatever_else_has_an_arn_is_known_by_it() {
     let role = json!({
         "type": "Role", "principalId": "AROAEXAMPLE", "accountId": ACCOUNT,
         "arn": "arn:aws:iam::111122223333:role/jobs/nightly"
@@ -319,7 +456,7 @@ fn row_10_whatever_else_has_an_arn_is_known_by_it() {
 }
 
 #[test]
-fn row_11_principal_and_account_serve_without_an_arn() {
+fn row_12_principal_and_account_serve_without_an_arn() {
     let unknown = json!({
         "type": "Unknown", "principalId": "AIDAEXAMPLE:x", "accountId": ACCOUNT,
         "arn": "", "accessKeyId": ""
@@ -346,7 +483,7 @@ fn row_11_principal_and_account_serve_without_an_arn() {
 }
 
 #[test]
-fn row_12_nothing_usable_is_unidentified() {
+fn row_13_nothing_usable_is_unidentified() {
     for identity in [
         json!({}),
         Value::Null,
@@ -387,4 +524,25 @@ fn a_key_that_is_too_long_is_cut_and_ends_in_the_hash_of_the_whole() {
     assert!(a.is_char_boundary(a.len() - 64));
     assert!(a[a.len() - 64..].bytes().all(|b| b.is_ascii_hexdigit()));
     assert_ne!(a, b);
+}
+
+#[test]
+fn a_federated_key_that_is_too_long_is_cut_as_any_other() {
+    let key = |session: &str| {
+        let uploader = identified(&federated_user(session, &minter(&"é".repeat(600)))).uploader;
+        assert_eq!(uploader.name, session);
+        uploader.key
+    };
+    let (a, b) = (key("ann"), key("bob"));
+    assert!(a.len() <= MAX_KEY && a.len() > MAX_KEY - 4, "{}", a.len());
+    assert!(a.starts_with("federated:arn:aws:iam::111122223333:user/é"));
+    assert_ne!(a, b);
+
+    let long = "x".repeat(1100);
+    let uploader = identified(&federated_user(&long, &minter("broker"))).uploader;
+    let former = uploader.former_key.unwrap();
+    // As the key of a session without an issuer.
+    let without_issuer = identified(&federated_user(&long, &json!({}))).uploader;
+    assert_eq!(former, without_issuer.key);
+    assert_eq!(former.len(), MAX_KEY);
 }
