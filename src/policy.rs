@@ -35,8 +35,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether a trusted glob matches. The root user is too powerful to be
-    /// trusted in passing: only a pattern without wildcard matches it.
+    /// Whether a trusted glob matches. The root user's power is too much to be
+    /// trusted in passing: only a pattern without wildcard matches whoever has it.
     #[must_use]
     pub fn trusts(&self, uploader: &Uploader) -> bool {
         self.trusting(uploader).next().is_some()
@@ -46,15 +46,15 @@ impl Policy {
     pub fn trusting(&self, uploader: &Uploader) -> impl Iterator<Item = &Glob> {
         self.trusted
             .iter()
-            .filter(|glob| !(uploader.is_root() && glob.has_wildcard()))
+            .filter(|glob| !(uploader.counts_as_root && glob.has_wildcard()))
             .filter(|glob| glob.matches(&uploader.key))
     }
 
     /// Whether an uploader first seen at `time` is learned instead of told.
-    /// The root user never is.
+    /// Whoever has the root user's power never is.
     #[must_use]
     pub fn learns(&self, uploader: &Uploader, time: Timestamp) -> bool {
-        !uploader.is_root() && self.learning_until.is_some_and(|until| time < until)
+        !uploader.counts_as_root && self.learning_until.is_some_and(|until| time < until)
     }
 
     /// Whether the time from `last_seen` to `time` is an absence to tell.

@@ -331,6 +331,39 @@ fn row_6_root_is_trusted_only_without_a_wildcard() {
 }
 
 #[test]
+fn row_6_a_session_that_root_minted_is_trusted_only_without_a_wildcard() {
+    for (glob, row) in [
+        (
+            "federated:arn:aws:iam::111122223333:root/mary",
+            Row::TrustedByPattern,
+        ),
+        ("federated:arn:aws:iam::111122223333:root/*", Row::New),
+        ("federated:arn:aws:iam::111122223333:root/mar?", Row::New),
+        ("federated:arn:aws:iam::*:**", Row::New),
+        ("**:**:**:**:**:**", Row::New),
+        ("arn:aws:iam::111122223333:root", Row::New),
+    ] {
+        let decision = decided(None, &push_minted_by_root(), &trusting(glob));
+        assert_eq!(decision.row, row, "{glob}");
+    }
+    let told = decided(None, &push_minted_by_root(), &Policy::default());
+    assert_eq!(told.finding.unwrap().severity, Severity::Critical);
+
+    let of_a_user = trusting("federated:arn:aws:iam::111122223333:user/broker/*");
+    let decision = decided(None, &federated_push(), &of_a_user);
+    assert_eq!(decision.row, Row::TrustedByPattern);
+    // Its standing holds no longer than a glob matches.
+    let record = Record {
+        uploader: push_minted_by_root().1.key,
+        principal_id: Some(ACCOUNT.into()),
+        ..seen(Standing::Pattern)
+    };
+    let (push, uploader) = push_minted_by_root();
+    let wildcard = trusting("federated:arn:aws:iam::*:root/*");
+    assert!(!is_ordinary(&record, &push, &uploader, &wildcard));
+}
+
+#[test]
 fn rows_7_and_8_nobody_is_known_by_these() {
     let ended = Record {
         trusted_until: Some(time(NEXT)),
@@ -411,6 +444,14 @@ fn row_7_learning_ends_at_its_time_and_never_covers_root() {
     );
     assert_eq!(decided(None, &push(), &at(NEXT)).row, Row::New);
     assert_eq!(decided(None, &root_push(), &learning()).row, Row::New);
+    assert_eq!(
+        decided(None, &push_minted_by_root(), &learning()).row,
+        Row::New
+    );
+    assert_eq!(
+        decided(None, &federated_push(), &learning()).row,
+        Row::Learned
+    );
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         learn_from_files_makes_the_first_day_quiet,
         learn_writes_only_after_a_yes_and_changes_nobody_who_is_there,
         learn_asks_cloudtrail_page_by_page_in_each_region,
+        learn_leaves_out_the_sessions_that_root_minted,
         learn_goes_on_where_it_was_interrupted,
         learn_outlives_expired_tokens_and_throttling,
         ctrl_c_leaves_nothing_half_written,
@@ -895,6 +896,39 @@ fn learn_asks_cloudtrail_page_by_page_in_each_region() {
     assert!(
         cloudtrail.least_pause().as_millis() >= 450,
         "{:?}",
+fn learn_leaves_out_the_sessions_that_root_minted() {
+    let laptop = Laptop::new();
+    let minted = |id: &str, issuer: Value| {
+        let mut session = iam_user("mary");
+        session["type"] = json!("FederatedUser");
+        session["principalId"] = json!("111122223333:mary");
+        session["arn"] = json!("arn:aws:sts::111122223333:federated-user/mary");
+        session["sessionContext"]["sessionIssuer"] = issuer;
+        record(id, T1, &session)
+    };
+    let root = json!({"type": "Root", "principalId": "111122223333",
+                      "accountId": "111122223333", "arn": "arn:aws:iam::111122223333:root"});
+    let mut by_root_without_arn = root.clone();
+    by_root_without_arn.as_object_mut().unwrap().remove("arn");
+    let records = [
+        minted("1", root),
+        minted("2", by_root_without_arn),
+        minted("3", iam_user("broker")),
+    ];
+    laptop.write("trail.json", &json!({"Records": records}).to_string());
+    let args = ["learn", "trail.json", "--yes", "--file", "known.jsonl"];
+    let ran = succeeded(laptop.run_bare(&args, &[]));
+    assert!(ran.err.contains("Learned 1;"), "{}", ran.err);
+    let odd = "minted by the root user, not learned";
+    assert_eq!(ran.out.matches(odd).count(), 2, "{}", ran.out);
+    let known = fs::read_to_string(laptop.folder.path().join("known.jsonl")).unwrap();
+    let known: Value = serde_json::from_str(&known).unwrap();
+    assert_eq!(
+        known["uploader"],
+        "federated:arn:aws:iam::111122223333:user/broker/mary"
+    );
+}
+
         cloudtrail.least_pause()
     );
 }

@@ -36,7 +36,8 @@ const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Without a PATH it asks CloudTrail's event history (90 days, at two requests a
 /// second); with one it reads CloudTrail files, as `replay` does. It shows whom it
 /// would learn, and writes after a yes. Nobody is learned from failed pushes, nor
-/// the root user. Who is in the table already stays as he is.
+/// the root user, nor a session that it minted. Who is in the table already stays
+/// there as is.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -88,6 +89,7 @@ pub struct History {
 pub struct More {
     repositories: BTreeSet<String>,
     failed_pushes: u64,
+    counts_as_root: bool,
 }
 
 impl History {
@@ -118,11 +120,19 @@ impl History {
             return;
         }
         let more = self.more.entry(uploader.key.to_string()).or_default();
+        more.counts_as_root |= uploader.counts_as_root;
         if push.failed() {
             more.failed_pushes += 1;
         } else if let Some(repository) = &push.repository {
             more.repositories.insert(repository.to_string());
         }
+    }
+
+    /// Whether it has the root user's power.
+    fn counts_as_root(&self, record: &Record) -> bool {
+        let more = self.more.get(record.uploader.as_str());
+        // What an earlier version kept says it of nobody.
+        is_root(record) || more.is_some_and(|more| more.counts_as_root)
     }
 
     /// All that was seen, to be kept.
@@ -207,11 +217,11 @@ async fn from_files(paths: Vec<PathBuf>, now: Timestamp) -> Result<(History, usi
     Ok((history, contents.fault_count))
 }
 
-/// Who is learned: whoever pushed, but the root user.
+/// Who is learned: whoever pushed without the root user's power.
 fn learnable(history: &History) -> Vec<Record> {
     let records = history.watch.store.records().into_iter();
     records
-        .filter(|record| !is_root(record) && record.first_seen.is_some())
+        .filter(|record| !history.counts_as_root(record) && record.first_seen.is_some())
         .map(|mut record| {
             record.standing = Standing::Learned;
             // It is in no table.
@@ -263,7 +273,7 @@ fn show(history: &History, learned: &[Record], now: Timestamp) -> io::Result<()>
     let left_out = all.len() - learned.len();
     if left_out > 0 {
         say(&format!(
-            "{left_out} are not learned: the root user, and who failed to push."
+            "{left_out} are not learned: the root user, sessions that it minted, and who failed to push."
         ));
     }
     Ok(())
@@ -289,6 +299,8 @@ fn odd(record: &Record, more: Option<&More>, now: Timestamp) -> Vec<String> {
     let mut odd = Vec::new();
     if is_root(record) {
         odd.push("root user, not learned".to_owned());
+    } else if more.is_some_and(|more| more.counts_as_root) {
+        odd.push("minted by the root user, not learned".to_owned());
     }
     let failed = more.map_or(0, |more| more.failed_pushes);
     let Some(first_seen) = record.first_seen else {
