@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         list_filters_and_sorts,
         a_glob_shows_whom_it_matches_and_asks,
         import_takes_every_kind_of_list_and_names_each_bad_line,
+        what_the_arn_of_a_federated_user_means_is_said,
         import_never_takes_away_what_was_seen_and_can_be_run_again,
         import_of_many_writes_each_once_and_export_gives_them_back,
         names_on_the_terminal_are_clean,
@@ -50,8 +51,8 @@ fn main() -> ExitCode {
         a_stack_names_its_tables,
         learn_from_files_makes_the_first_day_quiet,
         learn_writes_only_after_a_yes_and_changes_nobody_who_is_there,
-        learn_asks_cloudtrail_page_by_page_in_each_region,
         learn_leaves_out_the_sessions_that_root_minted,
+        learn_asks_cloudtrail_page_by_page_in_each_region,
         learn_goes_on_where_it_was_interrupted,
         learn_outlives_expired_tokens_and_throttling,
         ctrl_c_leaves_nothing_half_written,
@@ -525,6 +526,58 @@ fn import_takes_every_kind_of_list_and_names_each_bad_line() {
     assert!(ran.err.contains("2 bad lines"), "{}", ran.err);
 }
 
+fn what_the_arn_of_a_federated_user_means_is_said() {
+    const FORMER: &str = "arn:aws:sts::111122223333:federated-user/mary";
+    const KEY: &str = "federated:arn:aws:iam::111122223333:user/broker/mary";
+    let laptop = Laptop::new();
+    laptop.write("keys.txt", &format!("{KEY}\n{FORMER}\n"));
+    let on_file = |args: &[&str]| {
+        let args = [&["uploaders"], args, &["--file", "known.jsonl"]].concat();
+        laptop.run_bare(&args, &[("USER", "ada")])
+    };
+    let said = |ran: Ran| {
+        assert!(
+            ran.err.contains(
+                "known as federated:arn:aws:iam::111122223333:user/ISSUER/mary: trust that key, \
+                 for trust in this one does not cover it. A revocation of this one does"
+            ),
+            "{}",
+            ran.err
+        );
+        ran
+    };
+    let ran = said(succeeded(on_file(&["import", "keys.txt"])));
+    assert!(
+        ran.err.contains(
+            "keys.txt: line 2: the key of federated sessions whose events name no issuer"
+        ),
+        "{}",
+        ran.err
+    );
+    assert_eq!(ran.err.matches("line ").count(), 1, "{}", ran.err);
+    said(succeeded(on_file(&["trust", FORMER, "--reason", "x"])));
+    let ran = said(succeeded(on_file(&["revoke", FORMER])));
+    assert!(
+        ran.err.contains(&format!("Revoked {FORMER}")),
+        "{}",
+        ran.err
+    );
+    said(succeeded(on_file(&["show", FORMER])));
+    assert!(!succeeded(on_file(&["show", KEY])).err.contains("issuer"));
+
+    // A finding names the key of today, under which there may be no record.
+    succeeded(on_file(&["forget", KEY, "--yes"]));
+    let ran = said(succeeded(on_file(&["show", KEY])));
+    assert!(
+        ran.out.starts_with(FORMER) && ran.out.contains("revoked by"),
+        "{}",
+        ran.out
+    );
+    let export = succeeded(on_file(&["export"])).out;
+    laptop.write("export.jsonl", &export);
+    said(succeeded(on_file(&["import", "export.jsonl"])));
+}
+
 fn import_never_takes_away_what_was_seen_and_can_be_run_again() {
     let laptop = Laptop::new();
     let function = Function::start(&laptop.stack, &[]);
@@ -843,6 +896,39 @@ fn learn_writes_only_after_a_yes_and_changes_nobody_who_is_there() {
     assert_eq!(block_on(laptop.stack.uploaders()), after);
 }
 
+fn learn_leaves_out_the_sessions_that_root_minted() {
+    let laptop = Laptop::new();
+    let minted = |id: &str, issuer: Value| {
+        let mut session = iam_user("mary");
+        session["type"] = json!("FederatedUser");
+        session["principalId"] = json!("111122223333:mary");
+        session["arn"] = json!("arn:aws:sts::111122223333:federated-user/mary");
+        session["sessionContext"]["sessionIssuer"] = issuer;
+        record(id, T1, &session)
+    };
+    let root = json!({"type": "Root", "principalId": "111122223333",
+                      "accountId": "111122223333", "arn": "arn:aws:iam::111122223333:root"});
+    let mut by_root_without_arn = root.clone();
+    by_root_without_arn.as_object_mut().unwrap().remove("arn");
+    let records = [
+        minted("1", root),
+        minted("2", by_root_without_arn),
+        minted("3", iam_user("broker")),
+    ];
+    laptop.write("trail.json", &json!({"Records": records}).to_string());
+    let args = ["learn", "trail.json", "--yes", "--file", "known.jsonl"];
+    let ran = succeeded(laptop.run_bare(&args, &[]));
+    assert!(ran.err.contains("Learned 1;"), "{}", ran.err);
+    let odd = "minted by the root user, not learned";
+    assert_eq!(ran.out.matches(odd).count(), 2, "{}", ran.out);
+    let known = fs::read_to_string(laptop.folder.path().join("known.jsonl")).unwrap();
+    let known: Value = serde_json::from_str(&known).unwrap();
+    assert_eq!(
+        known["uploader"],
+        "federated:arn:aws:iam::111122223333:user/broker/mary"
+    );
+}
+
 fn learn(laptop: &Laptop, cloudtrail: &CloudTrail, regions: &[&str]) -> Ran {
     let mut args = vec![
         "learn",
@@ -896,39 +982,6 @@ fn learn_asks_cloudtrail_page_by_page_in_each_region() {
     assert!(
         cloudtrail.least_pause().as_millis() >= 450,
         "{:?}",
-fn learn_leaves_out_the_sessions_that_root_minted() {
-    let laptop = Laptop::new();
-    let minted = |id: &str, issuer: Value| {
-        let mut session = iam_user("mary");
-        session["type"] = json!("FederatedUser");
-        session["principalId"] = json!("111122223333:mary");
-        session["arn"] = json!("arn:aws:sts::111122223333:federated-user/mary");
-        session["sessionContext"]["sessionIssuer"] = issuer;
-        record(id, T1, &session)
-    };
-    let root = json!({"type": "Root", "principalId": "111122223333",
-                      "accountId": "111122223333", "arn": "arn:aws:iam::111122223333:root"});
-    let mut by_root_without_arn = root.clone();
-    by_root_without_arn.as_object_mut().unwrap().remove("arn");
-    let records = [
-        minted("1", root),
-        minted("2", by_root_without_arn),
-        minted("3", iam_user("broker")),
-    ];
-    laptop.write("trail.json", &json!({"Records": records}).to_string());
-    let args = ["learn", "trail.json", "--yes", "--file", "known.jsonl"];
-    let ran = succeeded(laptop.run_bare(&args, &[]));
-    assert!(ran.err.contains("Learned 1;"), "{}", ran.err);
-    let odd = "minted by the root user, not learned";
-    assert_eq!(ran.out.matches(odd).count(), 2, "{}", ran.out);
-    let known = fs::read_to_string(laptop.folder.path().join("known.jsonl")).unwrap();
-    let known: Value = serde_json::from_str(&known).unwrap();
-    assert_eq!(
-        known["uploader"],
-        "federated:arn:aws:iam::111122223333:user/broker/mary"
-    );
-}
-
         cloudtrail.least_pause()
     );
 }

@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use pushwatch::arn::Arn;
 use pushwatch::glob;
-use pushwatch::identity::MAX_KEY;
+use pushwatch::identity::{FEDERATED_PREFIX, MAX_KEY};
 use pushwatch::record::{Record, Standing};
 use pushwatch::text::clean_cut;
 
@@ -14,7 +14,8 @@ pub struct Key {
     kind: CompactString,
     name: CompactString,
     account_id: CompactString,
-    /// How the text was read, if it was not the key itself.
+    /// How the text was read, if it was not the key itself, or what there is to
+    /// know of such a key. It goes on behind "KEY is".
     pub note: Option<String>,
 }
 
@@ -26,7 +27,7 @@ impl Key {
             kind: record.kind.clone().unwrap_or_default(),
             name: record.name.clone().unwrap_or_default(),
             account_id: record.account_id.clone().unwrap_or_default(),
-            note: None,
+            note: former_key_note(&record.uploader),
         }
     }
 
@@ -38,6 +39,33 @@ impl Key {
         record.account_id = Some(self.account_id.clone()).filter(|account| !account.is_empty());
         record
     }
+}
+
+/// What there is to know of a key under which earlier versions knew every
+/// federated user by that name; none of other keys. It goes on behind "KEY is".
+pub fn former_key_note(key: &str) -> Option<String> {
+    let arn = Arn::parse(key)?;
+    let name = arn.resource.strip_prefix("federated-user/")?;
+    let issuer = format!("arn:{}:iam::{}:user/ISSUER", arn.partition, arn.account);
+    let shown = clean_cut(&format!("{FEDERATED_PREFIX}{issuer}/{name}"), 200);
+    (arn.service == "sts").then(|| {
+        format!(
+            "the key of federated sessions whose events name no issuer. Any other session by \
+             that name is known as {shown}: trust that key, for trust in this one does not \
+             cover it. A revocation of this one does, as long as that key has no record"
+        )
+    })
+}
+
+/// The key under which earlier versions knew a federated user; none of others.
+pub fn former_key(key: &str) -> Option<String> {
+    let (issuer, name) = key.strip_prefix(FEDERATED_PREFIX)?.rsplit_once('/')?;
+    let Arn {
+        partition, account, ..
+    } = Arn::parse(issuer)?;
+    Some(format!(
+        "arn:{partition}:sts::{account}:federated-user/{name}"
+    ))
 }
 
 /// Reads a key. A role session's ARN becomes its role's key.
@@ -82,6 +110,7 @@ pub fn parse(text: &str) -> Result<Key, String> {
             Some(arn) => parse_arn(text, &arn, &shown),
             None => Err(format!("`{shown}` lacks a part of an ARN")),
         },
+        ["federated", ..] => parse_federated(text, &shown),
         ["identitycenter", _, _] => {
             let (_, user) = text.rsplit_once(':').unwrap_or_default();
             Ok(key("IdentityCenterUser", user, ""))
@@ -109,6 +138,36 @@ fn account_of<'a>(account: &'a str, shown: &str) -> Result<&'a str, String> {
             "`{shown}` has no account of 12 digits where it belongs"
         ))
     }
+}
+
+/// `federated:ISSUER_ARN/NAME`, where the issuer is an IAM user or the root user:
+/// nobody else may call `GetFederationToken`.
+fn parse_federated(text: &str, shown: &str) -> Result<Key, String> {
+    let parts = text.strip_prefix(FEDERATED_PREFIX);
+    let (issuer, name) = parts
+        .and_then(|text| text.rsplit_once('/'))
+        .unwrap_or_default();
+    let in_words = || {
+        format!(
+            "`{shown}` is no federated user's key, such as \
+             federated:arn:aws:iam::111122223333:user/ISSUER/NAME"
+        )
+    };
+    let arn = Arn::parse(issuer).ok_or_else(in_words)?;
+    let issuer = parse_arn(issuer, &arn, shown).map_err(|_| in_words())?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if !matches!(issuer.kind.as_str(), "IAMUser" | "Root")
+        || name.is_empty()
+        || !name.chars().all(is_name)
+    {
+        return Err(in_words());
+    }
+    Ok(Key {
+        text: text.into(),
+        kind: "FederatedUser".into(),
+        name: name.into(),
+        ..issuer
+    })
 }
 
 fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
@@ -151,7 +210,10 @@ fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
             ))
         }
         ("iam", "role") if has_name(rest) => Ok(key("Role", arn.name())),
-        ("sts", "federated-user") if has_name(rest) => Ok(key("FederatedUser", arn.name())),
+        ("sts", "federated-user") if has_name(rest) => Ok(Key {
+            note: former_key_note(text),
+            ..key("FederatedUser", arn.name())
+        }),
         ("sts", "assumed-role") => match arn.assumed_role() {
             Some((role, session)) if !role.is_empty() => {
                 Ok(assumed_role(arn, role, session, key("Role", role)))
@@ -217,7 +279,7 @@ fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key)
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{former_key, parse};
 
     #[test]
     fn every_kind_of_key_is_read() {
@@ -244,9 +306,14 @@ mod tests {
                 "gone",
             ),
             (
-                "arn:aws:sts::111122223333:federated-user/bob",
+                "federated:arn:aws-cn:iam::111122223333:user/team/broker/bob",
                 "FederatedUser",
                 "bob",
+            ),
+            (
+                "federated:arn:aws:iam::111122223333:root/bob@example.com",
+                "FederatedUser",
+                "bob@example.com",
             ),
             (
                 "account:111122223333:AIDAEXAMPLE",
@@ -299,6 +366,31 @@ mod tests {
     }
 
     #[test]
+    fn of_a_federated_user_without_an_issuer_it_is_said_how_the_others_are_known() {
+        let key = "arn:aws-cn:sts::111122223333:federated-user/bob";
+        let parsed = parse(key).unwrap();
+        assert_eq!(
+            (parsed.text.as_str(), parsed.kind.as_str()),
+            (key, "FederatedUser")
+        );
+        assert_eq!(
+            (parsed.name.as_str(), parsed.account_id.as_str()),
+            ("bob", "111122223333")
+        );
+        let now = "federated:arn:aws-cn:iam::111122223333:user/team/broker/bob";
+        assert_eq!(former_key(now).as_deref(), Some(key));
+        assert_eq!(former_key(key), None);
+        let note = parsed.note.unwrap();
+        for said in [
+            "federated:arn:aws-cn:iam::111122223333:user/ISSUER/bob",
+            "trust in this one does not",
+            "A revocation of this one does",
+        ] {
+            assert!(note.contains(said), "{note}");
+        }
+    }
+
+    #[test]
     fn a_key_that_no_push_can_have_is_refused_with_the_reason() {
         for (text, reason) in [
             ("test", "is no uploader key"),
@@ -328,6 +420,39 @@ mod tests {
             ("arn:aws:iam::111122223333:role/ci-*", "is a glob"),
             ("arn:aws:iam::111122223333:user/a b", "white space"),
             ("unidentified:111122223333", "is nobody"),
+            ("federated:bob", "no federated user's key"),
+            (
+                "federated:arn:aws:iam::111122223333:user/broker",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:iam::111122223333:root",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:iam::111122223333:user/a/",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:iam::111122223333:user/a/b:c",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:iam::111122223333:role/ci/bob",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:sts::111122223333:federated-user/bob",
+                "no federated user's key",
+            ),
+            (
+                "federated:arn:aws:iam::1111:user/a/bob",
+                "no federated user's key",
+            ),
+            (
+                "federated:federated:arn:aws:iam::111122223333:user/a/bob",
+                "no federated user's key",
+            ),
             ("service:111122223333:codebuild", "is no uploader key"),
             (
                 "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Dev_0123456789abcdef",

@@ -144,7 +144,8 @@ fn parse_line(line: &str) -> Result<Option<Listed>, String> {
             format!("column {}: {}", error.column(), clean_cut(what, 200))
         })?;
         check_seen_key(&record.uploader)?;
-        return Ok(Some(Listed::new(record, None)));
+        let note = key::former_key_note(&record.uploader);
+        return Ok(Some(Listed::new(record, note)));
     }
     let typed = line.split_once(" #").map_or(line, |(key, _)| key);
     let key = key::parse(typed)?;
@@ -161,6 +162,7 @@ fn parse_line(line: &str) -> Result<Option<Listed>, String> {
 fn check_seen_key(key: &str) -> Result<(), String> {
     let schemes = [
         "arn:",
+        "federated:",
         "identitycenter:",
         "account:",
         "service:",

@@ -132,10 +132,10 @@ async fn keys<S: Manage>(
 ) -> Result<Vec<Key>, CommandError> {
     if glob::is_plain(typed) {
         // A key of the table is right as it is, whatever it looks like.
-        if let Some(record) = store.find(typed).await.map_err(store_fault)? {
-            return Ok(vec![Key::of(&record)]);
-        }
-        let key = uploader_key::parse(typed).map_err(CommandError::Usage)?;
+        let key = match store.find(typed).await.map_err(store_fault)? {
+            Some(record) => Key::of(&record),
+            None => uploader_key::parse(typed).map_err(CommandError::Usage)?,
+        };
         if let Some(note) = &key.note {
             say(&format!("{} is {note}.", clean_cut(typed, 200)));
         }

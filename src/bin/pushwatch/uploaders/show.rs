@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use super::Context;
 use super::args::ShowArgs;
 use super::list::ago;
+use crate::uploader_key::{former_key, former_key_note};
 use crate::{CommandError, say, store_fault};
 
 /// Shows all that is known of an uploader.
@@ -23,7 +24,11 @@ pub async fn show<S: Manage>(
     args: &ShowArgs,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let record = store.find(&args.key).await.map_err(store_fault)?;
+    let mut record = store.find(&args.key).await.map_err(store_fault)?;
+    // A finding may be due to a revocation of the former key.
+    if let (None, Some(former)) = (&record, former_key(&args.key)) {
+        record = store.find(&former).await.map_err(store_fault)?;
+    }
     let record = record.ok_or_else(|| CommandError::NoSuchUploader(clean_cut(&args.key, 200)))?;
     let finding = match (&record.last_finding_id, &context.findings) {
         (Some(id), Some(_)) => store.finding(id).await.map_err(store_fault)?,
@@ -38,6 +43,9 @@ pub async fn show<S: Manage>(
     output
         .write_all(shown.as_bytes())
         .map_err(CommandError::Output)?;
+    if let Some(note) = former_key_note(&record.uploader) {
+        say(&format!("It is {note}."));
+    }
     match (finding, &context.findings) {
         _ if args.json => {}
         (Some(kept), Some(place)) => {
