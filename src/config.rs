@@ -1,8 +1,7 @@
 //! The function's settings: environment variables in, typed values out. What is
 //! missing or wrong stops the function at its start, with one line that names it.
-
-use std::fmt::Display;
-use std::str::FromStr;
+//! Only an expression that does not parse is left out: nothing is suppressed then,
+//! and nothing is missed.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -39,6 +38,8 @@ pub struct Config {
     pub log_level: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`, the dimension of the metrics.
     pub function_name: String,
+    /// What is wrong, and left out.
+    pub faults: Vec<ConfigError>,
 }
 
 /// A setting that is missing or wrong.
@@ -81,10 +82,11 @@ impl Config {
         }
         let endpoints = env.endpoints()?;
         let trust_roots = env.trust_roots(topic.partition, &endpoints)?;
+        let mut faults = Vec::new();
         Ok(Self {
             uploaders_table: env.required("UPLOADERS_TABLE")?,
             findings_table: env.required("FINDINGS_TABLE")?,
-            policy: env.policy()?,
+            policy: env.policy(&mut faults)?,
             findings_per_minute: env.findings_per_minute()?,
             aws: AwsConfig {
                 region,
@@ -100,6 +102,7 @@ impl Config {
                 .unwrap_or_else(|| "pushwatch".to_owned()),
             https_format: env.https_format()?,
             topic_arn,
+            faults,
         })
     }
 }
@@ -118,24 +121,21 @@ impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
         })
     }
 
-    fn parsed<T: FromStr<Err: Display>>(
-        &self,
-        variable: &'static str,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some(value) = self.optional(variable) else {
-            return Ok(None);
-        };
-        value
-            .trim()
-            .parse()
-            .map(Some)
-            .map_err(|error: T::Err| ConfigError {
-                variable,
-                fault: error.to_string(),
+    /// The expression; none if there is none, or if it does not parse.
+    fn suppression(&self, faults: &mut Vec<ConfigError>) -> Option<Suppression> {
+        let variable = "SUPPRESS_FINDINGS";
+        let text = self.optional(variable)?;
+        Suppression::parse(text.trim())
+            .inspect_err(|error| {
+                faults.push(ConfigError {
+                    variable,
+                    fault: format!("{error}; nothing is suppressed until it is mended"),
+                });
             })
+            .ok()
     }
 
-    fn policy(&self) -> Result<Policy, ConfigError> {
+    fn policy(&self, faults: &mut Vec<ConfigError>) -> Result<Policy, ConfigError> {
         let trusted = self.optional("TRUSTED_UPLOADERS").unwrap_or_default();
         let trusted = trusted
             .split_whitespace()
@@ -173,7 +173,7 @@ impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
         };
         Ok(Policy {
             trusted,
-            suppress: self.parsed::<Suppression>("SUPPRESS_FINDINGS")?,
+            suppress: self.suppression(faults),
             learning_until,
             absence_days,
         })
@@ -320,7 +320,6 @@ mod tests {
                 "TRUSTED_UPLOADERS",
                 "arn:aws:iam::1:role/a arn:aws:iam::1:role/[b]",
             ),
-            ("SUPPRESS_FINDINGS", "push.tag =="),
             ("LEARNING_UNTIL", "tomorrow"),
             ("ABSENCE_DAYS", "-1"),
             ("ABSENCE_DAYS", "many"),
@@ -337,6 +336,31 @@ mod tests {
             let line = error.to_string();
             assert!(line.starts_with(&format!("setting {variable}: ")) && !line.contains('\n'));
         }
+    }
+
+    #[test]
+    fn an_expression_that_does_not_parse_is_named_and_left_out() {
+        let many = "!".repeat(200) + "true";
+        for expression in ["push.tag ==", "((((", "true)", "\u{1b}", many.as_str()] {
+            let config = with(&[("SUPPRESS_FINDINGS", expression)]).unwrap();
+            assert!(config.policy.suppress.is_none(), "{expression}");
+            let [fault] = config.faults.as_slice() else {
+                panic!("{:?}", config.faults);
+            };
+            assert_eq!(fault.variable, "SUPPRESS_FINDINGS");
+            let line = fault.to_string();
+            assert!(
+                line.starts_with("setting SUPPRESS_FINDINGS: CEL expression, line 1, column "),
+                "{line}"
+            );
+            assert!(
+                line.ends_with("; nothing is suppressed until it is mended"),
+                "{line}"
+            );
+            assert!(!line.contains(char::is_control), "{line}");
+        }
+        let good = with(&[("SUPPRESS_FINDINGS", " push.tag == 'x' ")]).unwrap();
+        assert!(good.policy.suppress.is_some() && good.faults.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::clock::{Clock, SystemClock};
+use crate::config::ConfigError;
 use crate::event::{self, Event, Push, Unreadable, UserIdentity};
 use crate::finding::Reason;
 use crate::identity::identify;
@@ -32,6 +33,8 @@ pub struct Function {
     pub log_level: String,
     /// The metrics' dimension.
     pub function_name: String,
+    /// Settings that are wrong and left out; each line says so.
+    pub faults: Vec<ConfigError>,
 }
 
 /// What the function answers.
@@ -128,6 +131,12 @@ impl Function {
         let began = self.watch.clock.now();
         let json = event.payload.get();
         let mut line = Line::default();
+        if !self.faults.is_empty() {
+            line.metric("ConfigurationFaults", self.faults.len());
+            for fault in &self.faults {
+                line.fault(fault.to_string());
+            }
+        }
         let result = match event::read(json, began) {
             Ok(Event::Push(push, identity)) => self.push(&push, &identity, &mut line).await,
             Ok(Event::Sweep) => {

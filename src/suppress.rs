@@ -167,11 +167,3 @@ impl fmt::Debug for Suppression {
         write!(f, "Suppression({:?})", self.text)
     }
 }
-
-impl std::str::FromStr for Suppression {
-    type Err = SuppressionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}

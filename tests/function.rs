@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         an_event_that_can_not_be_read_is_an_error_without_its_content,
         a_missing_table_is_an_error_that_says_so,
         a_missing_setting_stops_the_function_with_one_line,
+        an_expression_that_does_not_parse_suppresses_nothing_and_each_line_says_so,
         a_finding_beyond_the_budget_waits_for_the_sweep,
         a_finding_that_sns_does_not_take_waits_for_the_sweep,
         a_message_that_sns_refuses_for_its_form_is_told_plainly,
@@ -321,11 +322,7 @@ fn a_missing_table_is_an_error_that_says_so() {
 
 fn a_missing_setting_stops_the_function_with_one_line() {
     let stack = stack();
-    for (variable, value) in [
-        ("UPLOADERS_TABLE", ""),
-        ("SUPPRESS_FINDINGS", "push.tag =="),
-        ("LEARNING_UNTIL", "tomorrow"),
-    ] {
+    for (variable, value) in [("UPLOADERS_TABLE", ""), ("LEARNING_UNTIL", "tomorrow")] {
         let (code, err) = Function::start(&stack, &[(variable, value)]).exit();
         assert_eq!(code, Some(1));
         assert_eq!(err.lines().count(), 1, "{err}");
@@ -338,6 +335,46 @@ fn a_missing_setting_stops_the_function_with_one_line() {
         assert!(
             line["level"] == "FATAL" && line["timestamp"].is_string(),
             "{err}"
+        );
+    }
+}
+
+fn an_expression_that_does_not_parse_suppresses_nothing_and_each_line_says_so() {
+    let stack = stack();
+    let function = Function::start(&stack, &[("SUPPRESS_FINDINGS", "push.tag ==")]);
+    let answer = |event: Value| function.invoke(&event);
+    assert_eq!(
+        outcome(&answer(push("1", T1, "test")).unwrap()),
+        "finding_published"
+    );
+    assert_eq!(outcome(&answer(push("2", T2, "test")).unwrap()), "known");
+    assert_eq!(outcome(&function.sweep()), "swept");
+    let mut other_call = push("3", T2, "test");
+    other_call["detail"]["eventName"] = json!("BatchGetImage");
+    assert_eq!(outcome(&answer(other_call).unwrap()), "ignored");
+    answer(json!("odd")).unwrap_err();
+
+    let log = function.log();
+    assert_eq!(log.len(), 5);
+    for line in &log {
+        let fault = line["faults"][0].as_str().unwrap();
+        assert!(
+            fault.starts_with("setting SUPPRESS_FINDINGS: CEL expression, line 1, column 12: "),
+            "{line}"
+        );
+        let level = if line["errorType"].is_null() {
+            "WARN"
+        } else {
+            "ERROR"
+        };
+        assert_eq!(line["level"], level, "{line}");
+        assert_eq!(line["ConfigurationFaults"], 1, "{line}");
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["FunctionName"]]));
+        let metric = json!({"Name": "ConfigurationFaults", "Unit": "Count"});
+        assert!(
+            directive["Metrics"].as_array().unwrap().contains(&metric),
+            "{line}"
         );
     }
 }

@@ -50,6 +50,7 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         },
         log_level: config.log_level,
         function_name: config.function_name,
+        faults: config.faults,
     };
     aws.warm_up().await;
     let function = &function;

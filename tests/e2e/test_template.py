@@ -102,6 +102,7 @@ FindingsOwedAlarm       PushWatch  OldestOwedSeconds                  FunctionNa
 SweepMissingAlarm       PushWatch  FindingsOwed                       FunctionName Function         SampleCount < 1      2x900
 AsyncEventAgeAlarm      AWS/Lambda AsyncEventAge                      FunctionName Function         Maximum     > 600000 1x300
 AsyncEventsDroppedAlarm AWS/Lambda AsyncEventsDropped                 FunctionName Function         Sum         > 0      1x300
+ConfigurationFaultsAlarm PushWatch ConfigurationFaults               FunctionName Function         Sum         > 0      1x300
 DeliveryAlarm           AWS/SNS    NumberOfNotificationsFailed        TopicName    FindingsTopic    Sum         > 0      1x300
 UndeliveredAlarm        AWS/Events InvocationsFailedToBeSentToDlq     RuleName     PushRule         Sum         > 0      1x300
 DestinationAlarm        AWS/Lambda DestinationDeliveryFailures        FunctionName Function         Sum         > 0      1x300
