@@ -457,7 +457,8 @@ fn a_message_that_sns_refuses_for_its_form_is_told_plainly() {
     let (subject, message) = function.proxy.messages().remove(0);
     assert_eq!(subject, "[HIGH] PushWatch");
     let body: Value = serde_json::from_str(&message).unwrap();
-    assert_eq!(body["id"], answer["findingId"]);
+    assert_eq!(body["class_uid"], 2004);
+    assert_eq!(body["unmapped"]["pushwatch"]["id"], answer["findingId"]);
 }
 
 fn a_sweep_with_nothing_owed_is_one_call() {

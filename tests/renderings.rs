@@ -7,6 +7,7 @@ mod common;
 #[path = "common/trials.rs"]
 mod trials;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,9 +19,9 @@ use libtest_mimic::Arguments;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pushwatch::event::{self, Event, Push};
-use pushwatch::finding::{Finding, Reason, Seen};
+use pushwatch::finding::{Finding, Reason, Seen, Severity};
 use pushwatch::identity::{Uploader, identify};
-use pushwatch::notify::{Format, Message, Place, render};
+use pushwatch::notify::{Format, HttpsFormat, Message, Place, bodies, render};
 use serde_json::{Value, json};
 use trials::{trial, trials};
 
@@ -38,8 +39,11 @@ fn main() -> ExitCode {
         a_partition_whose_console_is_not_known_gets_no_link,
         hostile_strings_keep_every_form_within_its_limits,
         hostile_strings_make_no_link_and_no_command,
+        every_body_of_a_list_names_each_finding,
+        decoys_do_not_push_a_finding_out_of_a_list,
+        a_list_holds_as_many_as_its_tightest_body_can_name,
         a_chat_gets_names_as_they_are_and_nothing_that_it_obeys,
-        the_bodies_match_the_filter_policies_of_the_readme,
+        the_filter_policies_of_the_readme_pass_every_shape_that_they_should,
         the_samples_in_docs_are_current,
     ];
     trials.push(trial(
@@ -159,7 +163,12 @@ fn ocsf_is_valid() {
         assert_valid(&schema, &text);
         let value: Value = serde_json::from_str(&text).unwrap();
         let own: Finding = serde_json::from_value(value["unmapped"]["pushwatch"].clone()).unwrap();
-        assert_eq!(own.id, finding.id);
+        assert_eq!(&own, finding);
+        let plainest = bodies::plainest(finding);
+        assert_valid(&schema, &plainest);
+        let value: Value = serde_json::from_str(&plainest).unwrap();
+        let own: Finding = serde_json::from_value(value["unmapped"]["pushwatch"].clone()).unwrap();
+        assert_eq!(&own, finding);
     });
 }
 
@@ -450,10 +459,11 @@ fn hostile_strings_keep_every_form_within_its_limits() {
     );
     for_hostile_findings(|finding| {
         let list = vec![finding.clone(); 30];
+        let list = &list[..bodies::fit(&list, &place(), HttpsFormat::AmazonQ)];
         for message in [
             Message::Finding(finding),
-            Message::Rollup(&list),
-            Message::Digest(&list),
+            Message::Rollup(list),
+            Message::Digest(list),
         ] {
             let form = |format| render(message, format, &place());
             assert_valid(&amazon_q, &form(Format::AmazonQ));
@@ -569,20 +579,231 @@ fn hostile_strings_make_no_link_and_no_command() {
     });
 }
 
+const HTTPS_FORMATS: [HttpsFormat; 3] = [
+    HttpsFormat::Ocsf,
+    HttpsFormat::AmazonQ,
+    HttpsFormat::PagerDuty,
+];
+
+/// The lists that a sweep makes of these findings.
+fn lists(findings: &[Finding], https_format: HttpsFormat) -> Vec<&[Finding]> {
+    let mut rest = findings;
+    let mut lists = Vec::new();
+    while !rest.is_empty() {
+        let fit = bodies::fit(rest, &place(), https_format);
+        assert!((1..=rest.len()).contains(&fit), "{fit} of {}", rest.len());
+        let (list, later) = rest.split_at(fit);
+        lists.push(list);
+        rest = later;
+    }
+    lists
+}
+
+/// The bodies of a message by protocol.
+fn bodies_of(message: Message<'_>, https_format: HttpsFormat) -> BTreeMap<String, String> {
+    serde_json::from_str(&bodies::of(message, &place(), https_format)).unwrap()
+}
+
+/// Schemas of what the bodies of a list are.
+struct Schemas {
+    ocsf: Option<Validator>,
+    amazon_q: Validator,
+    pagerduty: Validator,
+}
+
+impl Schemas {
+    fn new() -> Self {
+        Self {
+            ocsf: ocsf_schema().is_file().then(|| validator(&ocsf_schema())),
+            amazon_q: schema("amazon-q.json"),
+            pagerduty: schema("pagerduty.json"),
+        }
+    }
+
+    fn assert_valid(&self, bodies: &BTreeMap<String, String>, https_format: HttpsFormat) {
+        if let Some(ocsf) = &self.ocsf {
+            assert_valid(ocsf, &bodies["default"]);
+        }
+        match https_format {
+            HttpsFormat::Ocsf => assert!(!bodies.contains_key("https")),
+            HttpsFormat::AmazonQ => assert_valid(&self.amazon_q, &bodies["https"]),
+            HttpsFormat::PagerDuty => {
+                assert_valid(&self.pagerduty, &bodies["https"]);
+                assert!(bodies["https"].len() < 512 * 1024);
+            }
+        }
+    }
+}
+
+fn assert_lists_name_all(findings: &[Finding], https_format: HttpsFormat, schemas: &Schemas) {
+    for list in lists(findings, https_format) {
+        for message in [Message::Rollup(list), Message::Digest(list)] {
+            let text = bodies::of(message, &place(), https_format);
+            let form: usize = form_urlencoded::byte_serialize(text.as_bytes())
+                .map(str::len)
+                .sum();
+            // A finding may need more alone; then it is alone. A space is `%20`.
+            let form = form + 2 * text.matches(' ').count();
+            assert!(text.len() < 262_144, "{} bytes", text.len());
+            assert!(
+                list.len() == 1 || form <= 200_000,
+                "{form} bytes in the form"
+            );
+            let bodies = bodies_of(message, https_format);
+            schemas.assert_valid(&bodies, https_format);
+            for (protocol, body) in &bodies {
+                for finding in list {
+                    let id = finding.id.to_string();
+                    assert!(
+                        protocol == "sms" || body.contains(&id),
+                        "{protocol}: {body}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Up to 500 of a few kinds of findings, each of an event of its own.
+fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
+    let event = prop_oneof![
+        hostile_event(),
+        "[a-z]{1,64}".prop_map(|name| record("1", "2026-01-12T09:00:00Z", &iam_user(&name))),
+        Just(record(
+            "1",
+            "2026-01-12T09:00:00Z",
+            &role_session("ci/build", "i-0abc")
+        )),
+    ];
+    let reason = prop::sample::select(REASONS.to_vec());
+    let kinds = prop::collection::vec((event, reason), 1..6);
+    let count = prop_oneof![1..=3_usize, 20..=60_usize, 1..=500_usize];
+    (kinds, count).prop_map(|(kinds, count)| {
+        let mut findings: Vec<_> = kinds
+            .iter()
+            .filter_map(|(event, reason)| Some((who(event)?, *reason)))
+            .cycle()
+            .take(count)
+            .enumerate()
+            .map(|(number, ((mut push, uploader), reason))| {
+                push.event_id = format!("{}{number}", push.event_id).into();
+                Finding::new(reason, &push, &uploader, Seen::default())
+            })
+            .collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        findings
+    })
+}
+
+fn every_body_of_a_list_names_each_finding() {
+    let schemas = Schemas::new();
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..ProptestConfig::with_cases(12)
+    });
+    runner
+        .run(&any_findings(), |findings| {
+            for https_format in HTTPS_FORMATS {
+                assert_lists_name_all(&findings, https_format, &schemas);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// `sts:GetFederationToken` gives a caller as many names as it likes. One of them is
+/// the push that the others shall hide.
+fn decoys_do_not_push_a_finding_out_of_a_list() {
+    let federated = |name: &str| {
+        json!({
+            "type": "FederatedUser",
+            "principalId": format!("111122223333:{name}"),
+            "arn": format!("arn:aws:sts::111122223333:federated-user/{name}"),
+            "accountId": "111122223333",
+            "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+            "sessionContext": {"sessionIssuer": {
+                "type": "IAMUser",
+                "principalId": "AIDAEXAMPLEUSER000001",
+                "arn": "arn:aws:iam::111122223333:user/minter",
+                "accountId": "111122223333",
+                "userName": "minter"
+            }}
+        })
+    };
+    let new = |identity: &Value, number: usize| {
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        finding(
+            Reason::NewUploader,
+            &record(&id, "2026-01-12T09:00:00Z", identity),
+        )
+    };
+    let mut findings: Vec<_> = (0..40)
+        .map(|number| new(&federated(&format!("decoy-{number}")), number))
+        .collect();
+    findings.push(new(&iam_user("intruder"), 40));
+    let schemas = Schemas::new();
+    for https_format in HTTPS_FORMATS {
+        assert_lists_name_all(&findings, https_format, &schemas);
+        let list = lists(&findings, https_format).pop().unwrap();
+        for message in [Message::Rollup(list), Message::Digest(list)] {
+            let mut bodies = bodies_of(message, https_format);
+            bodies.remove("sms");
+            for (protocol, body) in bodies {
+                let body = body.replace("\n  ", " ");
+                for words in [
+                    "intruder pushed team/app:1.4.2",
+                    &findings[40].id.to_string(),
+                ] {
+                    assert!(body.contains(words), "{protocol}: {body}");
+                }
+            }
+        }
+    }
+}
+
+fn a_list_holds_as_many_as_its_tightest_body_can_name() {
+    let fit = |name: &str, https_format| {
+        let event = record("1", "2026-01-12T09:00:00Z", &iam_user(name));
+        let findings = vec![finding(Reason::NewUploader, &event); 500];
+        let fit = bodies::fit(&findings, &place(), https_format);
+        (findings, fit)
+    };
+    let [ocsf, amazon_q, pagerduty] = HTTPS_FORMATS.map(|format| fit("test", format).1);
+    assert!(
+        amazon_q < ocsf && pagerduty < ocsf,
+        "{amazon_q} {pagerduty} {ocsf}"
+    );
+    // Of long names the chat can name fewer than the request has room for; one more
+    // would be too much.
+    let long = "n".repeat(80);
+    let (findings, amazon_q) = fit(&long, HttpsFormat::AmazonQ);
+    assert!(amazon_q < fit(&long, HttpsFormat::Ocsf).1);
+    let chat = &bodies_of(Message::Rollup(&findings[..amazon_q]), HttpsFormat::AmazonQ)["https"];
+    let chat: Value = serde_json::from_str(chat).unwrap();
+    let description = chat["content"]["description"].as_str().unwrap().len();
+    assert!(description <= 7_000 && description + description / amazon_q >= 7_000);
+    assert_eq!(bodies::fit(&[], &place(), HttpsFormat::Ocsf), 0);
+}
+
 /// A filter policy on the message's body, as SNS evaluates it: an object goes
-/// down into the body, a list holds the values that match.
+/// down into the body; a list holds the values that match, one of which must be the
+/// body's value, or one of its values where that is a list.
 fn passes(policy: &Value, body: &Value) -> bool {
     policy.as_object().unwrap().iter().all(|(name, wanted)| {
         let value = &body[name];
-        match wanted {
-            Value::Object(_) => passes(wanted, value),
-            Value::Array(values) => values.contains(value),
+        match (wanted, value) {
+            (Value::Object(_), _) => passes(wanted, value),
+            (Value::Array(wanted), Value::Array(values)) => {
+                values.iter().any(|value| wanted.contains(value))
+            }
+            (Value::Array(wanted), _) => wanted.contains(value),
             _ => panic!("no policy"),
         }
     })
 }
 
-fn the_bodies_match_the_filter_policies_of_the_readme() {
+fn the_filter_policies_of_the_readme_pass_every_shape_that_they_should() {
     let readme =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let policies: Vec<Value> = readme
@@ -591,17 +812,36 @@ fn the_bodies_match_the_filter_policies_of_the_readme() {
         .map(|line| serde_json::from_str(line.split('\'').next().unwrap()).unwrap())
         .collect();
     assert_eq!(policies.len(), 2, "{policies:?}");
+    // High and critical ones; new uploaders.
+    let wanted: [fn(&Finding) -> bool; 2] = [
+        |finding| finding.severity >= Severity::High,
+        |finding| finding.reason == Reason::NewUploader,
+    ];
     let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
-    let body = |reason| -> Value {
-        let finding = finding(reason, &event);
-        serde_json::from_str(&render(Message::Finding(&finding), Format::Ocsf, &place())).unwrap()
+    let findings = REASONS.map(|reason| finding(reason, &event));
+    let schema = ocsf_schema().is_file().then(|| validator(&ocsf_schema()));
+    let read = |text: &str| -> Value {
+        if let Some(schema) = &schema {
+            assert_valid(schema, text);
+        }
+        serde_json::from_str(text).unwrap()
     };
-    // High and critical ones; new uploaders only.
-    assert!(passes(&policies[0], &body(Reason::NewUploader)));
-    assert!(passes(&policies[0], &body(Reason::RevokedUploader)));
-    assert!(!passes(&policies[0], &body(Reason::ReturnedAfterAbsence)));
-    assert!(passes(&policies[1], &body(Reason::NewUploader)));
-    assert!(!passes(&policies[1], &body(Reason::RevokedUploader)));
+    let default = |message: Message<'_>| read(&bodies_of(message, HttpsFormat::Ocsf)["default"]);
+    for (policy, wanted) in policies.iter().zip(wanted) {
+        for one in &findings {
+            let alone = Message::Finding(one);
+            assert_eq!(passes(policy, &default(alone)), wanted(one), "{one:?}");
+            let plainest = read(&bodies::plainest(one));
+            assert_eq!(passes(policy, &plainest), wanted(one), "{plainest}");
+            for other in &findings {
+                let list = [one.clone(), other.clone()];
+                for message in [Message::Rollup(&list), Message::Digest(&list)] {
+                    let is_wanted = list.iter().any(wanted);
+                    assert_eq!(passes(policy, &default(message)), is_wanted, "{message:?}");
+                }
+            }
+        }
+    }
 }
 
 /// `make docs-findings` writes them anew.

@@ -3,32 +3,30 @@
 
 use serde_json::json;
 
+use super::email::word;
 use super::response::{self, Step};
-use super::words::{advice, capital, reason_in_words, sentence, shown};
+use super::words::{advice, capital, headline, reason_in_words, sentence, shown};
 use super::{Message, Place, subject};
+use crate::finding::Finding;
 use crate::text::cut_bytes;
 
 /// Longest description, in bytes; the limit is 8,000 characters.
-const MAX_DESCRIPTION: usize = 7_000;
-/// Findings of a list that are named.
-const MOST_NAMED: usize = 20;
+pub(super) const MAX_DESCRIPTION: usize = 7_000;
 
-/// The JSON of a message.
+/// The JSON of a message. A list must not have more findings than its description
+/// can name.
 pub(super) fn json(message: Message<'_>, place: &Place) -> String {
-    let findings = message.findings();
     let id = message.id().to_string();
     let (description, steps) = match message {
         Message::Finding(finding) => {
             let why = capital(&reason_in_words(finding, place.absence_days));
             let description = format!("{}\n\n{why}.\n\n{}", sentence(finding), advice(finding));
-            (plain(&description), next_steps(finding, place))
+            let description = plain(&description);
+            let cut = cut_bytes(&description, MAX_DESCRIPTION);
+            (cut.to_owned(), next_steps(finding, place))
         }
         Message::Rollup(_) | Message::Digest(_) => {
-            let named = findings.iter().take(MOST_NAMED).map(sentence);
-            let mut lines: Vec<_> = named.map(|line| format!("- {}", plain(&line))).collect();
-            if findings.len() > MOST_NAMED {
-                lines.push(format!("- and {} more", findings.len() - MOST_NAMED));
-            }
+            let lines: Vec<_> = message.findings().iter().map(line).collect();
             (lines.join("\n"), Vec::new())
         }
     };
@@ -49,7 +47,7 @@ pub(super) fn json(message: Message<'_>, place: &Place) -> String {
         "content": {
             "textType": "client-markdown",
             "title": plain(&subject::of(message)),
-            "description": cut_bytes(&description, MAX_DESCRIPTION),
+            "description": description,
             "nextSteps": steps,
             "keywords": ["PushWatch", message.severity().as_str()],
         },
@@ -63,8 +61,15 @@ pub(super) fn json(message: Message<'_>, place: &Place) -> String {
     .to_string()
 }
 
+/// A finding's line in the description of a list.
+pub(super) fn line(finding: &Finding) -> String {
+    let severity = word(finding.severity);
+    let line = format!("- [{severity}] {} ({})", headline(finding), finding.id);
+    plain(&line)
+}
+
 /// Words and commands in turn, the commands as code.
-fn next_steps(finding: &crate::finding::Finding, place: &Place) -> Vec<String> {
+fn next_steps(finding: &Finding, place: &Place) -> Vec<String> {
     let expected = response::expected(finding, place).into_iter();
     let mut steps = Vec::new();
     for step in expected.chain(response::not_expected(finding, place)) {

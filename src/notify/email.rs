@@ -25,7 +25,7 @@ pub(super) fn body(message: Message<'_>, place: &Place) -> String {
                  whole, with what to do about it, type the command under it.",
                 findings.len()
             );
-            list(&intro, findings, place, "show")
+            list(&intro, findings, place)
         }
         Message::Digest(findings) => {
             let intro = format!(
@@ -34,13 +34,13 @@ pub(super) fn body(message: Message<'_>, place: &Place) -> String {
                  later push is then a critical finding.",
                 findings.len()
             );
-            list(&intro, findings, place, "revoke")
+            list(&intro, findings, place)
         }
     }
 }
 
 /// A finding's part of a list.
-pub(super) fn line_of(finding: &Finding, place: &Place, verb: &str) -> String {
+pub(super) fn part(finding: &Finding, place: &Place) -> String {
     let mut text = String::new();
     let head = format!("[{}] {}", word(finding.severity), headline(finding));
     wrap(&mut text, &head, "", "  ");
@@ -51,11 +51,14 @@ pub(super) fn line_of(finding: &Finding, place: &Place, verb: &str) -> String {
         shown(push.region.as_deref().unwrap_or("unknown"), 40)
     );
     let mut lines = vec![format!("{}, {location}", push.event_time)];
-    // All of a digest were learned, as its beginning says.
-    if finding.reason != Reason::LearnedUploader {
+    let verb = if finding.reason == Reason::LearnedUploader {
+        // All of a digest were learned, as its beginning says.
+        "revoke"
+    } else {
         let why = reason_in_words(finding, place.absence_days);
         lines.push(format!("why: {why}"));
-    }
+        "show"
+    };
     lines.push(format!("finding {}", finding.id));
     for line in lines {
         wrap(&mut text, &line, "  ", "  ");
@@ -80,12 +83,12 @@ pub(super) fn word(severity: Severity) -> String {
     severity.as_str().to_uppercase()
 }
 
-fn list(intro: &str, findings: &[Finding], place: &Place, verb: &str) -> String {
+fn list(intro: &str, findings: &[Finding], place: &Place) -> String {
     let mut text = String::new();
     wrap(&mut text, intro, "", "");
     text.push('\n');
     for finding in findings {
-        text.push_str(&line_of(finding, place, verb));
+        text.push_str(&part(finding, place));
     }
     text
 }

@@ -3,6 +3,7 @@
 mod amazon_q;
 #[cfg(feature = "cli")]
 mod asff;
+pub mod bodies;
 mod email;
 mod facts;
 mod link;

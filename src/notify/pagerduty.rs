@@ -10,8 +10,6 @@ use crate::text::cut_bytes;
 
 /// Longest summary, in bytes.
 const MAX_SUMMARY: usize = 1_000;
-/// Findings of a list that are named.
-const MOST_NAMED: usize = 20;
 
 /// The JSON of a message.
 pub(super) fn json(message: Message<'_>) -> String {
@@ -21,11 +19,7 @@ pub(super) fn json(message: Message<'_>) -> String {
         Message::Finding(finding) => details(finding),
         Message::Rollup(_) | Message::Digest(_) => json!({
             "count": findings.len(),
-            "findings": findings
-                .iter()
-                .take(MOST_NAMED)
-                .map(|finding| json!({"id": finding.id, "summary": headline(finding)}))
-                .collect::<Vec<_>>(),
+            "findings": findings.iter().map(part).collect::<Vec<_>>(),
         }),
     };
     let account = first.and_then(|finding| finding.push.account.as_deref());
@@ -51,6 +45,11 @@ pub(super) fn json(message: Message<'_>) -> String {
         },
     })
     .to_string()
+}
+
+/// A finding's part of a list.
+pub(super) fn part(finding: &Finding) -> Value {
+    json!({"id": finding.id, "summary": headline(finding)})
 }
 
 /// What the alert shows. The whole finding is in the `default` body already, and

@@ -3,22 +3,12 @@
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::SdkError;
 use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
-use serde_json::json;
 use thiserror::Error;
 
-use super::email::{self, word};
-use super::{HttpsFormat, Message, Notifier, Place, amazon_q, ocsf, pagerduty, subject};
+use super::email::word;
+use super::{HttpsFormat, Message, Notifier, Place, bodies, subject};
 use crate::aws::{Fault, FaultKind};
 use crate::finding::Finding;
-use crate::text::clean_json;
-
-/// How much of a Publish request a list may fill, in bytes on the wire. SNS
-/// takes messages of 262,144 bytes, all bodies together.
-const MAX_LIST: usize = 200_000;
-/// What a list needs beside its findings.
-const LIST_FRAME: usize = 4_000;
-/// What the body of an `https` format needs, which names a few findings only.
-const HTTPS_FRAME: usize = 40_000;
 
 /// Publishes on a topic.
 #[derive(Debug, Clone)]
@@ -66,26 +56,6 @@ impl SnsNotifier {
             .send()
             .await
     }
-
-    /// The body of each protocol. `default` is OCSF, for queues, functions and
-    /// `https`; it is there once, since all bodies count together.
-    fn bodies(&self, message: Message<'_>) -> String {
-        let mut bodies = json!({
-            "default": clean_json(&ocsf::json(message, self.place.absence_days)),
-            "email": email::body(message, &self.place),
-            "sms": subject::of(message),
-        });
-        match self.https_format {
-            HttpsFormat::Ocsf => {}
-            HttpsFormat::AmazonQ => {
-                bodies["https"] = json!(clean_json(&amazon_q::json(message, &self.place)));
-            }
-            HttpsFormat::PagerDuty => {
-                bodies["https"] = json!(clean_json(&pagerduty::json(message)));
-            }
-        }
-        bodies.to_string()
-    }
 }
 
 impl Notifier for SnsNotifier {
@@ -95,17 +65,17 @@ impl Notifier for SnsNotifier {
         let structured = self
             .send(
                 &subject::of(message),
-                self.bodies(message),
+                bodies::of(message, &self.place, self.https_format),
                 Some("json".to_owned()),
             )
             .await;
-        let result = match structured {
-            Err(error) if refused_for_its_form(&error) => {
-                let plain = format!("[{}] PushWatch", word(message.severity()));
-                self.send(&plain, clean_json(&message.to_json()), None)
-                    .await
+        let result = match (structured, message.findings()) {
+            // A list is for the sweep to split.
+            (Err(error), [finding]) if refused_for_its_form(&error) => {
+                let plain = format!("[{}] PushWatch", word(finding.severity));
+                self.send(&plain, bodies::plainest(finding), None).await
             }
-            result => result,
+            (result, _) => result,
         };
         match result {
             Ok(output) => Ok(output.message_id.unwrap_or_default()),
@@ -129,21 +99,7 @@ impl Notifier for SnsNotifier {
     }
 
     fn fit(&self, findings: &[Finding]) -> usize {
-        let mut length = LIST_FRAME
-            + match self.https_format {
-                HttpsFormat::Ocsf => 0,
-                HttpsFormat::AmazonQ | HttpsFormat::PagerDuty => HTTPS_FRAME,
-            };
-        findings
-            .iter()
-            .take_while(|finding| {
-                length += length_on_the_wire(&clean_json(&finding.to_json()))
-                    + length_on_the_wire(&clean_json(&ocsf::related(finding).to_string()))
-                    + length_on_the_wire(&email::line_of(finding, &self.place, "show"));
-                length <= MAX_LIST
-            })
-            .count()
-            .max(1)
+        bodies::fit(findings, &self.place, self.https_format)
     }
 }
 
@@ -155,16 +111,4 @@ fn refused_for_its_form(error: &SdkError<PublishError>) -> bool {
                 | PublishError::InvalidParameterValueException(_)
         )
     )
-}
-
-/// Of a text inside a JSON string inside a form.
-fn length_on_the_wire(text: &str) -> usize {
-    json!(text)
-        .to_string()
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => 1,
-            _ => 3,
-        })
-        .sum()
 }

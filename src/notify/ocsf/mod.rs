@@ -32,7 +32,34 @@ pub(super) fn json(message: Message<'_>, absence_days: u16) -> String {
         Message::Finding(finding) => of_finding(finding, absence_days),
         Message::Rollup(findings) | Message::Digest(findings) => of_list(message, findings),
     };
-    // The finding is spliced in as it is, so that it is the same JSON everywhere.
+    with_own(&event, message)
+}
+
+/// A finding with no more than it must have, and what is filtered on.
+pub(super) fn least(finding: &Finding) -> String {
+    let message = Message::Finding(finding);
+    let title = headline(finding);
+    let mut event = frame(message, finding.push.event_time, &title);
+    event.insert("cloud".into(), json!({"provider": "AWS"}));
+    event.insert(
+        "finding_info".into(),
+        json!({
+            "uid": finding.id.to_string(),
+            "title": text(&title),
+            "types": [finding.reason.as_str()],
+        }),
+    );
+    with_own(&Value::Object(event), message)
+}
+
+/// What a finding takes in a list beside the frame: itself and a related event.
+pub(super) fn part(finding: &Finding) -> String {
+    format!("{},{},", finding.to_json(), related(finding))
+}
+
+/// The event as JSON, with our own JSON in it. That is spliced in as it is, so that
+/// it is the same everywhere.
+fn with_own(event: &Value, message: Message<'_>) -> String {
     let event = event.to_string();
     let open = event.strip_suffix('}').unwrap_or(&event);
     let own = message.to_json();
@@ -120,7 +147,7 @@ fn of_list(message: Message<'_>, findings: &[Finding]) -> Value {
 }
 
 /// A finding of a list, as an event related to it.
-pub(super) fn related(finding: &Finding) -> Value {
+fn related(finding: &Finding) -> Value {
     let (severity_id, severity) = severity(finding.severity);
     let title = headline(finding);
     json!({
