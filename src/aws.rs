@@ -109,7 +109,8 @@ impl Aws {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// A client of SNS.
+    /// A client of SNS. It waits for an answer as long as its caller does: what was
+    /// published is published again by a second try.
     #[must_use]
     pub fn sns(&self) -> aws_sdk_sns::Client {
         let mut config = aws_sdk_sns::Config::builder()
@@ -117,7 +118,7 @@ impl Aws {
             .http_client(self.http_client())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
-            .timeout_config(timeouts())
+            .timeout_config(TimeoutConfig::disabled())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.config.endpoints.sns.clone());
@@ -285,8 +286,74 @@ impl Fault {
             _ => "the request can't be made".to_owned(),
         };
         let kind = match code.as_deref() {
+            Some(code) if is_of_the_deployment(code) => FaultKind::Configuration,
             Some(
-                "ResourceNotFoundException"
+                "ValidationException"
+                | "InvalidParameter"
+                | "InvalidParameterException"
+                | "ParameterValueInvalid",
+            ) => FaultKind::Configuration,
+            _ => FaultKind::Retryable,
+        };
+        Self { code, text, kind }
+    }
+}
+
+/// What is at fault where AWS refuses a call for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// What was asked: another request may be accepted.
+    Request,
+    /// The deployment: as long as it is not mended, so is any other request.
+    Deployment,
+}
+
+impl Refusal {
+    /// What is at fault; none where the same call may succeed later. Without an
+    /// answer nothing is refused.
+    pub fn of<E>(error: &SdkError<E>) -> Option<Self>
+    where
+        E: ProvideErrorMetadata,
+    {
+        let SdkError::ServiceError(service) = error else {
+            return None;
+        };
+        let code = service.err().code().unwrap_or_default();
+        match service.raw().status().as_u16() {
+            408 | 429 => None,
+            400..500 if is_of_time(code) => None,
+            400..500 if is_of_the_deployment(code) => Some(Self::Deployment),
+            400..500 => Some(Self::Request),
+            _ => None,
+        }
+    }
+}
+
+/// Too many calls, or a clock or a connection that is too slow.
+fn is_of_time(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "BandwidthLimitExceeded"
+                | "LimitExceededException"
+                | "PriorRequestNotComplete"
+                | "RequestExpired"
+                | "RequestInTheFuture"
+                | "RequestLimitExceeded"
+                | "RequestTimeTooSkewed"
+                | "RequestTimeout"
+                | "RequestTimeoutException"
+                | "SlowDown"
+                | "TooManyRequestsException"
+        )
+}
+
+/// A resource that is missing, a right, a key or credentials.
+fn is_of_the_deployment(code: &str) -> bool {
+    code.starts_with("KMS") && !is_of_time(code)
+        || matches!(
+            code,
+            "ResourceNotFoundException"
                 | "NotFound"
                 | "NotFoundException"
                 | "AccessDeniedException"
@@ -299,24 +366,10 @@ impl Fault {
                 | "SignatureDoesNotMatch"
                 | "ExpiredTokenException"
                 | "ExpiredToken"
-                | "ValidationException"
-                | "InvalidParameter"
-                | "ParameterValueInvalid"
                 | "InvalidSecurity"
                 | "MissingAuthenticationToken"
                 | "MissingAuthenticationTokenException"
                 | "IncompleteSignature"
                 | "OptInRequired"
-                | "KMSInvalidState"
-                | "KMSOptInRequired"
-                | "InvalidParameterException"
-                | "KMSAccessDenied"
-                | "KMSAccessDeniedException"
-                | "KMSDisabled"
-                | "KMSNotFound",
-            ) => FaultKind::Configuration,
-            _ => FaultKind::Retryable,
-        };
-        Self { code, text, kind }
-    }
+        )
 }

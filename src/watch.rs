@@ -30,6 +30,8 @@ const ONE_BY_ONE: usize = 5;
 /// So many findings are claimed at a time, so that a sweep that runs out of
 /// time has published most of what it claimed.
 const CLAIMED_AT_ONCE: usize = 100;
+/// How long SNS may take to accept a message.
+const PUBLISH: Duration = Duration::from_secs(10);
 /// Between two messages of a sweep.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A sweep stops so long before its deadline, if it has three times as much.
@@ -250,7 +252,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         }
         let message_id = self
             .notifier
-            .publish(Message::Finding(finding))
+            .publish(Message::Finding(finding), PUBLISH)
             .await
             .map_err(Deferred::Publish)?;
         self.store
@@ -425,7 +427,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             if sweep.swept.messages + sweep.swept.publish_failures > 0 {
                 self.clock.sleep(PAUSE).await;
             }
-            match self.notifier.publish(message).await {
+            match self.notifier.publish(message, PUBLISH).await {
                 Ok(message_id) => {
                     sweep.swept.messages += 1;
                     self.settle(&owed[these], &message_id, sweep).await;
@@ -434,7 +436,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                     sweep.swept.publish_failures += 1;
                     sweep.swept.faults.push(error.to_string());
                     // One of them may be what is refused: the others must not wait.
-                    if these.len() > 1 && N::is_refused_for_its_form(&error) {
+                    if these.len() > 1 && N::is_refused(&error) {
                         ranges.extend(these.rev().map(|one| (one..one + 1, true)));
                     }
                 }

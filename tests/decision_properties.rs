@@ -7,6 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use common::{iam_user, push_by, read, record};
 use jiff::Timestamp;
@@ -29,7 +30,7 @@ struct Inbox(Mutex<Vec<Finding>>);
 impl Notifier for Inbox {
     type Error = Infallible;
 
-    async fn publish(&self, message: Message<'_>) -> Result<String, Infallible> {
+    async fn publish(&self, message: Message<'_>, _: Duration) -> Result<String, Infallible> {
         self.0.lock().unwrap().extend_from_slice(message.findings());
         Ok(String::new())
     }

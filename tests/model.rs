@@ -273,7 +273,7 @@ impl Store for Process {
 impl Notifier for Process {
     type Error = Lost;
 
-    async fn publish(&self, message: Message<'_>) -> Result<String, Lost> {
+    async fn publish(&self, message: Message<'_>, _: Duration) -> Result<String, Lost> {
         self.call("publish", None, |world| {
             let ids = message
                 .findings()
@@ -826,7 +826,7 @@ struct Inbox(Mutex<Vec<String>>);
 impl Notifier for &Inbox {
     type Error = Lost;
 
-    async fn publish(&self, message: Message<'_>) -> Result<String, Lost> {
+    async fn publish(&self, message: Message<'_>, _: Duration) -> Result<String, Lost> {
         let ids = message
             .findings()
             .iter()

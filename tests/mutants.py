@@ -169,7 +169,7 @@ MUTANTS = [
     ("sweep: settling takes all the time", "src/watch.rs", "if index > 0 && sweep.deadline", "if false && sweep.deadline"),
     ("sweep: a list that is refused for its form blocks", "src/watch.rs",
      "if these.len() > 1 && N::is_refused_for_its_form(&error) {", "if false && N::is_refused_for_its_form(&error) {"),
-    ("publish: no plainest form", "src/notify/sns.rs", "[finding]) if refused_for_its_form", "[finding]) if false && refused_for_its_form"),
+    ("publish: no plainest form", "src/notify/sns.rs", "(Err(error), [finding]) if Refusal::of", "(Err(error), [finding]) if false && Refusal::of"),
     ("sweep: best first", "src/watch.rs", "claimed.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));", "claimed.sort_by_key(|(_, finding)| finding.severity);"),
     ("sweep: no pause", "src/watch.rs", "self.clock.sleep(PAUSE).await;", ""),
     ("sweep: what can't be listed is nothing", "src/watch.rs", "sweep.swept.incomplete = true;", ""),

@@ -136,7 +136,7 @@ struct Inbox<'a> {
 impl Notifier for &Inbox<'_> {
     type Error = std::io::Error;
 
-    async fn publish(&self, message: Message<'_>) -> std::io::Result<String> {
+    async fn publish(&self, message: Message<'_>, _: Duration) -> std::io::Result<String> {
         self.clock.pass(self.seconds.load(Ordering::SeqCst));
         let refused = |left: usize| left.checked_sub(1);
         if self
@@ -161,7 +161,7 @@ impl Notifier for &Inbox<'_> {
         Ok("m".to_owned())
     }
 
-    fn is_refused_for_its_form(error: &std::io::Error) -> bool {
+    fn is_refused(error: &std::io::Error) -> bool {
         error.kind() == std::io::ErrorKind::InvalidInput
     }
 

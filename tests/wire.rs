@@ -3,16 +3,19 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use common::{push_by, time};
 use jiff::Timestamp;
-use pushwatch::aws::RetryConflicts;
+use pushwatch::aws::{Aws, AwsConfig, Endpoints, RetryConflicts, TrustRoots};
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::Push;
 use pushwatch::finding::Finding;
@@ -33,6 +36,8 @@ macro_rules! assert_requests {
     };
 }
 
+/// How long SNS may take.
+const WITHIN: Duration = Duration::from_secs(10);
 const T1: &str = "2026-01-01T00:00:00Z";
 
 fn now() -> Timestamp {
@@ -75,17 +80,21 @@ fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier 
         .behavior_version(aws_sdk_sns::config::BehaviorVersion::v2026_01_12())
         .region(aws_sdk_sns::config::Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
         .http_client(http.clone())
         .build();
     let client = aws_sdk_sns::Client::from_conf(config);
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    let place = Place {
+    SnsNotifier::new(client, topic.to_owned(), place(), https_format)
+}
+
+fn place() -> Place {
+    Place {
         table: "uploaders".to_owned(),
         findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
-    };
-    SnsNotifier::new(client, topic.to_owned(), place, https_format)
+    }
 }
 
 /// Operation and body of each request.
@@ -435,7 +444,7 @@ fn accepted() -> (u16, Value) {
 async fn a_finding_is_published_with_a_body_for_tools_and_one_for_people() {
     let http = answers(&[accepted()]);
     let finding = new_uploader().2.finding.unwrap();
-    let published = sns(&http).publish(Message::Finding(&finding)).await;
+    let published = sns(&http).publish(Message::Finding(&finding), WITHIN).await;
     assert_eq!(published.unwrap(), "m1");
     let form = form(&http).remove(0);
     let field = |name: &str| {
@@ -460,8 +469,114 @@ async fn a_finding_is_published_with_a_body_for_tools_and_one_for_people() {
     insta::assert_snapshot!(format!("{}\n\n{text}", field("Subject")));
 }
 
+fn refused_by_sns(status: u16, code: &str) -> (u16, Value) {
+    let xml = format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+    (status, json!(xml))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_sns_refuses_is_told_plainly_where_that_can_help() {
+    // Refused for good, and how many requests there are.
+    for (status, code, is_refused, requests) in [
+        (400, "InvalidParameter", true, 2),
+        (400, "ParameterValueInvalid", true, 2),
+        (413, "RequestEntityTooLarge", true, 2),
+        (400, "SomethingNew", true, 2),
+        (404, "NotFound", true, 1),
+        (403, "AuthorizationError", true, 1),
+        (403, "InvalidClientTokenId", true, 1),
+        (400, "KMSDisabled", true, 1),
+        (400, "KMSThrottling", false, 1),
+        (400, "RequestExpired", false, 1),
+        (429, "SomethingNew", false, 1),
+        (501, "SomethingNew", false, 1),
+    ] {
+        let http = answers(&vec![refused_by_sns(status, code); 5]);
+        let finding = new_uploader().2.finding.unwrap();
+        let message = Message::Finding(&finding);
+        let error = sns(&http).publish(message, WITHIN).await.unwrap_err();
+        assert_eq!(SnsNotifier::is_refused(&error), is_refused, "{error}");
+        let forms = form(&http);
+        assert_eq!(forms.len(), requests, "{error}");
+        let is_plain =
+            |form: &[(String, String)]| !form.iter().any(|(field, _)| field == "MessageStructure");
+        assert!(requests == 1 || is_plain(&forms[1]), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_list_that_is_refused_is_left_to_be_split() {
+    let finding = new_uploader().2.finding.unwrap();
+    let list = [finding.clone(), finding];
+    for (message, requests) in [
+        (Message::Rollup(&list), 1),
+        (Message::Digest(&list), 1),
+        (Message::Rollup(&list[..1]), 2),
+    ] {
+        let http = answers(&vec![refused_by_sns(400, "InvalidParameter"); 5]);
+        let error = sns(&http).publish(message, WITHIN).await.unwrap_err();
+        assert!(SnsNotifier::is_refused(&error), "{error}");
+        assert_eq!(form(&http).len(), requests, "{message:?}");
+    }
+}
+
+/// Each request takes two seconds: longer than a call of DynamoDB may take.
+#[tokio::test(flavor = "current_thread")]
+async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
+    let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+    let port = server.server_addr().to_ip().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for request in server.incoming_requests() {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(2));
+                let (_, xml) = accepted();
+                let answer = tiny_http::Response::from_string(xml.as_str().unwrap());
+                // Whoever asked may have gone.
+                let _ = request.respond(answer);
+            });
+        }
+    });
+    let aws = Aws::new(AwsConfig {
+        region: "eu-central-1".to_owned(),
+        credentials: SharedCredentialsProvider::new(Credentials::new(
+            "AKID", "secret", None, None, "test",
+        )),
+        endpoints: Endpoints {
+            sns: Some(format!("http://127.0.0.1:{port}")),
+            ..Endpoints::default()
+        },
+        trust_roots: TrustRoots::System,
+    })
+    .unwrap();
+    let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
+    let notifier = SnsNotifier::new(aws.sns(), topic.to_owned(), place(), HttpsFormat::Ocsf);
+    let finding = new_uploader().2.finding.unwrap();
+    let message = Message::Finding(&finding);
+
+    let told = notifier.publish(message, WITHIN).await;
+    assert_eq!(
+        (told, asked.load(Ordering::SeqCst)),
+        (Ok("m1".to_owned()), 1)
+    );
+
+    let late = notifier.publish(message, Duration::from_millis(500)).await;
+    let error = late.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("no answer in time; a retry can help"),
+        "{error}"
+    );
+    assert!(!SnsNotifier::is_refused(&error));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
 mod any_finding {
-    use super::{HttpsFormat, Message, accepted, answers, form, sns, sns_for};
+    use super::{HttpsFormat, Message, WITHIN, accepted, answers, form, sns, sns_for};
     use common::{iam_user, read, record};
     use proptest::prelude::*;
     use pushwatch::decide::decide;
@@ -499,7 +614,7 @@ mod any_finding {
             .build()
             .unwrap();
         let sns = sns_for(&http, https_format);
-        runtime.block_on(sns.publish(message)).unwrap();
+        runtime.block_on(sns.publish(message, WITHIN)).unwrap();
         let length = http
             .actual_requests()
             .next()

@@ -192,7 +192,11 @@ fn finding_arrived(stack: &Stack, function: &Function, proxy: &FaultProxy) {
         .map(|form| {
             let message = &form.iter().find(|(name, _)| name == "Message").unwrap().1;
             let message: Value = serde_json::from_str(message).unwrap();
-            let body: Value = serde_json::from_str(message["default"].as_str().unwrap()).unwrap();
+            // In its plainest form, which follows a refusal, it is the one body.
+            let body = match message["default"].as_str() {
+                Some(body) => serde_json::from_str(body).unwrap(),
+                None => message,
+            };
             body["unmapped"]["pushwatch"]["id"].clone()
         })
         .collect();

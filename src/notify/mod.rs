@@ -21,6 +21,7 @@ mod words;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
 
 #[cfg(feature = "cli")]
 pub use render::{Format, render};
@@ -120,7 +121,7 @@ pub struct Nobody;
 impl Notifier for Nobody {
     type Error = Infallible;
 
-    async fn publish(&self, _: Message<'_>) -> Result<String, Infallible> {
+    async fn publish(&self, _: Message<'_>, _: Duration) -> Result<String, Infallible> {
         Ok(String::new())
     }
 }
@@ -131,20 +132,22 @@ pub trait Notifier {
     type Error: Error;
 
     /// Tells a message. When this answers, with the message's id, it was
-    /// accepted for delivery.
+    /// accepted for delivery. What is not accepted `within` this time is an error,
+    /// although it may be delivered all the same.
     fn publish(
         &self,
         message: Message<'_>,
+        within: Duration,
     ) -> impl Future<Output = Result<String, Self::Error>> + Send;
 
-    /// Whether it is the message that is at fault, so that trying again can't
-    /// help, but telling its findings one by one may.
-    fn is_refused_for_its_form(error: &Self::Error) -> bool {
+    /// Whether trying the same message again can't help: any refusal that is not a
+    /// matter of time. Telling its findings one by one may help.
+    fn is_refused(error: &Self::Error) -> bool {
         let _ = error;
         false
     }
 
-    /// How many of the findings, from the first one, fit into one list.
+    /// How many of the findings, from the first one, one list can name.
     fn fit(&self, findings: &[Finding]) -> usize {
         findings.len()
     }

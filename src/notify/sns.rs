@@ -1,5 +1,7 @@
 //! Findings on an SNS topic: JSON for tools, text for e-mail.
 
+use std::time::Duration;
+
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::SdkError;
 use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
@@ -7,7 +9,7 @@ use thiserror::Error;
 
 use super::email::word;
 use super::{HttpsFormat, Message, Notifier, Place, bodies, subject};
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{Fault, Refusal};
 use crate::finding::Finding;
 
 /// Publishes on a topic.
@@ -21,12 +23,19 @@ pub struct SnsNotifier {
 
 /// A message that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("SNS Publish on topic {topic_arn}: {fault}; {advice}")]
+#[error("SNS Publish on topic {topic_arn}: {fault}; {}", advice(*.refusal))]
 pub struct SnsError {
     topic_arn: String,
     fault: String,
-    advice: &'static str,
-    refused_for_its_form: bool,
+    refusal: Option<Refusal>,
+}
+
+fn advice(refusal: Option<Refusal>) -> &'static str {
+    match refusal {
+        None => "a retry can help",
+        Some(Refusal::Request) => "a retry can't help: check the topic's name and the finding",
+        Some(Refusal::Deployment) => "check the topic's name and the role's policy",
+    }
 }
 
 impl SnsNotifier {
@@ -41,74 +50,51 @@ impl SnsNotifier {
         }
     }
 
-    async fn send(
-        &self,
-        subject: &str,
-        message: String,
-        structure: Option<String>,
-    ) -> Result<PublishOutput, SdkError<PublishError>> {
-        self.client
-            .publish()
-            .topic_arn(&self.topic_arn)
-            .subject(subject)
-            .message(message)
-            .set_message_structure(structure)
+    /// Sends the message; a single finding that is refused, in its plainest form too.
+    /// A list is for the sweep to split.
+    async fn send(&self, message: Message<'_>) -> Result<PublishOutput, SdkError<PublishError>> {
+        let request = self.client.publish().topic_arn(&self.topic_arn);
+        let structured = request
+            .clone()
+            .subject(subject::of(message))
+            .message(bodies::of(message, &self.place, self.https_format))
+            .message_structure("json")
             .send()
-            .await
+            .await;
+        match (structured, message.findings()) {
+            (Err(error), [finding]) if Refusal::of(&error) == Some(Refusal::Request) => {
+                request
+                    .subject(format!("[{}] PushWatch", word(finding.severity)))
+                    .message(bodies::plainest(finding))
+                    .send()
+                    .await
+            }
+            (result, _) => result,
+        }
     }
 }
 
 impl Notifier for SnsNotifier {
     type Error = SnsError;
 
-    async fn publish(&self, message: Message<'_>) -> Result<String, SnsError> {
-        let structured = self
-            .send(
-                &subject::of(message),
-                bodies::of(message, &self.place, self.https_format),
-                Some("json".to_owned()),
-            )
-            .await;
-        let result = match (structured, message.findings()) {
-            // A list is for the sweep to split.
-            (Err(error), [finding]) if refused_for_its_form(&error) => {
-                let plain = format!("[{}] PushWatch", word(finding.severity));
-                self.send(&plain, bodies::plainest(finding), None).await
-            }
-            (result, _) => result,
+    async fn publish(&self, message: Message<'_>, within: Duration) -> Result<String, SnsError> {
+        let (fault, refusal) = match tokio::time::timeout(within, self.send(message)).await {
+            Ok(Ok(output)) => return Ok(output.message_id.unwrap_or_default()),
+            Ok(Err(error)) => (Fault::of(&error).text, Refusal::of(&error)),
+            Err(_) => ("no answer in time".to_owned(), None),
         };
-        match result {
-            Ok(output) => Ok(output.message_id.unwrap_or_default()),
-            Err(error) => {
-                let fault = Fault::of(&error);
-                Err(SnsError {
-                    topic_arn: self.topic_arn.clone(),
-                    refused_for_its_form: refused_for_its_form(&error),
-                    advice: match fault.kind {
-                        FaultKind::Retryable => "a retry can help",
-                        FaultKind::Configuration => "check the topic's name and the role's policy",
-                    },
-                    fault: fault.text,
-                })
-            }
-        }
+        Err(SnsError {
+            topic_arn: self.topic_arn.clone(),
+            fault,
+            refusal,
+        })
     }
 
-    fn is_refused_for_its_form(error: &SnsError) -> bool {
-        error.refused_for_its_form
+    fn is_refused(error: &SnsError) -> bool {
+        error.refusal.is_some()
     }
 
     fn fit(&self, findings: &[Finding]) -> usize {
         bodies::fit(findings, &self.place, self.https_format)
     }
-}
-
-fn refused_for_its_form(error: &SdkError<PublishError>) -> bool {
-    matches!(
-        error.as_service_error(),
-        Some(
-            PublishError::InvalidParameterException(_)
-                | PublishError::InvalidParameterValueException(_)
-        )
-    )
 }

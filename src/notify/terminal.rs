@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
@@ -35,7 +36,7 @@ impl<W: Write> TerminalNotifier<W> {
 impl<W: Write + Send> Notifier for TerminalNotifier<W> {
     type Error = io::Error;
 
-    async fn publish(&self, message: Message<'_>) -> io::Result<String> {
+    async fn publish(&self, message: Message<'_>, _: Duration) -> io::Result<String> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         for finding in message.findings() {
             let shown = render(Message::Finding(finding), self.format, &self.place);

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstream::AutoStream;
 use jiff::Timestamp;
@@ -198,7 +199,10 @@ async fn replay<S: Store, N: Notifier>(
         if handled.outcome == Outcome::Learned && !show_learned {
             continue;
         }
-        match terminal.publish(Message::Finding(finding)).await {
+        match terminal
+            .publish(Message::Finding(finding), Duration::MAX)
+            .await
+        {
             // Who reads the findings has seen enough; the rest is done all the same.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 summary.output_closed = true;
