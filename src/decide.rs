@@ -83,6 +83,23 @@ pub struct Decision {
     pub record: Option<Record>,
 }
 
+impl Decision {
+    /// One that writes and tells nothing.
+    pub(crate) fn nothing(row: Row) -> Self {
+        Self::without_finding(row, None)
+    }
+
+    fn without_finding(row: Row, record: Option<Record>) -> Self {
+        Self {
+            row,
+            finding: None,
+            suppressed: false,
+            suppression_fault: None,
+            record,
+        }
+    }
+}
+
 /// Whether this is an ordinary push by somebody known: in order, not long
 /// after the last one, by the same unique id, and not decided before.
 ///
@@ -90,15 +107,31 @@ pub struct Decision {
 #[must_use]
 pub fn is_ordinary(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
     let time = push.event_time;
+    record
+        .last_seen
+        .is_some_and(|last| last <= time && !policy.absent(last, time))
+        && is_by_the_known(record, push, uploader, policy)
+}
+
+/// Whether this is a late push by somebody known, which changes no time.
+///
+/// This is the condition of the store's `touch_late`, in Rust.
+#[must_use]
+pub fn is_late(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
+    record.last_seen.is_some_and(|last| last >= push.event_time)
+        && is_by_the_known(record, push, uploader, policy)
+}
+
+/// What an ordinary push and a late one have in common: somebody known, not before
+/// the first one, by the same unique id, and not decided before.
+fn is_by_the_known(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
+    let time = push.event_time;
     let known = match record.standing {
         Standing::New | Standing::Learned | Standing::Trusted => true,
         Standing::Pattern => policy.trusts(uploader),
         _ => false,
     };
     known
-        && record
-            .last_seen
-            .is_some_and(|last| last <= time && !policy.absent(last, time))
         && record.first_seen.is_some_and(|first| first <= time)
         && record.last_event_id.as_deref() != Some(&push.event_id)
         && !has_other_principal(record, uploader)
@@ -115,6 +148,12 @@ pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) 
     record.revision += 1;
 }
 
+/// Remembers a late push: the update of the store's `touch_late`, in Rust.
+pub fn remember_late(record: &mut Record) {
+    record.pushes = record.pushes.saturating_add(1);
+    record.revision += 1;
+}
+
 /// Decides on a push, given what is remembered of the uploader, under its key or,
 /// if there is nothing, under its former key.
 #[must_use]
@@ -125,7 +164,7 @@ pub fn decide(
     policy: &Policy,
 ) -> Decision {
     if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
-        return told_nothing(Row::Duplicate, None);
+        return Decision::nothing(Row::Duplicate);
     }
     // Of a record under the former key nothing counts but that it is revoked.
     let record = record
@@ -155,12 +194,12 @@ pub fn decide(
                 Some(attempted),
             )
         } else {
-            told_nothing(Row::FailedPush, None)
+            Decision::without_finding(Row::FailedPush, None)
         };
     }
     if policy.trusts(uploader) {
         let trusted = case.trusted_by_pattern(in_order);
-        return told_nothing(Row::TrustedByPattern, Some(trusted));
+        return Decision::without_finding(Row::TrustedByPattern, Some(trusted));
     }
     let Some(known) = record.filter(|record| is_known(record, time)) else {
         return if policy.learns(uploader, time) {
@@ -177,7 +216,7 @@ pub fn decide(
             let recreated = case.recreated();
             case.tell(Row::Recreated, Reason::RecreatedPrincipal, Some(recreated))
         } else if known.previous_principal_id == uploader.principal_id {
-            told_nothing(Row::LateEventOfPreviousPrincipal, Some(case.seen()))
+            Decision::without_finding(Row::LateEventOfPreviousPrincipal, Some(case.seen()))
         } else {
             let mut other = case.seen();
             other
@@ -199,7 +238,7 @@ pub fn decide(
             Some(case.seen()),
         );
     }
-    told_nothing(Row::Known, Some(case.seen()))
+    Decision::without_finding(Row::Known, Some(case.seen()))
 }
 
 /// Whether the record makes its uploader known at `time`. A pattern that still
@@ -327,16 +366,6 @@ impl Case<'_> {
         record.previous_principal_id = record.principal_id.take();
         record.principal_id.clone_from(&self.uploader.principal_id);
         record
-    }
-}
-
-fn told_nothing(row: Row, record: Option<Record>) -> Decision {
-    Decision {
-        row,
-        finding: None,
-        suppressed: false,
-        suppression_fault: None,
-        record,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,6 +19,10 @@ use crate::notify::SnsNotifier;
 use crate::store::{DynamoError, DynamoErrorKind, DynamoStore};
 use crate::text::clean_cut;
 use crate::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
+
+/// How long before Lambda would stop the function a push ends by itself, so that it
+/// is answered and logged whatever hangs.
+const PUSH_RESERVE: SignedDuration = SignedDuration::from_secs(2);
 
 /// What the function watches with.
 pub type FunctionWatch = Watch<DynamoStore, SnsNotifier, SystemClock>;
@@ -103,6 +107,7 @@ impl FunctionError {
             Self::Unreadable { .. } => "UnreadableEvent",
             Self::Watch { fault, .. } => match fault {
                 WatchError::Contended => "RetryableContention",
+                WatchError::Deadline => "RetryableDeadline",
                 WatchError::Store(error) => match error.kind {
                     DynamoErrorKind::Retryable => "RetryableStore",
                     DynamoErrorKind::Configuration => "ConfigStore",
@@ -138,12 +143,16 @@ impl Function {
             }
         }
         let result = match event::read(json, began) {
-            Ok(Event::Push(push, identity)) => self.push(&push, &identity, &mut line).await,
+            Ok(Event::Push(push, identity)) => {
+                let deadline = deadline(event.context.deadline, began) - PUSH_RESERVE;
+                self.push(&push, &identity, deadline, &mut line).await
+            }
             Ok(Event::Sweep) => {
                 let deadline = deadline(event.context.deadline, began);
                 // Unique among all that may sweep.
                 let holder = &event.context.request_id;
-                let swept = self.watch.sweep(holder, deadline).await;
+                // In a box: a push has no need of its state.
+                let swept = Box::pin(self.watch.sweep(holder, deadline)).await;
                 Ok(sweep_answer(&swept, &mut line))
             }
             Ok(Event::Ignored(why)) => Ok(Answer {
@@ -170,21 +179,22 @@ impl Function {
         &self,
         push: &Push,
         identity: &UserIdentity,
+        deadline: Timestamp,
         line: &mut Line,
     ) -> Result<Answer, FunctionError> {
         let uploader = identify(identity, push.account.as_deref()).uploader;
         line.metric("Pushes", 1);
         line.field("eventId", clean_cut(&push.event_id, 100));
         line.field("uploader", clean_cut(&uploader.key, 300));
-        let handled =
-            self.watch
-                .push(push, &uploader)
-                .await
-                .map_err(|fault| FunctionError::Watch {
-                    id: clean_cut(&push.event_id, 100),
-                    uploader: clean_cut(&uploader.key, 300),
-                    fault,
-                })?;
+        let handled = self
+            .watch
+            .push(push, &uploader, deadline)
+            .await
+            .map_err(|fault| FunctionError::Watch {
+                id: clean_cut(&push.event_id, 100),
+                uploader: clean_cut(&uploader.key, 300),
+                fault,
+            })?;
         line.field("decideMs", handled.decided.as_millis());
         line.field("publishMs", handled.told.as_millis());
         if let Some(finding) = &handled.finding {
@@ -324,6 +334,9 @@ fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
     if swept.publish_failures > 0 {
         line.metric("PublishFailures", swept.publish_failures);
     }
+    if swept.refused > 0 {
+        line.metric("RefusedFindings", swept.refused);
+    }
     for fault in &swept.faults {
         line.fault(fault);
     }
@@ -334,7 +347,10 @@ fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
         owed: (!swept.incomplete).then_some(swept.owed),
         publish_failures: Some(swept.publish_failures),
         oldest_owed_seconds: (!swept.incomplete).then_some(swept.oldest_owed_seconds),
-        why: swept.faults.first().map(|fault| clean_cut(fault, 600)),
+        why: swept
+            .why
+            .map(str::to_owned)
+            .or_else(|| swept.faults.first().map(|fault| clean_cut(fault, 600))),
         ..Answer::default()
     }
 }
@@ -359,7 +375,7 @@ fn deadline(context_deadline: u64, began: Timestamp) -> Timestamp {
         .ok()
         .and_then(|millis| Timestamp::from_millisecond(millis).ok())
         .filter(|deadline| *deadline > began)
-        .unwrap_or(began + jiff::SignedDuration::from_secs(30))
+        .unwrap_or(began + SignedDuration::from_secs(30))
 }
 
 fn milliseconds(from: Timestamp, to: Timestamp) -> i128 {

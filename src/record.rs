@@ -129,6 +129,13 @@ impl From<&Push> for LastPush {
     }
 }
 
+/// What a push moves of an uploader's times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moves {
+    pub(crate) first: bool,
+    pub(crate) last: bool,
+}
+
 /// How far an uploader is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -330,15 +337,26 @@ impl Record {
         self.revoked_at = None;
     }
 
+    /// Which of first and last seen a push at `time` moves.
+    pub(crate) fn moves(&self, time: Timestamp) -> Moves {
+        Moves {
+            first: self.first_seen.is_none_or(|first| first > time),
+            last: self.last_seen.is_none_or(|last| last <= time),
+        }
+    }
+
     /// Moves the times: first seen is the least and last seen the greatest
     /// event time, in whatever order the events come.
     pub(crate) fn seen(&mut self, push: &Push) {
         let time = push.event_time;
-        if self.last_seen.is_none_or(|last| last <= time) {
+        let moves = self.moves(time);
+        if moves.last {
             self.last_seen = Some(time);
             self.last_push = Some(push.into());
         }
-        self.first_seen = Some(self.first_seen.map_or(time, |first| first.min(time)));
+        if moves.first {
+            self.first_seen = Some(time);
+        }
         self.pushes = self.pushes.saturating_add(1);
     }
 }

@@ -77,7 +77,8 @@ fn run(
         .build()
         .unwrap();
     for (push, uploader) in pushes {
-        runtime.block_on(watch.push(&push, &uploader)).unwrap();
+        let pushed = watch.push(&push, &uploader, Timestamp::MAX);
+        runtime.block_on(pushed).unwrap();
     }
     (
         watch.store.records(),

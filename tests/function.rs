@@ -56,6 +56,11 @@ fn main() -> ExitCode {
         a_sweep_that_can_not_list_does_not_say_that_nothing_is_owed,
         a_call_that_is_never_answered_ends_in_time,
         of_several_functions_at_once_one_tells,
+        late_pushes_of_one_uploader_at_once_are_two_calls_each,
+        pushes_by_somebody_revoked_at_once_are_all_told,
+        a_push_ends_two_seconds_before_the_function_whatever_hangs,
+        a_slow_sns_is_told_everything_once,
+        of_two_sweeps_at_once_one_publishes,
         replay_uses_the_tables_and_the_topic_of_a_deployment,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -170,10 +175,16 @@ fn a_duplicate_and_a_late_event_are_not_told() {
     let answer = function.invoke(&push("1", T1, "test")).unwrap();
     assert_eq!(outcome(&answer), "known");
     assert_eq!(function.calls(), ["UpdateItem", "PutItem"]);
+    // Between first and last it moves nothing, and waits for nobody.
+    let answer = function
+        .invoke(&push("3", "2026-01-01T12:00:00Z", "test"))
+        .unwrap();
+    assert_eq!(outcome(&answer), "known");
+    assert_eq!(function.calls(), ["UpdateItem", "UpdateItem"]);
     let record = block_on(stack.uploaders()).remove(0);
     assert_eq!(
-        (&record["firstSeen"], &record["lastSeen"]),
-        (&json!(T1), &json!(T2))
+        (&record["firstSeen"], &record["lastSeen"], &record["pushes"]),
+        (&json!(T1), &json!(T2), &json!(3))
     );
     assert_eq!(function.proxy.messages().len(), 1);
 }
@@ -388,21 +399,28 @@ fn a_finding_beyond_the_budget_waits_for_the_sweep() {
             outcome(&function.invoke(&event).unwrap()).to_owned()
         })
         .collect();
-    assert_eq!(outcomes[..2], ["finding_published", "finding_published"]);
-    assert_eq!(outcomes[2..], ["finding_deferred", "finding_deferred"]);
+    // The second of two tokens is kept for a critical finding.
+    assert_eq!(outcomes[0], "finding_published");
+    assert_eq!(outcomes[1..], ["finding_deferred"; 3]);
     assert_eq!(
         function.calls(),
         ["UpdateItem", "TransactWriteItems", "UpdateItem"]
     );
+    let mut root = push("root", T1, "root");
+    root["detail"]["userIdentity"] = json!({
+        "type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"
+    });
+    let answer = function.invoke(&root).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
 
     // Too early: a handler may still be at it.
-    assert_eq!(function.sweep()["owed"], 2);
+    assert_eq!(function.sweep()["owed"], 3);
     assert_eq!(function.calls(), ["Scan"]);
     age(&stack);
     let swept = function.sweep();
     assert_eq!(
         (&swept["published"], &swept["messages"], &swept["owed"]),
-        (&json!(2), &json!(2), &json!(0))
+        (&json!(3), &json!(3), &json!(0))
     );
     assert!(swept["oldestOwedSeconds"].as_i64().unwrap() >= 60);
     let mut told: Vec<_> = function
@@ -413,7 +431,7 @@ fn a_finding_beyond_the_budget_waits_for_the_sweep() {
         .collect();
     told.sort();
     told.dedup();
-    assert_eq!(told.len(), 4);
+    assert_eq!(told.len(), 5);
     assert!(
         findings(&stack)
             .iter()
@@ -655,11 +673,11 @@ fn killed_after_any_call_no_finding_is_lost() {
     }
 }
 
-/// The same with the sweep, whose calls are list, lease, publish and settle; and
-/// with the digest's.
+/// The same with the sweep, whose calls are list, the sweep's lease, lease, publish,
+/// settle and the end of the sweep's lease; and with the digest's.
 fn a_sweep_that_is_killed_after_any_call_loses_nothing() {
     for learning in [false, true] {
-        for call in 0..4 {
+        for call in 0..6 {
             let stack = stack();
             let setting = if learning { "2027-01-01T00:00:00Z" } else { "" };
             let down = Function::start(&stack, &[("LEARNING_UNTIL", setting)]);
@@ -884,7 +902,7 @@ fn of_several_functions_at_once_one_tells() {
         });
         let told = outcomes
             .iter()
-            .filter(|outcome| *outcome == "finding_published")
+            .filter(|outcome| outcome.starts_with("finding_"))
             .count();
         let known = outcomes
             .iter()
@@ -892,6 +910,9 @@ fn of_several_functions_at_once_one_tells() {
             .count();
         assert_eq!((told, known), (1, 3), "{outcomes:?}");
     }
+    // What was beyond the budget.
+    age(&stack);
+    functions[0].sweep();
     // On a busy machine a call may take more than a second, and is made again: what
     // was told or counted is then told or counted again, under the same id.
     let bodies = functions
@@ -904,6 +925,181 @@ fn of_several_functions_at_once_one_tells() {
     for record in uploaders {
         assert!(record["pushes"].as_u64() >= Some(4), "{record}");
     }
+}
+
+/// How many functions push at once: few, or as many as `make bench-contention` says.
+fn functions_at_once(stack: &Stack) -> Vec<Function> {
+    let count = std::env::var("FUNCTIONS_AT_ONCE");
+    let count = count.map_or(8, |count| count.parse().unwrap());
+    (0..count).map(|_| Function::start(stack, &[])).collect()
+}
+
+/// Each function handles its share of the events; gives outcome and calls of each.
+fn handle_at_once(functions: &[Function], events: &[Value]) -> Vec<(String, usize)> {
+    let began = std::time::Instant::now();
+    let share = events.len().div_ceil(functions.len());
+    let handled: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = functions
+            .iter()
+            .zip(events.chunks(share))
+            .map(|(function, events)| {
+                let handle = |event| {
+                    let answer = function.invoke(event).unwrap();
+                    (outcome(&answer).to_owned(), function.calls().len())
+                };
+                scope.spawn(move || events.iter().map(handle).collect::<Vec<_>>())
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    println!(
+        "{} events by {} functions: {} calls, {:?}",
+        events.len(),
+        functions.len(),
+        handled.iter().map(|(_, calls)| calls).sum::<usize>(),
+        began.elapsed()
+    );
+    handled
+}
+
+/// A batch after an outage comes in any order.
+fn late_pushes_of_one_uploader_at_once_are_two_calls_each() {
+    let stack = stack();
+    let functions = functions_at_once(&stack);
+    functions[0].invoke(&push("first", T1, "test")).unwrap();
+    let count = 4 * functions.len();
+    let events: Vec<_> = (0..count)
+        .map(|number| {
+            // 7919 is a prime: each minute once, in no order.
+            let minute = 1 + number * 7919 % count;
+            let time = format!("2026-01-02T{:02}:{:02}:00Z", minute / 60, minute % 60);
+            push(&format!("e{number}"), &time, "test")
+        })
+        .collect();
+    for (outcome, calls) in handle_at_once(&functions, &events) {
+        assert_eq!(outcome, "known");
+        assert!(calls <= 2, "{calls} calls");
+    }
+    let record = block_on(stack.uploaders()).remove(0);
+    let last = format!("2026-01-02T{:02}:{:02}:00Z", count / 60, count % 60);
+    assert_eq!(
+        (&record["firstSeen"], &record["lastSeen"]),
+        (&json!(T1), &json!(last))
+    );
+    assert_eq!(record["pushes"], count + 1);
+}
+
+fn pushes_by_somebody_revoked_at_once_are_all_told() {
+    let stack = stack();
+    let functions = functions_at_once(&stack);
+    let revoked = json!({"uploader": TEST_USER, "standing": "revoked", "revision": 1});
+    block_on(stack.put(&stack.uploaders, item(&revoked)));
+    let count = functions.len();
+    let events: Vec<_> = (0..count)
+        .map(|number| {
+            let second = number * 7919 % count;
+            push(
+                &format!("e{number}"),
+                &format!("2026-01-02T00:00:{second:02}Z"),
+                "test",
+            )
+        })
+        .collect();
+    for (outcome, _) in handle_at_once(&functions, &events) {
+        assert!(outcome.starts_with("finding_"), "{outcome}");
+    }
+    assert_eq!(findings(&stack).len(), count);
+    let record = block_on(stack.uploaders()).remove(0);
+    assert_eq!(
+        (&record["firstSeen"], &record["lastSeen"]),
+        (
+            &json!("2026-01-02T00:00:00Z"),
+            &json!(format!("2026-01-02T00:00:{:02}Z", count - 1))
+        )
+    );
+    assert_eq!(record["standing"], "revoked");
+}
+
+fn a_push_ends_two_seconds_before_the_function_whatever_hangs() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.give_seconds(4);
+    let seconds = |began: std::time::Instant| began.elapsed().as_secs_f32();
+    let near = |seconds: f32| (1.5..2.9).contains(&seconds);
+
+    function.proxy.hang.store(true, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    let error = function.invoke(&push("1", T1, "test")).unwrap_err();
+    assert_eq!(error["errorType"], "RetryableDeadline");
+    assert!(near(seconds(began)), "{}", seconds(began));
+    function.proxy.hang.store(false, Ordering::SeqCst);
+
+    function.proxy.sns_seconds.store(5, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    let answer = function.invoke(&push("1", T1, "test")).unwrap();
+    assert_eq!(outcome(&answer), "finding_deferred");
+    assert!(near(seconds(began)), "{}", seconds(began));
+}
+
+fn a_slow_sns_is_told_everything_once() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    function.proxy.sns_seconds.store(3, Ordering::SeqCst);
+    let answer = function.invoke(&push("1", T1, "a")).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    // And by the sweep.
+    function.proxy.fail_requests_with(Some("#budget"));
+    let answer = function.invoke(&push("2", T1, "b")).unwrap();
+    assert_eq!(outcome(&answer), "finding_deferred");
+    function.proxy.fail_requests_with(None);
+    age(&stack);
+    assert_eq!(function.sweep()["published"], 1);
+    assert_eq!(function.sweep()["owed"], 0);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let asked = function.proxy.asked_to_publish.load(Ordering::SeqCst);
+    assert_eq!((asked, function.proxy.bodies().len()), (2, 2));
+}
+
+/// After throttling Lambda delivers the schedule's events together.
+fn of_two_sweeps_at_once_one_publishes() {
+    let stack = stack();
+    let functions = [(); 2].map(|()| Function::start(&stack, &[]));
+    functions[0].proxy.sns_is_down.store(true, Ordering::SeqCst);
+    for number in 0..7 {
+        let event = push(&format!("{number}"), T1, &format!("u{number}"));
+        functions[0].invoke(&event).unwrap();
+    }
+    functions[0].proxy.sns_is_down.store(false, Ordering::SeqCst);
+    age(&stack);
+    for function in &functions {
+        function.proxy.sns_seconds.store(2, Ordering::SeqCst);
+    }
+    let swept: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = functions
+            .iter()
+            .enumerate()
+            .map(|(number, function)| {
+                scope.spawn(move || {
+                    let wait = 300 * u64::try_from(number).unwrap();
+                    std::thread::sleep(std::time::Duration::from_millis(wait));
+                    function.sweep()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(swept[0]["published"], 7, "{swept:?}");
+    assert_eq!(swept[1]["published"], 0, "{swept:?}");
+    assert_eq!(outcome(&swept[1]), "swept");
+    assert_eq!(swept[1]["why"], "another sweep is at work");
+    assert_eq!(swept[1]["owed"], 7, "what it read is counted all the same");
+    assert_eq!(functions[0].sweep()["owed"], 0);
 }
 
 /// What a deployment has missed is replayed from a laptop.

@@ -24,12 +24,14 @@ use common::{iam_user, read, record, time};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
 use pushwatch::event::Push;
-use pushwatch::finding::{Finding, Reason, Seen, finding_id};
+use pushwatch::finding::{Finding, Reason, Seen, Severity, finding_id};
 use pushwatch::identity::Uploader;
 use pushwatch::notify::{Message, Notifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, Committed, LEASE, MemoryStore, Owed, OwedPage, Store, Touched};
+use pushwatch::store::{
+    Commit, Committed, LEASE, Leased, MemoryStore, Owed, OwedPage, RevokedPush, Store, Touched,
+};
 use pushwatch::watch::Watch;
 
 /// What happens to a call.
@@ -218,6 +220,22 @@ impl Store for Process {
         .await
     }
 
+    async fn touch_late(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, Lost> {
+        self.call("touch late", None, |world| {
+            let touched = ready(world.store.touch_late(push, uploader, policy)).unwrap();
+            if touched == Touched::Ordinary {
+                world.note_applied(&uploader.key, push.event_time);
+            }
+            touched
+        })
+        .await
+    }
+
     async fn find(&self, key: &str) -> Result<Option<Record>, Lost> {
         self.call("find", None, |world| ready(world.store.find(key)).unwrap())
             .await
@@ -242,9 +260,25 @@ impl Store for Process {
         .await
     }
 
-    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Lost> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Lost> {
+        self.call("commit", Some(revoked.now), |world| {
+            let committed = ready(world.store.commit_revoked(revoked)).unwrap();
+            if committed == Committed::Applied {
+                world.note_applied(&revoked.read.uploader, revoked.push.event_time);
+            }
+            committed
+        })
+        .await
+    }
+
+    async fn take_token(
+        &self,
+        per_minute: u8,
+        severity: Severity,
+        now: Timestamp,
+    ) -> Result<bool, Lost> {
         self.call("token", Some(now), |world| {
-            ready(world.store.take_token(per_minute, now)).unwrap()
+            ready(world.store.take_token(per_minute, severity, now)).unwrap()
         })
         .await
     }
@@ -262,9 +296,23 @@ impl Store for Process {
             .await
     }
 
-    async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<String>, Lost> {
+    async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<Leased>, Lost> {
         self.call("lease", Some(now), |world| {
             ready(world.store.lease(id, holder, now)).unwrap()
+        })
+        .await
+    }
+
+    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, Lost> {
+        self.call("lease of the sweep", Some(now), |world| {
+            ready(world.store.lease_sweep(holder, now)).unwrap()
+        })
+        .await
+    }
+
+    async fn end_sweep(&self, holder: &str) -> Result<(), Lost> {
+        self.call("end of the sweep", None, |world| {
+            let Ok(()) = ready(world.store.end_sweep(holder));
         })
         .await
     }
@@ -292,6 +340,11 @@ impl Clock for Process {
     }
 
     async fn sleep(&self, _: Duration) {}
+
+    /// A call that is never answered is one whose answer is lost.
+    async fn until(&self, _: Timestamp) {
+        std::future::pending().await
+    }
 }
 
 impl World {
@@ -439,7 +492,7 @@ impl<'a> Running<'a> {
                     };
                     let Some(delivery) = next else { return };
                     let Event { push, uploader, .. } = &deliveries[delivery];
-                    if watch.push(push, uploader).await.is_err() {
+                    if watch.push(push, uploader, Timestamp::MAX).await.is_err() {
                         // Lambda delivers it again.
                         lock(&process.world).queue.push_back(delivery);
                     }
@@ -818,6 +871,11 @@ impl Clock for &Later {
     }
 
     async fn sleep(&self, _: Duration) {}
+
+    /// A call that is never answered is one whose answer is lost.
+    async fn until(&self, _: Timestamp) {
+        std::future::pending().await
+    }
 }
 
 #[derive(Default)]
@@ -1004,6 +1062,19 @@ fn a_known_uploader_is_not_told() {
     setting.known = vec![known(Standing::Learned)];
     let (states, _) = explore(&setting);
     assert!(states > 100);
+}
+
+/// In any order, so that one of them is late.
+#[test]
+fn late_pushes_of_a_known_uploader() {
+    let mut setting = base(
+        "late pushes",
+        event("e1", AIDA, false),
+        event("e2", AIDA, false),
+    );
+    setting.known = vec![known(Standing::New)];
+    let (states, _) = explore(&setting);
+    assert!(states > 1_000, "{states}");
 }
 
 #[test]

@@ -16,13 +16,16 @@ use libtest_mimic::Arguments;
 use moto::{Stack, block_on};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use pushwatch::decide::decide;
+use pushwatch::decide::{Decision, Row, decide};
 use pushwatch::event::Push;
+use pushwatch::finding::Severity;
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, Committed, LEASE, MemoryStore, Owed, Store, Touched};
+use pushwatch::store::{
+    Commit, Committed, LEASE, Leased, MemoryStore, Owed, RevokedPush, SWEEP_LEASE, Store, Touched,
+};
 use trials::trial;
 
 macro_rules! behaviours {
@@ -47,7 +50,10 @@ fn main() -> ExitCode {
         a_new_uploader_is_committed_with_the_finding,
         an_ordinary_push_is_remembered_by_touch,
         touch_refuses_what_is_not_ordinary,
+        a_late_push_by_somebody_known_is_counted_and_moves_nothing,
         touch_fills_in_a_missing_unique_id,
+        pushes_by_somebody_revoked_do_not_wait_for_each_other,
+        a_push_by_somebody_who_is_revoked_no_more_is_lost,
         a_pattern_holds_as_long_as_a_glob_matches,
         a_record_without_a_revision_can_be_written_over,
         a_finding_is_committed_once,
@@ -55,10 +61,12 @@ fn main() -> ExitCode {
         a_commit_is_all_or_nothing,
         an_unidentified_uploaders_finding_needs_no_record,
         there_are_so_many_tokens_in_any_minute,
+        some_tokens_are_kept_for_critical_findings,
         what_is_settled_is_owed_no_more,
         a_lease_is_one_holders_until_it_is_over,
         a_lease_of_a_clock_that_is_wrong_does_not_bind,
         a_learned_uploader_is_owed_to_the_digest,
+        one_sweep_publishes_at_a_time,
     ];
     trials.push(trial(
         "random_operations_give_the_same_on_both",
@@ -239,6 +247,178 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
     );
 }
 
+async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(store: S) {
+    let policy = Policy::default();
+    let (first, uploader) = push_by("test", "1", T1);
+    commit(&store, &first, &uploader, &policy).await;
+    touch(&store, &push_by("test", "3", T3).0, &uploader).await;
+    let before = store.find(&uploader.key).await.unwrap().unwrap();
+    let late = async |id: &str, time: &str, uploader: &Uploader| {
+        let push = push_by("test", id, time).0;
+        store.touch_late(&push, uploader, &policy).await.unwrap()
+    };
+    assert_eq!(late("2", T2, &uploader).await, Touched::Ordinary);
+    assert_eq!(late("4", T1, &uploader).await, Touched::Ordinary);
+    let counted = Record {
+        pushes: before.pushes + 2,
+        revision: before.revision + 2,
+        ..before
+    };
+    assert_eq!(
+        store.find(&uploader.key).await.unwrap(),
+        Some(counted.clone())
+    );
+
+    // Before the first one, after the last one, a duplicate, somebody else.
+    let refused = Touched::Refused(Some(Box::new(counted.clone())));
+    let other = Uploader {
+        principal_id: Some("AIDAOTHER".into()),
+        ..uploader.clone()
+    };
+    for (id, time, uploader) in [
+        ("5", "2025-12-31T00:00:00Z", &uploader),
+        ("6", "2026-01-04T00:00:00Z", &uploader),
+        ("3", T3, &uploader),
+        ("7", T2, &other),
+    ] {
+        assert_eq!(late(id, time, uploader).await, refused, "{id}");
+    }
+    // Nobody, or nobody known.
+    let nobody = push_by("nobody", "8", T2).1;
+    assert_eq!(late("8", T2, &nobody).await, Touched::Refused(None));
+    for (standing, until) in [
+        (Standing::Revoked, None),
+        (Standing::Attempted, None),
+        (Standing::Pattern, None),
+        (Standing::Trusted, Some(T2)),
+    ] {
+        let record = Record {
+            standing,
+            trusted_until: until.map(time),
+            revision: store.find(&uploader.key).await.unwrap().unwrap().revision + 1,
+            ..counted.clone()
+        };
+        put(&store, &record).await;
+        let refused = Touched::Refused(Some(Box::new(record)));
+        assert_eq!(late("9", T2, &uploader).await, refused);
+    }
+    // However long ago it was.
+    let trusted = Record {
+        standing: Standing::Trusted,
+        first_seen: Some(time("2020-01-01T00:00:00Z")),
+        revision: store.find(&uploader.key).await.unwrap().unwrap().revision + 1,
+        ..counted
+    };
+    put(&store, &trusted).await;
+    assert_eq!(
+        late("10", "2020-01-02T00:00:00Z", &uploader).await,
+        Touched::Ordinary
+    );
+}
+
+/// What a push by somebody revoked is decided to, on this record.
+fn revoked<'a>(read: &'a Record, push: &'a Push, decision: &'a Decision) -> RevokedPush<'a> {
+    RevokedPush {
+        read,
+        push,
+        finding: decision.finding.as_ref(),
+        now: now(),
+    }
+}
+
+async fn pushes_by_somebody_revoked_do_not_wait_for_each_other<S: Store>(store: S) {
+    let (_, uploader) = push_by("test", "0", T1);
+    let mut read = Record::unseen(uploader.key.clone(), Standing::Revoked);
+    read.revision = 1;
+    put(&store, &read).await;
+    let policy = Policy::default();
+    // The first seen, a later one, one before it, and one between.
+    for (id, time, first_seen, last_seen) in [
+        ("2", T2, T2, T2),
+        ("3", T3, T2, T3),
+        ("1", T1, T1, T3),
+        ("4", T2, T1, T3),
+    ] {
+        let (push, _) = push_by("test", id, time);
+        let decision = decide(Some(&read), &push, &uploader, &policy);
+        let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+        assert_eq!(committed.unwrap(), Committed::Applied, "{id}");
+        let again = store.commit_revoked(revoked(&read, &push, &decision)).await;
+        assert!(
+            matches!(
+                again.unwrap(),
+                Committed::Applied | Committed::AlreadyDecided
+            ),
+            "{id}"
+        );
+        let stored = store.find(&uploader.key).await.unwrap().unwrap();
+        assert_eq!(
+            (stored.first_seen, stored.last_seen),
+            (
+                Some(common::time(first_seen)),
+                Some(common::time(last_seen))
+            ),
+            "{id}"
+        );
+        let finding = decision.finding.unwrap().id.to_string();
+        assert_eq!(stored.last_finding_id.as_deref(), Some(finding.as_str()));
+        assert_eq!(stored.standing, Standing::Revoked);
+        if id == "1" || id == "4" {
+            assert_eq!(
+                stored.last_push.unwrap(),
+                (&push_by("test", "3", T3).0).into()
+            );
+        }
+        // What others write meanwhile does not matter, if it moves no other time.
+        let stored = store.find(&uploader.key).await.unwrap().unwrap();
+        let touched = Record {
+            revision: stored.revision + 1,
+            ..stored.clone()
+        };
+        put(&store, &touched).await;
+        read = stored;
+    }
+    assert_eq!(owed_ids(&store).await.len(), 4);
+    assert_eq!(read.pushes, 4);
+}
+
+async fn a_push_by_somebody_who_is_revoked_no_more_is_lost<S: Store>(store: S) {
+    let (push, uploader) = push_by("test", "1", T2);
+    let policy = Policy::default();
+    let mut read = Record::unseen(uploader.key.clone(), Standing::Revoked);
+    read.revision = 1;
+    let decision = decide(Some(&read), &push, &uploader, &policy);
+    // Forgotten, trusted, and seen since then.
+    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    assert_eq!(committed.unwrap(), Committed::Lost(None));
+    let mut trusted = read.clone();
+    trusted.standing = Standing::Trusted;
+    put(&store, &trusted).await;
+    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    assert_eq!(committed.unwrap(), Committed::Lost(Some(Box::new(trusted))));
+    let mut seen = read.clone();
+    seen.first_seen = Some(time(T1));
+    seen.last_seen = Some(time(T3));
+    seen.revision = 2;
+    put(&store, &seen).await;
+    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    assert_eq!(committed.unwrap(), Committed::Lost(Some(Box::new(seen))));
+    assert!(owed_ids(&store).await.is_empty());
+    // Suppressed: the times move all the same.
+    let read = store.find(&uploader.key).await.unwrap().unwrap();
+    let silent = RevokedPush {
+        finding: None,
+        ..revoked(&read, &push, &decision)
+    };
+    assert_eq!(
+        store.commit_revoked(silent).await.unwrap(),
+        Committed::Applied
+    );
+    let stored = store.find(&uploader.key).await.unwrap().unwrap();
+    assert_eq!((stored.pushes, stored.last_finding_id), (1, None));
+    assert!(owed_ids(&store).await.is_empty());
+}
+
 async fn touch_fills_in_a_missing_unique_id<S: Store>(store: S) {
     let (push, uploader) = push_by("test", "1", T1);
     let anonymous = Uploader {
@@ -405,7 +585,12 @@ async fn there_are_so_many_tokens_in_any_minute<S: Store>(store: S) {
     let at = |seconds: i64| now() + SignedDuration::from_secs(seconds);
     let mut taken = Vec::new();
     for second in [0, 1, 2, 30, 59, 60, 61, 61, 90] {
-        taken.push(store.take_token(3, at(second)).await.unwrap());
+        taken.push(
+            store
+                .take_token(3, Severity::Critical, at(second))
+                .await
+                .unwrap(),
+        );
     }
     // Three of 0 to 2; they are a minute old at 60, 61 and 62.
     assert_eq!(
@@ -414,16 +599,95 @@ async fn there_are_so_many_tokens_in_any_minute<S: Store>(store: S) {
     );
     let mut five = Vec::new();
     for _ in 0..7 {
-        five.push(store.take_token(5, at(600)).await.unwrap());
+        five.push(
+            store
+                .take_token(5, Severity::Critical, at(600))
+                .await
+                .unwrap(),
+        );
     }
     assert_eq!(five, [true, true, true, true, true, false, false]);
-    assert!(!store.take_token(1, at(659)).await.unwrap());
-    assert!(store.take_token(1, at(660)).await.unwrap());
+    assert!(
+        !store
+            .take_token(1, Severity::Critical, at(659))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .take_token(1, Severity::Critical, at(660))
+            .await
+            .unwrap()
+    );
     // One that was taken by a clock that is a year ahead binds nobody.
     let in_a_year = at(365 * 24 * 60 * 60);
-    assert!(store.take_token(1, in_a_year).await.unwrap());
-    assert!(store.take_token(1, at(720)).await.unwrap());
-    assert!(!store.take_token(1, at(721)).await.unwrap());
+    assert!(
+        store
+            .take_token(1, Severity::Critical, in_a_year)
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .take_token(1, Severity::Critical, at(720))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .take_token(1, Severity::Critical, at(721))
+            .await
+            .unwrap()
+    );
+}
+
+async fn some_tokens_are_kept_for_critical_findings<S: Store>(store: S) {
+    let mut minute = 0;
+    for (per_minute, not_critical) in [(5, 3), (4, 3), (3, 2), (2, 1), (1, 1)] {
+        // Whichever come first.
+        for critical_first in [false, true] {
+            minute += 2;
+            let now = now() + SignedDuration::from_mins(minute);
+            let severities = [Severity::High, Severity::Critical];
+            let mut taken = [0, 0];
+            for which in [usize::from(critical_first), usize::from(!critical_first)] {
+                let most = if critical_first && which == 1 {
+                    per_minute - not_critical
+                } else {
+                    7
+                };
+                for _ in 0..most {
+                    let token = store.take_token(per_minute, severities[which], now).await;
+                    taken[which] += u8::from(token.unwrap());
+                }
+            }
+            assert_eq!(
+                taken,
+                [not_critical, per_minute - not_critical],
+                "{per_minute}, critical first: {critical_first}"
+            );
+        }
+    }
+}
+
+async fn one_sweep_publishes_at_a_time<S: Store>(store: S) {
+    let almost = SWEEP_LEASE - SignedDuration::from_millis(1);
+    let lease = async |holder, after| store.lease_sweep(holder, now() + after).await.unwrap();
+    assert!(lease("a", SignedDuration::ZERO).await);
+    assert!(!lease("b", almost).await);
+    // The same one may ask again: the answer may have been lost.
+    assert!(lease("a", almost).await);
+    assert!(lease("b", almost + SWEEP_LEASE).await);
+    // One that is late gives back nothing that is another's.
+    store.end_sweep("a").await.unwrap();
+    assert!(!lease("c", almost + SWEEP_LEASE).await);
+    store.end_sweep("b").await.unwrap();
+    assert!(lease("c", almost + SWEEP_LEASE).await);
+    // One of a clock that is a day ahead does not bind.
+    assert!(lease("d", SignedDuration::from_hours(24)).await);
+    assert!(lease("e", SignedDuration::from_mins(5)).await);
+    // Nor is it owed.
+    assert!(owed_ids(&store).await.is_empty());
 }
 
 async fn what_is_settled_is_owed_no_more<S: Store>(store: S) {
@@ -456,7 +720,10 @@ async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
     assert_eq!(store.lease(&id, "a", now() + almost).await.unwrap(), None);
     assert_eq!(
         store.lease(&id, "a", now() + LEASE).await.unwrap(),
-        Some(body.clone())
+        Some(Leased {
+            body: body.clone(),
+            attempts: 1
+        })
     );
     assert_eq!(
         store.lease(&id, "b", now() + LEASE + almost).await.unwrap(),
@@ -464,7 +731,7 @@ async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
     );
     assert_eq!(
         store.lease(&id, "a", now() + LEASE * 2).await.unwrap(),
-        Some(body)
+        Some(Leased { body, attempts: 2 })
     );
     // The same holder may ask again: the answer may have been lost.
     assert!(
@@ -531,10 +798,15 @@ async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
 enum Operation {
     /// Who, when, by which principal, and whether it failed.
     Touch(Pushed),
+    Late(Pushed),
     Find(usize),
+    /// Somebody is revoked by hand.
+    Revoke(usize),
     /// Decides on what is read now, or on what was read a while ago.
     Commit(Pushed, bool),
-    Token(u8),
+    Token(u8, bool),
+    Sweep(&'static str),
+    EndSweep(&'static str),
     Settle(usize),
     Lease(usize, &'static str),
     Owed,
@@ -565,9 +837,13 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         });
     let operation = prop_oneof![
         4 => pushed.clone().prop_map(Operation::Touch),
+        3 => pushed.clone().prop_map(Operation::Late),
+        1 => (0..2_usize).prop_map(Operation::Revoke),
         1 => (0..2_usize).prop_map(Operation::Find),
         6 => (pushed, prop::bool::weighted(0.3)).prop_map(|(pushed, stale)| Operation::Commit(pushed, stale)),
-        1 => (1..=5_u8).prop_map(Operation::Token),
+        2 => (1..=5_u8, any::<bool>()).prop_map(|(per_minute, critical)| Operation::Token(per_minute, critical)),
+        1 => prop::sample::select(vec!["a", "b"]).prop_map(Operation::Sweep),
+        1 => prop::sample::select(vec!["a", "b"]).prop_map(Operation::EndSweep),
         2 => (0..4_usize).prop_map(Operation::Settle),
         3 => (0..4_usize, prop::sample::select(vec!["a", "b"])).prop_map(|(finding, holder)| Operation::Lease(finding, holder)),
         2 => Just(Operation::Owed),
@@ -623,17 +899,52 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
                 let read = if *of_stale { first } else { fresh };
                 let decision = decide(read.as_ref(), &push, &uploader, policy);
                 let commit = Commit {
-                    read_revision: read.map(|record| record.revision),
+                    read_revision: read.as_ref().map(|record| record.revision),
                     record: decision.record.as_ref(),
                     finding: decision.finding.as_ref(),
                     now,
                 };
-                let answer = store.commit(commit).await.unwrap();
+                let answer = match &read {
+                    Some(read) if decision.row == Row::Revoked => {
+                        let finding = decision.finding.as_ref();
+                        let revoked = RevokedPush {
+                            read,
+                            push: &push,
+                            finding,
+                            now,
+                        };
+                        store.commit_revoked(revoked).await.unwrap()
+                    }
+                    _ => store.commit(commit).await.unwrap(),
+                };
                 committed.extend(decision.finding.map(|finding| finding.id.to_string()));
                 format!("{answer:?}")
             }
-            Operation::Token(per_minute) => {
-                format!("{}", store.take_token(*per_minute, now).await.unwrap())
+            Operation::Late(pushed) => {
+                let (push, uploader) = event(*pushed);
+                let touched = store.touch_late(&push, &uploader, policy).await;
+                format!("{:?}", touched.unwrap())
+            }
+            Operation::Revoke(who) => {
+                let (_, uploader) = push_by(["ada", "bob"][*who], "e", T1);
+                let stored = store.find(&uploader.key).await.unwrap();
+                let mut record = stored
+                    .clone()
+                    .unwrap_or_else(|| Record::unseen(uploader.key, Standing::Revoked));
+                record.revoke("eve", None, now);
+                put(&store, &record).await;
+                String::new()
+            }
+            Operation::Token(per_minute, critical) => {
+                let severity = [Severity::High, Severity::Critical][usize::from(*critical)];
+                let taken = store.take_token(*per_minute, severity, now).await;
+                format!("{}", taken.unwrap())
+            }
+            Operation::Sweep(holder) => {
+                format!("{}", store.lease_sweep(holder, now).await.unwrap())
+            }
+            Operation::EndSweep(holder) => {
+                format!("{:?}", store.end_sweep(holder).await.unwrap())
             }
             Operation::Settle(finding) => {
                 let id = committed.get(*finding).map_or("unknown", String::as_str);
@@ -646,11 +957,6 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
             Operation::Owed => {
                 let mut owed = store.owed(None).await.unwrap().owed;
                 owed.sort_by(|a, b| a.id.cmp(&b.id));
-                // The index of the test's table does not know the severity.
-                let owed: Vec<_> = owed
-                    .iter()
-                    .map(|owed| (&owed.id, owed.owed, owed.since))
-                    .collect();
                 format!("{owed:?}")
             }
             Operation::Pass(seconds) => {

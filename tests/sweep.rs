@@ -9,17 +9,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{push_by, time};
+use common::{iam_user, push_by, read, record, time};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
 use pushwatch::event::Push;
-use pushwatch::finding::Finding;
+use pushwatch::finding::{Finding, Reason, Severity};
 use pushwatch::identity::Uploader;
 use pushwatch::notify::{Message, Notifier};
 use pushwatch::policy::Policy;
-use pushwatch::record::Record;
-use pushwatch::store::{Commit, Committed, MemoryStore, OwedPage, Store, Touched};
-use pushwatch::watch::{Outcome, Swept, Watch, WatchError};
+use pushwatch::record::{Record, Standing};
+use pushwatch::store::{
+    Commit, Committed, Leased, MemoryStore, OwedPage, RevokedPush, Store, Touched,
+};
+use pushwatch::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
 
 const START: &str = "2026-11-24T00:00:00Z";
 
@@ -40,6 +42,11 @@ impl Clock for &TestClock {
     async fn sleep(&self, duration: Duration) {
         *self.0.lock().unwrap() += SignedDuration::try_from(duration).unwrap();
     }
+
+    /// A call that is never answered ends the time there is.
+    async fn until(&self, time: Timestamp) {
+        *self.0.lock().unwrap() = time;
+    }
 }
 
 /// The store in memory, but each call takes time, and commits may be lost to
@@ -51,10 +58,15 @@ struct Between<'a> {
     /// How long settling takes beside.
     settling_seconds: AtomicI64,
     lost: AtomicUsize,
+    /// The call of that name is never answered.
+    hangs: Mutex<Option<&'static str>>,
 }
 
 impl Between<'_> {
-    fn pass(&self) {
+    async fn pass(&self, call: &'static str) {
+        if *self.hangs.lock().unwrap() == Some(call) {
+            std::future::pending::<()>().await;
+        }
         let delay = SignedDuration::from_millis(self.milliseconds.load(Ordering::SeqCst));
         *self.clock.0.lock().unwrap() += delay;
     }
@@ -70,17 +82,27 @@ impl Store for Between<'_> {
         uploader: &Uploader,
         policy: &Policy,
     ) -> Result<Touched, Infallible> {
-        self.pass();
+        self.pass("touch").await;
         self.store.touch(push, uploader, policy).await
     }
 
+    async fn touch_late(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, Infallible> {
+        self.pass("touch_late").await;
+        self.store.touch_late(push, uploader, policy).await
+    }
+
     async fn find(&self, key: &str) -> Result<Option<Record>, Infallible> {
-        self.pass();
+        self.pass("find").await;
         self.store.find(key).await
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
-        self.pass();
+        self.pass("commit").await;
         let lost = |left: usize| left.checked_sub(1);
         if self
             .lost
@@ -93,20 +115,30 @@ impl Store for Between<'_> {
         self.store.commit(commit).await
     }
 
-    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Infallible> {
-        self.pass();
-        self.store.take_token(per_minute, now).await
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Infallible> {
+        self.pass("commit").await;
+        self.store.commit_revoked(revoked).await
+    }
+
+    async fn take_token(
+        &self,
+        per_minute: u8,
+        severity: Severity,
+        now: Timestamp,
+    ) -> Result<bool, Infallible> {
+        self.pass("token").await;
+        self.store.take_token(per_minute, severity, now).await
     }
 
     async fn settle(&self, id: &str, message_id: &str, now: Timestamp) -> Result<(), Infallible> {
-        self.pass();
+        self.pass("settle").await;
         self.clock
             .pass(self.settling_seconds.load(Ordering::SeqCst));
         self.store.settle(id, message_id, now).await
     }
 
     async fn owed(&self, from: Option<String>) -> Result<OwedPage<String>, Infallible> {
-        self.pass();
+        self.pass("owed").await;
         self.store.owed(from).await
     }
 
@@ -115,9 +147,19 @@ impl Store for Between<'_> {
         id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<String>, Infallible> {
-        self.pass();
+    ) -> Result<Option<Leased>, Infallible> {
+        self.pass("lease").await;
         self.store.lease(id, holder, now).await
+    }
+
+    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, Infallible> {
+        self.pass("lease_sweep").await;
+        self.store.lease_sweep(holder, now).await
+    }
+
+    async fn end_sweep(&self, holder: &str) -> Result<(), Infallible> {
+        self.pass("end_sweep").await;
+        self.store.end_sweep(holder).await
     }
 }
 
@@ -131,12 +173,17 @@ struct Inbox<'a> {
     refused_name: Mutex<Option<&'static str>>,
     /// How long a message takes.
     seconds: AtomicI64,
+    /// How long the last message might take.
+    within: Mutex<Duration>,
+    /// Whose findings were told, in that order.
+    names: Mutex<Vec<String>>,
 }
 
 impl Notifier for &Inbox<'_> {
     type Error = std::io::Error;
 
-    async fn publish(&self, message: Message<'_>, _: Duration) -> std::io::Result<String> {
+    async fn publish(&self, message: Message<'_>, within: Duration) -> std::io::Result<String> {
+        *self.within.lock().unwrap() = within;
         self.clock.pass(self.seconds.load(Ordering::SeqCst));
         let refused = |left: usize| left.checked_sub(1);
         if self
@@ -156,6 +203,9 @@ impl Notifier for &Inbox<'_> {
             Message::Rollup(_) => "rollup",
             Message::Digest(_) => "digest",
         };
+        let names = message.findings().iter();
+        let names = names.map(|finding| finding.uploader.name.to_string());
+        self.names.lock().unwrap().extend(names);
         let told = (self.clock.now(), kind, message.findings().len());
         self.told.lock().unwrap().push(told);
         Ok("m".to_owned())
@@ -181,6 +231,8 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
         refuse: AtomicUsize::new(usize::MAX),
         refused_name: Mutex::default(),
         seconds: AtomicI64::new(0),
+        within: Mutex::default(),
+        names: Mutex::default(),
     };
     let watch = Watch {
         store: Between {
@@ -189,11 +241,12 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
             milliseconds: AtomicI64::new(0),
             settling_seconds: AtomicI64::new(0),
             lost: AtomicUsize::new(0),
+            hangs: Mutex::default(),
         },
         notifier: &inbox,
         clock: &clock,
         policy,
-        findings_per_minute: None,
+        findings_per_minute: Some(5),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -205,7 +258,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
                 &format!("e{number}"),
                 "2026-01-01T00:00:00Z",
             );
-            watch.push(&push, &uploader).await.unwrap();
+            push_now(&watch, &push, &uploader).await.unwrap();
         }
         clock.pass(60);
         inbox.refuse.store(0, Ordering::SeqCst);
@@ -221,6 +274,16 @@ impl Inbox<'_> {
             .map(|(_, kind, count)| (*kind, *count))
             .collect()
     }
+}
+
+/// A push with half a minute of time.
+async fn push_now(
+    watch: &TestWatch<'_>,
+    push: &Push,
+    uploader: &Uploader,
+) -> Result<Handled<std::io::Error>, WatchError<Infallible>> {
+    let deadline = watch.clock.now() + SignedDuration::from_secs(30);
+    watch.push(push, uploader, deadline).await
 }
 
 /// A sweep with half a minute of time.
@@ -345,7 +408,7 @@ fn while_learning_runs_the_digest_comes_daily() {
         assert_eq!(sweep(watch).await.published, 0);
         // Somebody who was learned just now goes along.
         let (push, uploader) = push_by("late", "late", "2026-01-01T00:00:00Z");
-        let handled = watch.push(&push, &uploader).await.unwrap();
+        let handled = push_now(watch, &push, &uploader).await.unwrap();
         assert_eq!(handled.outcome, Outcome::Learned);
         watch.clock.pass(60 * 60);
         assert_eq!(sweep(watch).await.published, 3);
@@ -430,16 +493,207 @@ fn one_finding_that_is_refused_for_its_form_does_not_block_its_list() {
         *watch.notifier.refused_name.lock().unwrap() = Some("u7");
         let swept = sweep(watch).await;
         assert_eq!((swept.published, swept.owed), (11, 1));
-        // Ten as a list, then one by one; the other list as it is.
-        assert_eq!(swept.publish_failures, 2);
+        // As a list of at most ten, and then in halves.
+        assert!((2..=5).contains(&swept.publish_failures), "{swept:?}");
+        assert_eq!(swept.refused, 0);
+    });
+}
+
+#[test]
+fn a_finding_that_is_always_refused_is_named_and_goes_after_the_others() {
+    with_owed(12, Policy::default(), 0, async |watch| {
+        *watch.notifier.refused_name.lock().unwrap() = Some("u7");
+        for _ in 1..10 {
+            assert_eq!(sweep(watch).await.refused, 0);
+            watch.clock.pass(60);
+        }
+        let swept = sweep(watch).await;
+        assert_eq!((swept.refused, swept.owed), (1, 1));
+        let fault = swept.faults.last().unwrap();
+        assert!(fault.contains("still refused after 10 attempts"), "{fault}");
+
+        for number in 20..27 {
+            let (push, uploader) = push_by(
+                &format!("u{number}"),
+                &format!("e{number}"),
+                "2026-01-01T00:00:00Z",
+            );
+            watch.notifier.refuse.store(1, Ordering::SeqCst);
+            push_now(watch, &push, &uploader).await.unwrap();
+            watch.notifier.refuse.store(0, Ordering::SeqCst);
+        }
+        watch.clock.pass(60);
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.messages, swept.refused), (7, 1, 1));
+    });
+}
+
+#[test]
+fn the_worst_of_all_that_is_owed_goes_first() {
+    with_owed(3_500, Policy::default(), 0, async |watch| {
+        // In the last page of the index, and the latest.
+        let (push, identified) = read(&record("z", "2026-01-01T00:00:00Z", &root()));
+        watch.notifier.refuse.store(1, Ordering::SeqCst);
+        push_now(watch, &push, &identified.uploader).await.unwrap();
+        watch.clock.pass(60);
+        let swept = sweep(watch).await;
+        assert_eq!(watch.notifier.names.lock().unwrap()[0], "root");
+        assert_eq!(swept.published + swept.owed, 3_501);
+    });
+}
+
+fn root() -> serde_json::Value {
+    serde_json::json!({
+        "type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"
+    })
+}
+
+#[test]
+fn where_time_ends_the_reading_count_and_age_are_at_least_those_given() {
+    with_owed(3_500, Policy::default(), 0, async |watch| {
+        // Four pages of four seconds each; a third of the time is under seven.
+        watch.store.milliseconds.store(4_000, Ordering::SeqCst);
+        let swept = sweep(watch).await;
+        assert!(!swept.incomplete);
+        assert_eq!(swept.owed + swept.published, 2_000);
+        assert!(swept.oldest_owed_seconds >= 60, "{swept:?}");
+        assert!(swept.faults[0].contains("no time to read all"), "{swept:?}");
+    });
+}
+
+#[test]
+fn one_sweep_publishes_at_a_time() {
+    with_owed(25, Policy::default(), 0, async |watch| {
+        let now = watch.clock.now();
+        assert!(watch.store.lease_sweep("another", now).await.unwrap());
+        let swept = sweep(watch).await;
+        assert_eq!(swept.why, Some("another sweep is at work"));
+        assert_eq!((swept.published, swept.owed), (0, 25));
+        assert!(swept.oldest_owed_seconds >= 60);
+        // However long the other one has been killed.
+        watch.clock.pass(30);
+        assert_eq!(sweep(watch).await.published, 25);
+        // It gave the lease back.
+        let now = watch.clock.now();
+        assert!(watch.store.lease_sweep("next", now).await.unwrap());
+    });
+}
+
+#[test]
+fn publishing_has_ten_seconds_in_a_sweep_and_what_is_left_of_five_in_a_push() {
+    with_owed(12, Policy::default(), 0, async |watch| {
+        let within = || *watch.notifier.within.lock().unwrap();
+        sweep(watch).await;
+        assert_eq!(within(), Duration::from_secs(10));
+        for (deadline, expected) in [(30, 5), (3, 3)] {
+            let id = format!("d{deadline}");
+            let (push, uploader) = push_by(&id, &id, "2026-01-01T00:00:00Z");
+            let deadline = watch.clock.now() + SignedDuration::from_secs(deadline);
+            watch.push(&push, &uploader, deadline).await.unwrap();
+            assert_eq!(within(), Duration::from_secs(expected));
+        }
+    });
+}
+
+#[test]
+fn a_push_ends_at_its_deadline_whatever_hangs() {
+    for (hangs, owed) in [
+        ("touch", false),
+        ("find", false),
+        ("commit", false),
+        ("token", true),
+        ("settle", true),
+    ] {
+        with_owed(0, Policy::default(), 0, async |watch| {
+            *watch.store.hangs.lock().unwrap() = Some(hangs);
+            let mut event = record("e1", "2026-01-01T00:00:00Z", &iam_user("test"));
+            if hangs == "find" {
+                event["errorCode"] = "AccessDenied".into();
+            }
+            let (push, identified) = read(&event);
+            let deadline = watch.clock.now() + SignedDuration::from_secs(28);
+            let pushed = watch.push(&push, &identified.uploader, deadline).await;
+            assert_eq!(watch.clock.now(), deadline, "{hangs}");
+            match pushed {
+                Ok(handled) => {
+                    assert!(owed, "{hangs}");
+                    assert_eq!(handled.outcome, Outcome::FindingDeferred);
+                    assert!(matches!(handled.deferred, Some(Deferred::Deadline)));
+                }
+                Err(error) => {
+                    assert!(!owed, "{hangs}");
+                    assert!(matches!(error, WatchError::Deadline));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn late_pushes_by_somebody_known_are_one_call_more() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        let push = async |id: &str, time: &str| {
+            let (push, uploader) = push_by("test", id, time);
+            push_now(watch, &push, &uploader).await.unwrap().outcome
+        };
+        push("e1", "2026-01-01T00:00:00Z").await;
+        push("e3", "2026-01-03T00:00:00Z").await;
+        // A commit would be lost.
+        watch.store.lost.store(usize::MAX, Ordering::SeqCst);
+        assert_eq!(push("e2", "2026-01-02T00:00:00Z").await, Outcome::Known);
+        let record = &watch.store.store.records()[0];
+        assert_eq!((record.pushes, record.revision), (3, 3));
+        assert_eq!(record.last_event_id.as_deref(), Some("e3"));
+    });
+}
+
+#[test]
+fn a_revocation_under_the_former_key_counts() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        let (push, mut uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
+        uploader.former_key = Some("former".into());
+        let mut former = Record::unseen("former".into(), Standing::Trusted);
+        former.revision = 1;
+        let write = async |record: &Record, read_revision| {
+            let commit = Commit {
+                read_revision,
+                record: Some(record),
+                finding: None,
+                now: watch.clock.now(),
+            };
+            assert_eq!(watch.store.commit(commit).await, Ok(Committed::Applied));
+        };
+        // Trusted is nothing that counts; revoked is.
+        write(&former, None).await;
+        let handled = push_now(watch, &push, &uploader).await.unwrap();
+        assert_eq!(handled.finding.unwrap().reason, Reason::NewUploader);
+        let mut other = uploader.clone();
+        other.key = "other".into();
+        former.revoke("eve", None, watch.clock.now());
+        write(&former, Some(1)).await;
+        for id in ["e2", "e3"] {
+            let (push, _) = push_by("test", id, "2026-01-02T00:00:00Z");
+            let handled = push_now(watch, &push, &other).await.unwrap();
+            let finding = handled.finding.unwrap();
+            assert_eq!(finding.reason, Reason::RevokedUploader);
+            assert_eq!(finding.uploader.key, "other");
+        }
+        let former = watch.store.find("former").await.unwrap().unwrap();
+        assert_eq!(former.pushes, 2);
+        assert_eq!(watch.store.find("other").await.unwrap(), None);
     });
 }
 
 #[test]
 fn every_page_of_what_is_owed_is_swept() {
     with_owed(2_500, Policy::default(), 0, async |watch| {
-        let in_an_hour = watch.clock.now() + SignedDuration::from_hours(1);
-        let told = watch.sweep("whole", in_an_hour).await.published;
+        let mut told = 0;
+        for expected in [2_000, 1_500, 1_000, 500, 0] {
+            let swept = sweep(watch).await;
+            told += swept.published;
+            assert_eq!(swept.owed, expected);
+            watch.clock.pass(60);
+        }
         assert_eq!(told, 2_500);
     });
 }
@@ -457,12 +711,12 @@ fn a_lost_race_is_decided_again_five_times() {
     with_owed(0, Policy::default(), 0, async |watch| {
         let (push, uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
         watch.store.lost.store(4, Ordering::SeqCst);
-        let handled = watch.push(&push, &uploader).await.unwrap();
+        let handled = push_now(watch, &push, &uploader).await.unwrap();
         assert_eq!(handled.outcome, Outcome::FindingPublished);
 
         let (push, uploader) = push_by("other", "e2", "2026-01-01T00:00:00Z");
         watch.store.lost.store(5, Ordering::SeqCst);
-        let error = watch.push(&push, &uploader).await.unwrap_err();
+        let error = push_now(watch, &push, &uploader).await.unwrap_err();
         assert!(matches!(error, WatchError::Contended));
         assert_eq!(watch.store.find(&uploader.key).await.unwrap(), None);
     });
@@ -477,7 +731,7 @@ fn a_clock_that_is_wrong_by_a_day_loses_nothing() {
             watch.clock.pass(hours * 60 * 60);
             let (push, uploader) = push_by("wrong", "wrong", "2026-01-01T00:00:00Z");
             watch.notifier.refuse.store(1, Ordering::SeqCst);
-            let handled = watch.push(&push, &uploader).await.unwrap();
+            let handled = push_now(watch, &push, &uploader).await.unwrap();
             assert_eq!(handled.outcome, Outcome::FindingDeferred);
             watch.clock.pass(-hours * 60 * 60);
             let mut told = 0;

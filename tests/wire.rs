@@ -18,13 +18,15 @@ use jiff::Timestamp;
 use pushwatch::aws::{Aws, AwsConfig, Endpoints, RetryConflicts, TrustRoots};
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::Push;
-use pushwatch::finding::Finding;
+use pushwatch::finding::{Finding, Severity};
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
 use pushwatch::notify::{HttpsFormat, Message, Notifier, Place, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, Committed, DynamoErrorKind, DynamoStore, Store, Touched};
+use pushwatch::store::{
+    Commit, Committed, DynamoErrorKind, DynamoStore, Leased, RevokedPush, Store, Touched,
+};
 use serde_json::{Value, json};
 
 /// A snapshot in which the order of a map does not matter.
@@ -225,6 +227,9 @@ async fn a_cancelled_transaction_says_why() {
         "Item": {"uploader": {"S": "k"}, "standing": {"S": "new"}, "revision": {"N": "4"}}
     });
     let conflict = json!({"Code": "TransactionConflict"});
+    let throttled = json!({"Code": "ThrottlingError"});
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionInProgressException";
+    let in_progress = (400, json!({"__type": kind, "Message": "no"}));
     let winner = Record {
         revision: 4,
         ..Record::unseen("k".into(), Standing::New)
@@ -246,15 +251,12 @@ async fn a_cancelled_transaction_says_why() {
             1,
         ),
         (vec![cancelled(&refusal, &none)], Committed::Lost(None), 1),
-        (
-            vec![
-                cancelled(&conflict, &none),
-                cancelled(&none, &conflict),
-                (200, json!({})),
-            ],
-            Committed::Applied,
-            3,
-        ),
+        // A transaction on the same item, or too many of them.
+        (vec![cancelled(&conflict, &none)], Committed::Busy, 1),
+        (vec![cancelled(&none, &conflict)], Committed::Busy, 1),
+        (vec![cancelled(&throttled, &none)], Committed::Busy, 1),
+        // The SDK tries that one three times by itself.
+        (vec![in_progress; 3], Committed::Busy, 3),
     ] {
         let http = answers(&given);
         let (_, _, decision) = new_uploader();
@@ -265,16 +267,64 @@ async fn a_cancelled_transaction_says_why() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_transaction_that_always_conflicts_is_given_up_as_retryable() {
-    let conflict = json!({"Code": "TransactionConflict"});
-    let http = answers(&vec![cancelled(&conflict, &json!({"Code": "None"})); 5]);
-    let (_, _, decision) = new_uploader();
-    let error = store(&http)
-        .commit(commit_of(&decision, None))
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind, DynamoErrorKind::Retryable);
-    assert!(error.to_string().contains("table findings"), "{error}");
+async fn a_plain_write_that_always_meets_a_transaction_is_busy() {
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
+    let http = answers(&vec![(400, json!({"__type": kind, "message": "no"})); 6]);
+    let store = store(&http);
+    let (push, uploader, mut decision) = new_uploader();
+    let touched = store.touch(&push, &uploader, &Policy::default()).await;
+    assert_eq!(touched, Ok(Touched::Busy));
+    decision.finding = None;
+    let committed = store.commit(commit_of(&decision, None)).await;
+    assert_eq!(committed, Ok(Committed::Busy));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_late_push_is_one_conditional_update() {
+    let http = answers(&[(200, json!({}))]);
+    let (push, uploader) = push_by("test", "e1", T1);
+    let touched = store(&http)
+        .touch_late(&push, &uploader, &Policy::default())
+        .await;
+    assert_eq!(touched, Ok(Touched::Ordinary));
+    assert_requests!(requests(&http));
+}
+
+/// Of the record only the times are named, and not its revision.
+#[tokio::test(flavor = "current_thread")]
+async fn a_push_by_somebody_revoked_is_one_transaction_that_moves_the_times() {
+    let http = answers(&[(200, json!({})), (200, json!({})), (200, json!({}))]);
+    let (push, uploader) = push_by("test", "e1", T1);
+    let never_seen = Record::unseen(uploader.key.clone(), Standing::Revoked);
+    let seen = |first: &str, last: &str| Record {
+        first_seen: Some(time(first)),
+        last_seen: Some(time(last)),
+        ..never_seen.clone()
+    };
+    for read in [
+        never_seen.clone(),
+        seen("2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z"),
+        seen("2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z"),
+    ] {
+        let decision = decide(Some(&read), &push, &uploader, &Policy::default());
+        let revoked = RevokedPush {
+            read: &read,
+            push: &push,
+            finding: decision.finding.as_ref(),
+            now: now(),
+        };
+        let committed = store(&http).commit_revoked(revoked).await;
+        assert_eq!(committed, Ok(Committed::Applied));
+    }
+    let updates: Vec<_> = requests(&http)
+        .into_iter()
+        .map(|mut request| {
+            let items = request["TransactWriteItems"]["TransactItems"].take();
+            assert!(items[1]["Put"].is_object());
+            items[0]["Update"].clone()
+        })
+        .collect();
+    assert_requests!(updates);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -297,19 +347,26 @@ async fn the_other_calls_are_these() {
     let http = answers(&vec![
         (
             200,
-            json!({"Items": [], "Attributes": {"body": {"S": "{}"}}})
+            json!({"Items": [], "Attributes": {"body": {"S": "{}"}, "attempts": {"N": "3"}}})
         );
-        5
+        8
     ]);
     let store = store(&http);
     assert_eq!(store.find("arn:aws:iam::1:user/a").await, Ok(None));
-    assert_eq!(store.take_token(2, now()).await, Ok(true));
+    for severity in [Severity::Critical, Severity::High] {
+        assert_eq!(store.take_token(2, severity, now()).await, Ok(true));
+    }
     assert_eq!(store.settle("f1", "m1", now()).await, Ok(()));
     assert!(store.owed(None).await.unwrap().owed.is_empty());
     assert_eq!(
         store.lease("f1", "sweep", now()).await,
-        Ok(Some("{}".to_owned()))
+        Ok(Some(Leased {
+            body: "{}".to_owned(),
+            attempts: 3
+        }))
     );
+    assert_eq!(store.lease_sweep("sweep", now()).await, Ok(true));
+    assert_eq!(store.end_sweep("sweep").await, Ok(()));
     assert_requests!(requests(&http));
 }
 
@@ -576,7 +633,7 @@ async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
 }
 
 mod any_finding {
-    use super::{HttpsFormat, Message, WITHIN, accepted, answers, form, sns, sns_for};
+    use super::{HttpsFormat, Message, accepted, answers, form, sns, sns_for};
     use common::{iam_user, read, record};
     use proptest::prelude::*;
     use pushwatch::decide::decide;
@@ -614,7 +671,9 @@ mod any_finding {
             .build()
             .unwrap();
         let sns = sns_for(&http, https_format);
-        runtime.block_on(sns.publish(message, WITHIN)).unwrap();
+        runtime
+            .block_on(sns.publish(message, super::WITHIN))
+            .unwrap();
         let length = http
             .actual_requests()
             .next()

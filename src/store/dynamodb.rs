@@ -5,31 +5,34 @@
 //! `commit` writes record and finding together or not at all.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
+    self, AttributeValue, CancellationReason, Put, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::dynamo_error::DynamoError;
 use super::expressions::{
-    FILL_PRINCIPAL, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, IS_OWED, KNOWN, KNOWN_OR_PATTERN,
-    LEASE_CONDITION, LEASE_UPDATE, NO_FINDING, NO_RECORD, NOT_DECIDED, READ_NO_REVISION,
-    READ_REVISION, SAME_PRINCIPAL, SETTLE, TAKE_TOKEN, TOUCH, TRUST_HOLDS,
+    FILL_PRINCIPAL, HOLDS_SWEEP, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, IS_OWED, KNOWN,
+    KNOWN_OR_PATTERN, LATE, LEASE_CONDITION, LEASE_UPDATE, LEAVES_FIRST, LEAVES_LAST, MOVE_FIRST,
+    MOVE_LAST, MOVES_FIRST, MOVES_LAST, NO_FINDING, NO_RECORD, NOT_DECIDED, NOTE_FINDING,
+    READ_NO_REVISION, READ_REVISION, SAME_PRINCIPAL, SETTLE, STILL_REVOKED, SWEEP_CONDITION,
+    SWEEP_END, SWEEP_UPDATE, TAKE_LESSER_TOKEN, TAKE_TOKEN, TOUCH, TOUCH_LATE, TRUST_HOLDS,
 };
 use super::{
-    Commit, Committed, LEASE, MINUTE, Owed, OwedFinding, OwedPage, Store, Touched, first_lease,
+    Commit, Committed, LEASE, Leased, MINUTE, OWED_PAGE, Owed, OwedFinding, OwedPage, RevokedPush,
+    SWEEP_LEASE, Store, Touched, first_lease, not_critical,
 };
 use crate::aws::{Fault, FaultKind};
 use crate::event::Push;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::{LastPush, Record};
@@ -41,18 +44,11 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub const OWED_INDEX: &str = "owed-index";
 /// The item of the findings table that counts what is published at once.
 pub const BUDGET_ID: &str = "#budget";
+/// The item of the findings table that says which sweep publishes.
+pub const SWEEP_ID: &str = "#sweep";
 
 /// How long a settled finding is kept.
 const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// Waits between tries of a transaction that conflicts with another one. The
-/// SDK does not retry these.
-const CONFLICT_BACKOFF: [Duration; 4] = [
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(120),
-    Duration::from_millis(300),
-];
-
 /// Uploaders and findings in DynamoDB.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
@@ -140,6 +136,7 @@ impl DynamoStore {
                 Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                     Ok(Committed::Lost(self.record(refused.item())?))
                 }
+                Some(PutItemError::TransactionConflictException(_)) => Ok(Committed::Busy),
                 _ => Err(DynamoError::failed(
                     "PutItem",
                     &self.uploaders,
@@ -155,8 +152,7 @@ impl DynamoStore {
         commit: Commit<'_>,
         finding: &Finding,
     ) -> Result<Committed, DynamoError> {
-        let mut items = Vec::with_capacity(2);
-        if let Some(record) = commit.record {
+        let put = |record: &Record| {
             let put = self.put_record(record, commit.read_revision)?;
             let put = Put::builder()
                 .table_name(&self.uploaders)
@@ -168,14 +164,28 @@ impl DynamoStore {
                 )
                 .build()
                 .map_err(|error| self.damaged("TransactWriteItems", &record.uploader, &error))?;
-            items.push(TransactWriteItem::builder().put(put).build());
-        }
-        let put = self.put_finding(finding, commit.now)?;
-        items.push(TransactWriteItem::builder().put(put).build());
+            Ok(TransactWriteItem::builder().put(put).build())
+        };
+        let record = commit.record.map(put).transpose()?;
+        self.transact(record, finding, commit.now).await
+    }
 
-        let mut token = finding.id;
-        let mut waits = CONFLICT_BACKOFF.iter();
-        loop {
+    /// Writes what is to become of a record, and a finding, together.
+    async fn transact(
+        &self,
+        record: Option<TransactWriteItem>,
+        finding: &Finding,
+        now: Timestamp,
+    ) -> Result<Committed, DynamoError> {
+        let put = self.put_finding(finding, now)?;
+        let put = TransactWriteItem::builder().put(put).build();
+        let items: Vec<_> = record.into_iter().chain([put]).collect();
+
+        // The finding may have been committed before, with another record or at
+        // another time; then the first token is refused, and with a token of its own
+        // the conditions decide.
+        let second = Uuid::new_v5(&finding.id, now.as_nanosecond().to_string().as_bytes());
+        for token in [finding.id, second] {
             let result = self
                 .client
                 .transact_write_items()
@@ -186,72 +196,123 @@ impl DynamoStore {
             let Err(error) = result else {
                 return Ok(Committed::Applied);
             };
-            let fault = match error.as_service_error() {
+            return match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let lease = millis(first_lease(finding.reason.into(), commit.now));
-                    match self.why_cancelled(cancelled.cancellation_reasons(), &lease)? {
-                        Some(committed) => return Ok(committed),
-                        None => Fault::of(&error),
-                    }
+                    let lease = millis(first_lease(finding.reason.into(), now));
+                    self.why_cancelled(cancelled.cancellation_reasons(), &lease)
                 }
-                // The finding was committed before, with another record or at
-                // another time: with a token of its own the conditions decide.
-                Some(TransactWriteItemsError::IdempotentParameterMismatchException(_)) => {
-                    let name = commit.now.as_nanosecond().to_string();
-                    token = Uuid::new_v5(&finding.id, name.as_bytes());
-                    Fault::of(&error)
-                }
+                Some(TransactWriteItemsError::IdempotentParameterMismatchException(_)) => continue,
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
-                    Fault::of(&error)
+                    Ok(Committed::Busy)
                 }
-                _ => {
-                    return Err(DynamoError::failed(
-                        "TransactWriteItems",
-                        &self.findings,
-                        &Fault::of(&error),
-                    ));
-                }
+                _ => Err(DynamoError::failed(
+                    "TransactWriteItems",
+                    &self.findings,
+                    &Fault::of(&error),
+                )),
             };
-            match waits.next() {
-                Some(wait) => tokio::time::sleep(*wait).await,
-                None => {
-                    return Err(DynamoError::failed(
-                        "TransactWriteItems",
-                        &self.findings,
-                        &Fault {
-                            kind: FaultKind::Retryable,
-                            ..fault
-                        },
-                    ));
+        }
+        Ok(Committed::Busy)
+    }
+
+    /// What a push by somebody revoked does to the record: condition, update and
+    /// values.
+    fn revoked_push(&self, revoked: RevokedPush<'_>) -> Result<Update, DynamoError> {
+        let RevokedPush {
+            read,
+            push,
+            finding,
+            ..
+        } = revoked;
+        let moves = read.moves(push.event_time);
+        let mut condition = vec![STILL_REVOKED];
+        let mut update = TOUCH_LATE.to_owned();
+        let mut values = Item::from([
+            (":revoked".to_owned(), text("revoked")),
+            (":t".to_owned(), text(push.event_time.to_string())),
+            (":zero".to_owned(), number(0)),
+            (":one".to_owned(), number(1)),
+        ]);
+        if moves.first {
+            condition.push(MOVES_FIRST);
+            update.push_str(MOVE_FIRST);
+        } else {
+            condition.push(LEAVES_FIRST);
+        }
+        if moves.last {
+            condition.push(MOVES_LAST);
+            update.push_str(MOVE_LAST);
+            values.insert(":push".to_owned(), self.last_push(push)?);
+        } else {
+            condition.push(LEAVES_LAST);
+        }
+        if let Some(finding) = finding {
+            update.push_str(NOTE_FINDING);
+            values.insert(":finding".to_owned(), text(finding.id.to_string()));
+        }
+        Ok(Update {
+            condition: condition.join(" AND "),
+            update,
+            values,
+        })
+    }
+
+    fn last_push(&self, push: &Push) -> Result<AttributeValue, DynamoError> {
+        serde_dynamo::to_attribute_value(LastPush::from(push))
+            .map_err(|error| self.damaged("UpdateItem", &push.event_id, &error))
+    }
+
+    /// Updates a record, if it is as the update expects.
+    async fn update_record(&self, key: &str, update: Update) -> Result<Touched, DynamoError> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.uploaders)
+            .key("uploader", text(key))
+            .condition_expression(update.condition)
+            .update_expression(update.update)
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(Touched::Ordinary),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Touched::Refused(self.record(refused.item())?))
                 }
-            }
+                Some(UpdateItemError::TransactionConflictException(_)) => Ok(Touched::Busy),
+                _ => Err(DynamoError::failed(
+                    "UpdateItem",
+                    &self.uploaders,
+                    &Fault::of(&error),
+                )),
+            },
         }
     }
 
-    /// What a cancelled transaction means; none if it is to be tried again.
+    /// What a cancelled transaction means.
     fn why_cancelled(
         &self,
         reasons: &[CancellationReason],
         lease: &AttributeValue,
-    ) -> Result<Option<Committed>, DynamoError> {
+    ) -> Result<Committed, DynamoError> {
         let refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
         let Some((finding, record)) = reasons.split_last() else {
-            return Ok(None);
+            return Ok(Committed::Busy);
         };
         if refused(finding) {
             // With our own lease on it, it is what this call wrote, whose first
             // answer was lost.
             let stored = finding.item().and_then(|item| item.get("leaseUntil"));
-            return Ok(Some(if stored == Some(lease) {
+            return Ok(if stored == Some(lease) {
                 Committed::Applied
             } else {
                 Committed::AlreadyDecided
-            }));
+            });
         }
         match record.first() {
-            Some(record) if refused(record) => {
-                Ok(Some(Committed::Lost(self.record(record.item())?)))
-            }
+            Some(record) if refused(record) => Ok(Committed::Lost(self.record(record.item())?)),
             _ if reasons
                 .iter()
                 .any(|reason| reason.code() == Some("ValidationError")) =>
@@ -267,7 +328,8 @@ impl DynamoStore {
                     &fault,
                 ))
             }
-            _ => Ok(None),
+            // It met another transaction, or was throttled.
+            _ => Ok(Committed::Busy),
         }
     }
 
@@ -281,6 +343,22 @@ impl DynamoStore {
         serde_dynamo::from_item(item.clone())
             .map(Some)
             .map_err(|error| self.damaged("read", key, &error))
+    }
+
+    /// Whether a conditional update of the findings table was applied.
+    fn condition_holds<T>(
+        &self,
+        result: Result<T, SdkError<UpdateItemError>>,
+    ) -> Result<bool, DynamoError> {
+        let Err(error) = result else { return Ok(true) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(DynamoError::failed(
+                "UpdateItem",
+                &self.findings,
+                &Fault::of(&error),
+            )),
+        }
     }
 
     fn damaged(
@@ -299,6 +377,45 @@ struct PutRecord {
     values: Option<Item>,
 }
 
+/// An update of a record, and what the record must be like for it.
+struct Update {
+    condition: String,
+    update: String,
+    values: Item,
+}
+
+/// The condition of a push by somebody known, and its values; `order` is what it says
+/// of the times.
+fn by_the_known(
+    order: &'static str,
+    push: &Push,
+    uploader: &Uploader,
+    policy: &Policy,
+) -> (Vec<&'static str>, Item) {
+    let mut values = Item::with_capacity(12);
+    let mut value = |name: &str, value| values.insert(name.to_owned(), value);
+    value(":new", text("new"));
+    value(":learned", text("learned"));
+    value(":trusted", text("trusted"));
+    value(":t", text(push.event_time.to_string()));
+    value(":eid", text(push.event_id.as_str()));
+    value(":zero", number(0));
+    value(":one", number(1));
+    let known = if policy.trusts(uploader) {
+        value(":pattern", text("pattern"));
+        KNOWN_OR_PATTERN
+    } else {
+        KNOWN
+    };
+    let mut condition = vec![known, order, NOT_DECIDED];
+    if let Some(principal) = &uploader.principal_id {
+        value(":pid", text(principal.as_str()));
+        condition.push(SAME_PRINCIPAL);
+    }
+    condition.push(TRUST_HOLDS);
+    (condition, values)
+}
+
 impl Store for DynamoStore {
     type Error = DynamoError;
     type Cursor = Item;
@@ -309,63 +426,41 @@ impl Store for DynamoStore {
         uploader: &Uploader,
         policy: &Policy,
     ) -> Result<Touched, DynamoError> {
-        let last_push = serde_dynamo::to_attribute_value(LastPush::from(push))
-            .map_err(|error| self.damaged("UpdateItem", &uploader.key, &error))?;
-        let mut condition = vec![if policy.trusts(uploader) {
-            KNOWN_OR_PATTERN
-        } else {
-            KNOWN
-        }];
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.uploaders)
-            .key("uploader", text(uploader.key.as_str()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .expression_attribute_values(":new", text("new"))
-            .expression_attribute_values(":learned", text("learned"))
-            .expression_attribute_values(":trusted", text("trusted"))
-            .expression_attribute_values(":t", text(push.event_time.to_string()))
-            .expression_attribute_values(":eid", text(push.event_id.as_str()))
-            .expression_attribute_values(":push", last_push)
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1));
-        if condition == [KNOWN_OR_PATTERN] {
-            request = request.expression_attribute_values(":pattern", text("pattern"));
-        }
-        condition.push(match policy.absence_cutoff(push.event_time) {
-            Some(cutoff) => {
-                request = request.expression_attribute_values(":cutoff", text(cutoff.to_string()));
-                IN_ORDER_AND_NOT_ABSENT
-            }
+        let cutoff = policy.absence_cutoff(push.event_time);
+        let order = match cutoff {
+            Some(_) => IN_ORDER_AND_NOT_ABSENT,
             None => IN_ORDER,
-        });
-        condition.push(NOT_DECIDED);
+        };
+        let (condition, mut values) = by_the_known(order, push, uploader, policy);
+        values.insert(":push".to_owned(), self.last_push(push)?);
+        if let Some(cutoff) = cutoff {
+            values.insert(":cutoff".to_owned(), text(cutoff.to_string()));
+        }
         let mut update = TOUCH.to_owned();
-        if let Some(principal) = &uploader.principal_id {
-            request = request.expression_attribute_values(":pid", text(principal.as_str()));
-            condition.push(SAME_PRINCIPAL);
+        if uploader.principal_id.is_some() {
             update.push_str(FILL_PRINCIPAL);
         }
-        condition.push(TRUST_HOLDS);
-        let result = request
-            .condition_expression(condition.join(" AND "))
-            .update_expression(update)
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(Touched::Ordinary),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Touched::Refused(self.record(refused.item())?))
-                }
-                _ => Err(DynamoError::failed(
-                    "UpdateItem",
-                    &self.uploaders,
-                    &Fault::of(&error),
-                )),
-            },
-        }
+        let update = Update {
+            condition: condition.join(" AND "),
+            update,
+            values,
+        };
+        self.update_record(&uploader.key, update).await
+    }
+
+    async fn touch_late(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, DynamoError> {
+        let (condition, values) = by_the_known(LATE, push, uploader, policy);
+        let update = Update {
+            condition: condition.join(" AND "),
+            update: TOUCH_LATE.to_owned(),
+            values,
+        };
+        self.update_record(&uploader.key, update).await
     }
 
     async fn find(&self, key: &str) -> Result<Option<Record>, DynamoError> {
@@ -389,35 +484,63 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, DynamoError> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, DynamoError> {
+        let key = &revoked.read.uploader;
+        let update = self.revoked_push(revoked)?;
+        let Some(finding) = revoked.finding else {
+            return Ok(match self.update_record(key, update).await? {
+                Touched::Ordinary => Committed::Applied,
+                Touched::Refused(record) => Committed::Lost(record),
+                Touched::Busy => Committed::Busy,
+            });
+        };
+        let update = types::Update::builder()
+            .table_name(&self.uploaders)
+            .key("uploader", text(key.as_str()))
+            .condition_expression(update.condition)
+            .update_expression(update.update)
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| self.damaged("TransactWriteItems", key, &error))?;
+        let update = TransactWriteItem::builder().update(update).build();
+        self.transact(Some(update), finding, revoked.now).await
+    }
+
+    async fn take_token(
+        &self,
+        per_minute: u8,
+        severity: Severity,
+        now: Timestamp,
+    ) -> Result<bool, DynamoError> {
+        let is_left = |oldest: &str| {
+            format!(
+                "(attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo OR {oldest} > :horizon)"
+            )
+        };
         // Of five places the last `per_minute` are this minute's.
-        let oldest = format!("t{}", super::MOST_PER_MINUTE + 1 - per_minute);
+        let mut condition = is_left(&format!("t{}", super::MOST_PER_MINUTE + 1 - per_minute));
+        let mut update = TAKE_TOKEN.to_owned();
+        if severity != Severity::Critical {
+            let most = not_critical(super::MOST_PER_MINUTE);
+            let oldest = format!("n{}", most + 1 - not_critical(per_minute));
+            condition = format!("{condition} AND {}", is_left(&oldest));
+            update.push_str(TAKE_LESSER_TOKEN);
+        }
         let result = self
             .client
             .update_item()
             .table_name(&self.findings)
             .key("findingId", text(BUDGET_ID))
-            .update_expression(TAKE_TOKEN)
-            .condition_expression(format!(
-                "attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo OR {oldest} > :horizon"
-            ))
+            .update_expression(update)
+            .condition_expression(condition)
             .expression_attribute_values(":never", number(0))
             .expression_attribute_values(":now", millis(now))
             .expression_attribute_values(":minuteAgo", millis(now - MINUTE))
             .expression_attribute_values(":horizon", millis(now + MINUTE))
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(DynamoError::failed(
-                    "UpdateItem",
-                    &self.findings,
-                    &Fault::of(&error),
-                )),
-            },
-        }
+        self.condition_holds(result)
     }
 
     async fn settle(
@@ -438,18 +561,8 @@ impl Store for DynamoStore {
             .expression_attribute_values(":expires", number((now + KEEP).as_second()))
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // Settled already.
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(DynamoError::failed(
-                    "UpdateItem",
-                    &self.findings,
-                    &Fault::of(&error),
-                )),
-            },
-        }
+        // If not, it is settled already.
+        self.condition_holds(result).map(|_| ())
     }
 
     async fn owed(&self, from: Option<Item>) -> Result<OwedPage<Item>, DynamoError> {
@@ -460,6 +573,7 @@ impl Store for DynamoStore {
             .scan()
             .table_name(&self.findings)
             .index_name(OWED_INDEX)
+            .limit(i32::try_from(OWED_PAGE).unwrap_or(i32::MAX))
             .set_exclusive_start_key(from)
             .send()
             .await
@@ -476,7 +590,7 @@ impl Store for DynamoStore {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<String>, DynamoError> {
+    ) -> Result<Option<Leased>, DynamoError> {
         let result = self
             .client
             .update_item()
@@ -496,9 +610,13 @@ impl Store for DynamoStore {
             .await;
         match result {
             Ok(output) => {
-                let body = output.attributes().and_then(|item| item.get("body"));
-                let body = body.and_then(|body| body.as_s().ok());
-                Ok(Some(body.cloned().unwrap_or_default()))
+                let value = |name: &str| output.attributes().and_then(|item| item.get(name));
+                let body = value("body").and_then(|body| body.as_s().ok());
+                let attempts = value("attempts").and_then(|attempts| attempts.as_n().ok());
+                Ok(Some(Leased {
+                    body: body.cloned().unwrap_or_default(),
+                    attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or(1),
+                }))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
@@ -509,6 +627,39 @@ impl Store for DynamoStore {
                 )),
             },
         }
+    }
+
+    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, DynamoError> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.findings)
+            .key("findingId", text(SWEEP_ID))
+            .update_expression(SWEEP_UPDATE)
+            .condition_expression(SWEEP_CONDITION)
+            .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":number", text("N"))
+            .expression_attribute_values(":holder", text(holder))
+            .expression_attribute_values(":until", millis(now + SWEEP_LEASE))
+            .expression_attribute_values(":horizon", millis(now + SWEEP_LEASE * 2))
+            .send()
+            .await;
+        self.condition_holds(result)
+    }
+
+    async fn end_sweep(&self, holder: &str) -> Result<(), DynamoError> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.findings)
+            .key("findingId", text(SWEEP_ID))
+            .update_expression(SWEEP_END)
+            .condition_expression(HOLDS_SWEEP)
+            .expression_attribute_values(":holder", text(holder))
+            .send()
+            .await;
+        // If not, its time was over, and another one has it.
+        self.condition_holds(result).map(|_| ())
     }
 }
 

@@ -10,8 +10,7 @@ use jiff::Timestamp;
 
 use super::dynamodb::{Item, number, text};
 use super::expressions::{READ_NO_REVISION, READ_REVISION};
-use super::memory::PAGE;
-use super::{DynamoError, DynamoStore, MemoryStore, Store};
+use super::{DynamoError, DynamoStore, MemoryStore, OWED_PAGE, Store};
 use crate::aws::Fault;
 use crate::record::Record;
 use crate::time;
@@ -152,7 +151,7 @@ impl Manage for MemoryStore {
             .uploaders
             .range::<str, _>((after, Bound::Unbounded))
             .map(|(_, record)| (**record).clone());
-        let page: Vec<_> = records.by_ref().take(PAGE).collect();
+        let page: Vec<_> = records.by_ref().take(OWED_PAGE).collect();
         let next = records.next().and(page.last());
         let next = next.map(|last| last.uploader.to_string());
         Ok(RecordPage {

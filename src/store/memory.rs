@@ -5,23 +5,20 @@ use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
 use super::{
-    Commit, Committed, LEASE, MINUTE, MOST_PER_MINUTE, Owed, OwedFinding, OwedPage, Store, Touched,
-    first_lease, lease_is_over,
+    Commit, Committed, LEASE, Leased, MINUTE, MOST_PER_MINUTE, OWED_PAGE, Owed, OwedFinding,
+    OwedPage, RevokedPush, SWEEP_LEASE, Store, Touched, first_lease, lease_is_over, not_critical,
 };
-use crate::decide::{is_ordinary, remember_ordinary};
+use crate::decide::{is_late, is_ordinary, remember_late, remember_ordinary};
 use crate::event::Push;
 use crate::finding::{Finding, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
-use crate::record::Record;
+use crate::record::{Record, Standing};
 use crate::time::whole_seconds;
-
-/// Findings in a page of what is owed.
-pub(super) const PAGE: usize = 1000;
 
 /// Uploaders and findings in memory.
 #[derive(Debug, Default)]
@@ -34,8 +31,17 @@ pub(super) struct Tables {
     pub(super) uploaders: BTreeMap<CompactString, Box<Record>>,
     /// What is owed; none once the finding is settled.
     findings: BTreeMap<String, Option<OwedItem>>,
-    /// When the latest tokens were taken.
-    tokens: VecDeque<Timestamp>,
+    tokens: Tokens,
+    /// Until when which sweep publishes alone.
+    sweep: Option<(Timestamp, String)>,
+}
+
+/// When the latest tokens were taken.
+#[derive(Debug, Clone, Default)]
+struct Tokens {
+    all: VecDeque<Timestamp>,
+    /// Those for findings that are not critical.
+    not_critical: VecDeque<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +50,7 @@ struct OwedItem {
     since: Timestamp,
     lease_until: Timestamp,
     lease_holder: Option<String>,
+    attempts: u64,
     severity: Severity,
     body: String,
 }
@@ -130,6 +137,22 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn touch_late(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> Result<Touched, Infallible> {
+        let mut tables = self.lock();
+        Ok(match tables.uploaders.get_mut(&uploader.key) {
+            Some(record) if is_late(record, push, uploader, policy) => {
+                remember_late(record);
+                Touched::Ordinary
+            }
+            record => Touched::Refused(record.cloned()),
+        })
+    }
+
     async fn find(&self, key: &str) -> Result<Option<Record>, Infallible> {
         let tables = self.lock();
         Ok(tables.uploaders.get(key).map(|record| (**record).clone()))
@@ -159,20 +182,51 @@ impl Store for MemoryStore {
         Ok(Committed::Applied)
     }
 
-    async fn take_token(&self, per_minute: u8, now: Timestamp) -> Result<bool, Infallible> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Infallible> {
+        let RevokedPush {
+            read,
+            push,
+            finding,
+            now,
+        } = revoked;
+        let mut tables = self.lock();
+        if finding.is_some_and(|finding| tables.findings.contains_key(&finding.id.to_string())) {
+            return Ok(Committed::AlreadyDecided);
+        }
+        let Some(record) = tables.uploaders.get_mut(&read.uploader) else {
+            return Ok(Committed::Lost(None));
+        };
+        let moves = record.moves(push.event_time) == read.moves(push.event_time);
+        if record.standing != Standing::Revoked || !moves {
+            return Ok(Committed::Lost(Some(record.clone())));
+        }
+        record.seen(push);
+        record.revision += 1;
+        if let Some(finding) = finding {
+            record.last_finding_id = Some(format_compact!("{}", finding.id));
+            let item = OwedItem::new(finding, now);
+            tables.findings.insert(finding.id.to_string(), Some(item));
+        }
+        Ok(Committed::Applied)
+    }
+
+    async fn take_token(
+        &self,
+        per_minute: u8,
+        severity: Severity,
+        now: Timestamp,
+    ) -> Result<bool, Infallible> {
         let tokens = &mut self.lock().tokens;
-        let (minute_ago, horizon) = (now - MINUTE, now + MINUTE);
-        // The last `per_minute` are this minute's if the oldest of them is.
-        let oldest = tokens.len().checked_sub(usize::from(per_minute));
-        if let Some(taken) = oldest.and_then(|index| tokens.get(index))
-            && *taken > minute_ago
-            && *taken <= horizon
+        let is_critical = severity == Severity::Critical;
+        let most_not_critical = not_critical(per_minute);
+        if !has_token(&tokens.all, per_minute, now)
+            || !(is_critical || has_token(&tokens.not_critical, most_not_critical, now))
         {
             return Ok(false);
         }
-        tokens.push_back(now);
-        if tokens.len() > usize::from(MOST_PER_MINUTE) {
-            tokens.pop_front();
+        take_token(&mut tokens.all, now);
+        if !is_critical {
+            take_token(&mut tokens.not_critical, now);
         }
         Ok(true)
     }
@@ -199,7 +253,7 @@ impl Store for MemoryStore {
                     severity: Some(item.severity),
                 })
             });
-        let page: Vec<_> = owed.by_ref().take(PAGE).collect();
+        let page: Vec<_> = owed.by_ref().take(OWED_PAGE).collect();
         let next = owed.next().and(page.last()).map(|last| last.id.clone());
         Ok(OwedPage { owed: page, next })
     }
@@ -209,17 +263,55 @@ impl Store for MemoryStore {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<String>, Infallible> {
+    ) -> Result<Option<Leased>, Infallible> {
         let mut tables = self.lock();
         let Some(Some(item)) = tables.findings.get_mut(finding_id) else {
             return Ok(None);
         };
-        if !lease_is_over(item.lease_until, now) && item.lease_holder.as_deref() != Some(holder) {
+        let is_own = item.lease_holder.as_deref() == Some(holder);
+        if !lease_is_over(item.lease_until, LEASE, now) && !is_own {
             return Ok(None);
         }
         item.lease_until = now + LEASE;
         item.lease_holder = Some(holder.to_owned());
-        Ok(Some(item.body.clone()))
+        item.attempts += 1;
+        Ok(Some(Leased {
+            body: item.body.clone(),
+            attempts: item.attempts,
+        }))
+    }
+
+    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, Infallible> {
+        let sweep = &mut self.lock().sweep;
+        if let Some((until, other)) = sweep
+            && other != holder
+            && !lease_is_over(*until, SWEEP_LEASE, now)
+        {
+            return Ok(false);
+        }
+        *sweep = Some((now + SWEEP_LEASE, holder.to_owned()));
+        Ok(true)
+    }
+
+    async fn end_sweep(&self, holder: &str) -> Result<(), Infallible> {
+        let sweep = &mut self.lock().sweep;
+        sweep.take_if(|(_, other)| other == holder);
+        Ok(())
+    }
+}
+
+/// Whether one of `most` tokens in any minute is left, by when the latest were taken.
+fn has_token(taken: &VecDeque<Timestamp>, most: u8, now: Timestamp) -> bool {
+    let oldest = taken.len().checked_sub(usize::from(most));
+    oldest
+        .and_then(|index| taken.get(index))
+        .is_none_or(|taken| *taken <= now - MINUTE || *taken > now + MINUTE)
+}
+
+fn take_token(taken: &mut VecDeque<Timestamp>, now: Timestamp) {
+    taken.push_back(now);
+    if taken.len() > usize::from(MOST_PER_MINUTE) {
+        taken.pop_front();
     }
 }
 
@@ -230,6 +322,7 @@ impl OwedItem {
             since: whole_seconds(now),
             lease_until: first_lease(finding.reason.into(), now),
             lease_holder: None,
+            attempts: 0,
             severity: finding.severity,
             body: finding.to_json(),
         }

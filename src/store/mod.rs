@@ -11,7 +11,7 @@ use std::error::Error;
 use std::future::Future;
 
 pub use dynamo_error::{DynamoError, DynamoErrorKind};
-pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX};
+pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
 pub use manage::{Forgotten, KeptFinding, Manage, RecordPage};
@@ -29,11 +29,14 @@ use crate::record::Record;
 pub const LEASE: SignedDuration = SignedDuration::from_secs(45);
 
 /// Whether a lease that ends at `until` no longer binds at `now`. One that ends
-/// later than any lease can was taken by a clock that is wrong.
-#[must_use]
-pub fn lease_is_over(until: Timestamp, now: Timestamp) -> bool {
-    until <= now || until > now + LEASE * 2
+/// later than any lease of that length can was taken by a clock that is wrong.
+fn lease_is_over(until: Timestamp, length: SignedDuration, now: Timestamp) -> bool {
+    until <= now || until > now + length * 2
 }
+
+/// How long one sweep may publish while the others may not. As long as the
+/// function's timeout: no sweep is still at work when it ends.
+pub const SWEEP_LEASE: SignedDuration = SignedDuration::from_secs(30);
 
 /// When the lease ends that comes with deciding a finding: whoever decides it
 /// publishes it, if all goes well. The digest is nobody's.
@@ -47,6 +50,16 @@ fn first_lease(owed: Owed, now: Timestamp) -> Timestamp {
 /// Most findings that may be published at once in a minute: SNS suspends an
 /// e-mail endpoint above ten messages a second.
 pub const MOST_PER_MINUTE: u8 = 5;
+
+/// How many of a minute's tokens findings may take that are not critical: two of five
+/// are kept for critical ones, of fewer one, of one none.
+fn not_critical(per_minute: u8) -> u8 {
+    match per_minute {
+        0 | 1 => per_minute,
+        2..=4 => per_minute - 1,
+        _ => per_minute - 2,
+    }
+}
 
 /// What the budget is counted by. A token of later than this ahead was taken by a
 /// clock that was wrong, and does not count.
@@ -70,6 +83,16 @@ pub trait Store {
         policy: &Policy,
     ) -> impl Future<Output = Result<Touched, Self::Error>> + Send;
 
+    /// Remembers a late push by somebody known, in one conditional write: it is
+    /// counted, and nothing else changes. The condition is
+    /// [`is_late`](crate::decide::is_late).
+    fn touch_late(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        policy: &Policy,
+    ) -> impl Future<Output = Result<Touched, Self::Error>> + Send;
+
     /// The record of an uploader.
     fn find(&self, key: &str) -> impl Future<Output = Result<Option<Record>, Self::Error>> + Send;
 
@@ -79,11 +102,20 @@ pub trait Store {
         commit: Commit<'_>,
     ) -> impl Future<Output = Result<Committed, Self::Error>> + Send;
 
+    /// Moves the times of a record that is revoked, whatever its revision, and writes
+    /// the finding that goes with it, both or neither.
+    fn commit_revoked(
+        &self,
+        revoked: RevokedPush<'_>,
+    ) -> impl Future<Output = Result<Committed, Self::Error>> + Send;
+
     /// Takes one of the tokens for publishing at once, of which there are
-    /// `per_minute` in any minute; false if there is none left.
+    /// `per_minute` in any minute, some of them for critical findings alone; false if
+    /// there is none left.
     fn take_token(
         &self,
         per_minute: u8,
+        severity: Severity,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
@@ -96,21 +128,43 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// A page of what is owed.
+    /// A page of what is owed, of at most [`OWED_PAGE`].
     fn owed(
         &self,
         from: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<OwedPage<Self::Cursor>, Self::Error>> + Send;
 
-    /// Claims an owed finding for [`LEASE`], and gives its body (the finding's
-    /// JSON); none if it is settled or somebody else holds it. The same holder
+    /// Claims an owed finding for [`LEASE`]; none if it is settled or somebody else holds it. The same holder
     /// may claim again: the first answer may have been lost.
     fn lease(
         &self,
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Leased>, Self::Error>> + Send;
+
+    /// Makes this sweep the only one that may publish, for [`SWEEP_LEASE`]; false if
+    /// another one is at work.
+    fn lease_sweep(
+        &self,
+        holder: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Lets other sweeps publish again.
+    fn end_sweep(&self, holder: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Most of what is owed that is read at once.
+pub const OWED_PAGE: usize = 1000;
+
+/// A finding that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// The finding's JSON.
+    pub body: String,
+    /// How often it was claimed, this time included.
+    pub attempts: u64,
 }
 
 /// The answer to a [`touch`](Store::touch).
@@ -120,6 +174,8 @@ pub enum Touched {
     Ordinary,
     /// Anything else, and what is remembered of the uploader.
     Refused(Option<Box<Record>>),
+    /// A transaction on the record is under way. Nothing is written.
+    Busy,
 }
 
 /// What a decision writes.
@@ -137,6 +193,21 @@ pub struct Commit<'a> {
     pub now: Timestamp,
 }
 
+/// A push by somebody revoked: all such pushes are told, so that none of them need
+/// wait for another.
+#[derive(Debug, Clone, Copy)]
+pub struct RevokedPush<'a> {
+    /// The record that was read. The write is refused if it is revoked no more, or
+    /// if its times make that of the push first or last where they did not before.
+    pub read: &'a Record,
+    /// The push.
+    pub push: &'a Push,
+    /// The finding that is owed from now on; none if it is suppressed.
+    pub finding: Option<&'a Finding>,
+    /// When it was decided.
+    pub now: Timestamp,
+}
+
 /// The answer to a [`commit`](Store::commit).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
@@ -146,6 +217,8 @@ pub enum Committed {
     AlreadyDecided,
     /// Another write came first, and left this record. Nothing is written.
     Lost(Option<Box<Record>>),
+    /// A transaction on the record is under way. Nothing is written.
+    Busy,
 }
 
 /// To whom a finding is owed.

@@ -4,10 +4,10 @@
 
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr as _;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tiny_http::{Header, Response, Server};
@@ -29,6 +29,8 @@ pub struct Function {
     events: Sender<String>,
     results: Mutex<Receiver<Invoked>>,
     pub proxy: Arc<Proxy>,
+    /// How long the function has for an event.
+    seconds: Arc<AtomicU64>,
     stderr: Arc<Mutex<String>>,
     stdout: Arc<Mutex<String>>,
 }
@@ -39,7 +41,8 @@ impl Function {
         let proxy = Proxy::start();
         let (events, next_event) = channel::<String>();
         let (result, results) = channel();
-        let api = runtime_api(next_event, result);
+        let seconds = Arc::new(AtomicU64::new(30));
+        let api = runtime_api(next_event, result, Arc::clone(&seconds));
         let endpoint = proxy.address();
         let mut child = Command::new(binary())
             .env_clear()
@@ -70,6 +73,7 @@ impl Function {
             events,
             results: Mutex::new(results),
             proxy,
+            seconds,
             stderr,
             stdout,
         }
@@ -110,6 +114,11 @@ impl Function {
     /// answered, before the answer reaches it.
     pub fn kill_after(&self, call: usize) {
         self.proxy.kill(self.child.id(), call);
+    }
+
+    /// How long the function has for each event from now on.
+    pub fn give_seconds(&self, seconds: u64) {
+        self.seconds.store(seconds, Ordering::SeqCst);
     }
 
     pub fn sweep(&self) -> Value {
@@ -181,7 +190,11 @@ fn collect(mut stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>
 }
 
 /// Serves the Runtime API; gives its address.
-fn runtime_api(events: Receiver<String>, results: Sender<Invoked>) -> String {
+fn runtime_api(
+    events: Receiver<String>,
+    results: Sender<Invoked>,
+    seconds: Arc<AtomicU64>,
+) -> String {
     let server = Server::http("127.0.0.1:0").unwrap();
     let address = server.server_addr().to_string();
     std::thread::spawn(move || {
@@ -191,7 +204,8 @@ fn runtime_api(events: Receiver<String>, results: Sender<Invoked>) -> String {
                 let now = SystemTime::now()
                     .duration_since(SystemTime::UNIX_EPOCH)
                     .unwrap();
-                let deadline = (now + Duration::from_secs(30)).as_millis().to_string();
+                let seconds = Duration::from_secs(seconds.load(Ordering::SeqCst));
+                let deadline = (now + seconds).as_millis().to_string();
                 let mut response = Response::from_string(event);
                 for (name, value) in [
                     (
@@ -239,6 +253,10 @@ pub struct Proxy {
     pub sns_is_down: AtomicBool,
     /// While it is set, a Publish with a message structure is refused.
     pub sns_refuses_structure: AtomicBool,
+    /// How long SNS takes to accept a message.
+    pub sns_seconds: AtomicU64,
+    /// How often it was asked to.
+    pub asked_to_publish: AtomicUsize,
     /// While it is set, no call is answered.
     pub hang: AtomicBool,
     /// Requests that have this word in them fail.
@@ -256,6 +274,8 @@ impl Proxy {
             published: Mutex::default(),
             sns_is_down: AtomicBool::default(),
             sns_refuses_structure: AtomicBool::default(),
+            sns_seconds: AtomicU64::default(),
+            asked_to_publish: AtomicUsize::default(),
             hang: AtomicBool::default(),
             failing: Mutex::default(),
             killed: Mutex::default(),
@@ -305,6 +325,11 @@ impl Proxy {
             return;
         }
         let is_publish = call.as_deref() == Some("Publish");
+        if is_publish {
+            self.asked_to_publish.fetch_add(1, Ordering::SeqCst);
+            let seconds = self.sns_seconds.load(Ordering::SeqCst);
+            std::thread::sleep(Duration::from_secs(seconds));
+        }
         let structured = form.iter().any(|(name, _)| name == "MessageStructure");
         if is_publish && self.sns_is_down.load(Ordering::SeqCst) {
             let _ = request.respond(error("InternalError", 500));
@@ -406,6 +431,7 @@ fn error(code: &str, status: u16) -> Response<std::io::Cursor<Vec<u8>>> {
 fn forward_to_moto(request: ureq::http::Request<Vec<u8>>) -> (u16, Vec<(String, String)>, Vec<u8>) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
+    let began = Instant::now();
     let config = ureq::Agent::config_builder().http_status_as_error(false);
     let agent = ureq::Agent::new_with_config(config.build());
     let mut answer = agent.run(request).unwrap();
@@ -415,6 +441,8 @@ fn forward_to_moto(request: ureq::http::Request<Vec<u8>>) -> (u16, Vec<(String, 
         .limit(u64::MAX)
         .read_to_vec()
         .unwrap();
+    // As long as a write of DynamoDB.
+    std::thread::sleep(Duration::from_millis(5).saturating_sub(began.elapsed()));
     let ours = |name: &str| !matches!(name, "content-length" | "connection" | "date" | "server");
     let headers = answer
         .headers()

@@ -41,7 +41,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     block_on(async {
         for pushed in &pushes {
             let handled = watch
-                .push(&pushed.push, &pushed.identified.uploader)
+                .push(&pushed.push, &pushed.identified.uploader, Timestamp::MAX)
                 .await
                 .map_err(|error| CommandError::Watch(error.to_string()))?;
             output

@@ -115,7 +115,7 @@ impl History {
     /// Takes a push in.
     pub async fn push(&mut self, push: &Push, uploader: &Uploader) {
         // The store in memory can't fail.
-        let _ = self.watch.push(push, uploader).await;
+        let _ = self.watch.push(push, uploader, Timestamp::MAX).await;
         if uploader.is_unidentified() {
             return;
         }

@@ -136,8 +136,8 @@ fn told(text: &str) -> Result<Told, String> {
                 policy: Policy::default(),
                 findings_per_minute: None,
             };
-            let handled =
-                block_on(watch.push(&push, &uploader)).map_err(|error| error.to_string())?;
+            let handled = block_on(watch.push(&push, &uploader, Timestamp::MAX))
+                .map_err(|error| error.to_string())?;
             let finding = handled.map_err(|error| error.to_string())?.finding;
             let finding = finding.ok_or("nothing is told about this push")?;
             Ok(Told::Finding(Box::new(finding)))

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstream::AutoStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::SystemClock;
 use pushwatch::notify::{Message, Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
@@ -20,6 +20,9 @@ use crate::render;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
 use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
+
+/// How long one push may take in the tables of a deployment.
+const LONGEST_PUSH: SignedDuration = SignedDuration::from_mins(1);
 
 type Terminal = TerminalNotifier<AutoStream<Stdout>>;
 
@@ -180,7 +183,7 @@ async fn replay<S: Store, N: Notifier>(
         let uploader = &identified.uploader;
         summary.note_globs(&watch.policy, uploader);
         let handled = watch
-            .push(&push, uploader)
+            .push(&push, uploader, Timestamp::now() + LONGEST_PUSH)
             .await
             .map_err(|error| CommandError::Watch(error.to_string()))?;
         summary.count(&handled);

@@ -196,6 +196,7 @@ async fn write<S: Manage>(
             now: context.now,
         };
         match store.commit(commit).await.map_err(store_fault)? {
+            Committed::Busy => {}
             Committed::Lost(other) => stored = other.map(|other| *other),
             Committed::Applied | Committed::AlreadyDecided => return Ok(stored),
         }

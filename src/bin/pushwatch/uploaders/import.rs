@@ -207,6 +207,7 @@ async fn write<S: Manage>(
                     Some(_) => Written::Changed,
                 });
             }
+            Committed::Busy => {}
             Committed::Lost(None) => {
                 read_revision = None;
                 record = listed.clone();

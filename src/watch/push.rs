@@ -1,0 +1,253 @@
+//! A push: ask, decide, commit, and tell what is owed.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Deferred, Handled, Outcome, Watch, WatchError};
+use crate::clock::{Clock, before};
+use crate::decide::{Decision, Row, decide, is_late, is_ordinary};
+use crate::event::Push;
+use crate::finding::{Finding, Reason};
+use crate::identity::Uploader;
+use crate::notify::{Message, Notifier};
+use crate::record::{Record, Standing};
+use crate::store::{Commit, Committed, RevokedPush, Store, Touched};
+
+/// How often a decision is made anew because another write came first.
+const DECISIONS: u32 = 5;
+/// How often a write is made again that met a transaction.
+const CONFLICTS: u32 = 10;
+/// The first wait after another write came first; each later one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Longest time for publishing a finding at once. A sweep has more.
+const PUBLISH: Duration = Duration::from_secs(5);
+
+/// What a step towards a decision came to.
+enum Step {
+    /// The push is decided.
+    Done(Box<Decision>),
+    /// Another write came first, and left this record.
+    Lost(Option<Box<Record>>),
+    /// A transaction on the same record is under way.
+    Busy,
+}
+
+impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
+    /// Handles a push, until `deadline` at the latest.
+    ///
+    /// Once a finding is owed, nothing that fails afterwards is an error.
+    ///
+    /// # Errors
+    /// When the push could not be decided.
+    pub async fn push(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+        deadline: Timestamp,
+    ) -> Result<Handled<N::Error>, WatchError<S::Error>> {
+        let began = self.clock.now();
+        // In a box: a future in so many others is too deep for the compiler.
+        let deciding = Box::pin(self.decide(push, uploader));
+        let decision = before(deadline, &self.clock, deciding)
+            .await
+            .unwrap_or(Err(WatchError::Deadline))?;
+        let decided = self.clock.now();
+        let (outcome, deferred) = match &decision.finding {
+            None => (outcome_without_finding(&decision), None),
+            Some(finding) if finding.reason == Reason::LearnedUploader => (Outcome::Learned, None),
+            Some(finding) => {
+                let telling = Box::pin(self.publish(finding, deadline));
+                match before(deadline, &self.clock, telling).await {
+                    Some(Ok(())) => (Outcome::FindingPublished, None),
+                    Some(Err(why)) => (Outcome::FindingDeferred, Some(why)),
+                    None => (Outcome::FindingDeferred, Some(Deferred::Deadline)),
+                }
+            }
+        };
+        Ok(Handled {
+            outcome,
+            row: decision.row,
+            finding: decision.finding,
+            deferred,
+            suppression_fault: decision.suppression_fault,
+            decided: decided.duration_since(began),
+            told: self.clock.now().duration_since(decided),
+        })
+    }
+
+    /// Asks, decides and commits, again as long as other writes come first.
+    async fn decide(
+        &self,
+        push: &Push,
+        uploader: &Uploader,
+    ) -> Result<Decision, WatchError<S::Error>> {
+        let (mut decisions, mut conflicts) = (0, 0);
+        let mut record = None;
+        let mut step = self.ask(push, uploader).await?;
+        loop {
+            match step {
+                Step::Done(decision) => return Ok(*decision),
+                Step::Lost(stored) => {
+                    record = stored.filter(|stored| is_about(stored, uploader));
+                    decisions += 1;
+                }
+                Step::Busy => conflicts += 1,
+            }
+            if decisions > DECISIONS || conflicts > CONFLICTS {
+                return Err(WatchError::Contended);
+            }
+            // The answer to the question is no collision.
+            let collisions = decisions + conflicts - 1;
+            if collisions > 0 {
+                self.clock.sleep(wait(push, collisions)).await;
+            }
+            // In a box: an ordinary push has no need of its state.
+            step = Box::pin(self.step(record.as_deref(), push, uploader)).await?;
+        }
+    }
+
+    /// "Is this an ordinary push by somebody known?" If not, what is remembered.
+    async fn ask(&self, push: &Push, uploader: &Uploader) -> Result<Step, WatchError<S::Error>> {
+        if uploader.is_unidentified() {
+            return Ok(Step::Lost(None));
+        }
+        let step = if push.failed() {
+            Step::Lost(self.find(&uploader.key).await?)
+        } else {
+            self.touch(push, uploader).await?
+        };
+        match (step, &uploader.former_key) {
+            (Step::Lost(None), Some(former)) => Ok(Step::Lost(self.find(former).await?)),
+            (step, _) => Ok(step),
+        }
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Box<Record>>, WatchError<S::Error>> {
+        let found = self.store.find(key).await;
+        found
+            .map(|record| record.map(Box::new))
+            .map_err(WatchError::Store)
+    }
+
+    async fn touch(&self, push: &Push, uploader: &Uploader) -> Result<Step, WatchError<S::Error>> {
+        let touched = self.store.touch(push, uploader, &self.policy).await;
+        touched.map(Step::from).map_err(WatchError::Store)
+    }
+
+    /// What follows from the record that was shown.
+    async fn step(
+        &self,
+        record: Option<&Record>,
+        push: &Push,
+        uploader: &Uploader,
+    ) -> Result<Step, WatchError<S::Error>> {
+        if let Some(record) = record.filter(|_| !push.failed()) {
+            // Since another write came first, it may be ordinary by now.
+            if is_ordinary(record, push, uploader, &self.policy) {
+                return self.touch(push, uploader).await;
+            }
+            if is_late(record, push, uploader, &self.policy) {
+                let touched = self.store.touch_late(push, uploader, &self.policy).await;
+                return touched.map(Step::from).map_err(WatchError::Store);
+            }
+        }
+        let decision = decide(record, push, uploader, &self.policy);
+        let now = self.clock.now();
+        let committed = match (record, &decision.record, &decision.finding) {
+            (_, None, None) => Ok(Committed::Applied),
+            (Some(read), Some(_), finding) if decision.row == Row::Revoked => {
+                let revoked = RevokedPush {
+                    read,
+                    push,
+                    finding: finding.as_ref(),
+                    now,
+                };
+                self.store.commit_revoked(revoked).await
+            }
+            (read, record, finding) => {
+                let commit = Commit {
+                    read_revision: read.map(|read| read.revision),
+                    record: record.as_ref(),
+                    finding: finding.as_ref(),
+                    now,
+                };
+                self.store.commit(commit).await
+            }
+        };
+        Ok(match committed.map_err(WatchError::Store)? {
+            Committed::Applied => Step::Done(Box::new(decision)),
+            Committed::AlreadyDecided => Step::Done(Box::new(Decision::nothing(Row::Duplicate))),
+            Committed::Lost(stored) => Step::Lost(stored),
+            Committed::Busy => Step::Busy,
+        })
+    }
+
+    /// Publishes a finding, and settles it.
+    async fn publish(
+        &self,
+        finding: &Finding,
+        deadline: Timestamp,
+    ) -> Result<(), Deferred<N::Error>> {
+        if let Some(per_minute) = self.findings_per_minute {
+            let now = self.clock.now();
+            let token = self.store.take_token(per_minute, finding.severity, now);
+            match token.await {
+                Ok(true) => {}
+                Ok(false) => return Err(Deferred::Budget),
+                Err(error) => return Err(Deferred::Token(error.to_string())),
+            }
+        }
+        let left = deadline.duration_since(self.clock.now());
+        let within = Duration::try_from(left).unwrap_or_default().min(PUBLISH);
+        let message_id = self
+            .notifier
+            .publish(Message::Finding(finding), within)
+            .await
+            .map_err(Deferred::Publish)?;
+        self.store
+            .settle(&finding.id.to_string(), &message_id, self.clock.now())
+            .await
+            .map_err(|error| Deferred::Settle(error.to_string()))
+    }
+}
+
+impl From<Touched> for Step {
+    fn from(touched: Touched) -> Self {
+        match touched {
+            Touched::Ordinary => Self::Done(Box::new(Decision::nothing(Row::Known))),
+            Touched::Refused(record) => Self::Lost(record),
+            Touched::Busy => Self::Busy,
+        }
+    }
+}
+
+/// Whether a stored record says who the uploader is: its own, or one under the key
+/// of earlier versions, which counts only as long as it is revoked.
+fn is_about(record: &Record, uploader: &Uploader) -> bool {
+    record.uploader == uploader.key || record.standing == Standing::Revoked
+}
+
+/// The wait after the given number of collisions: most of it twice as long each
+/// time, and another part of that for each event, so that those that collided do
+/// not collide again.
+fn wait(push: &Push, collisions: u32) -> Duration {
+    let most = FIRST_WAIT.saturating_mul(1 << (collisions - 1).min(10));
+    let mut hasher = DefaultHasher::new();
+    (&push.event_id, collisions).hash(&mut hasher);
+    // From a tenth to the whole.
+    let tenths = 1 + u32::try_from(hasher.finish() % 10).unwrap_or_default();
+    most.min(LONGEST_WAIT) / 10 * tenths
+}
+
+fn outcome_without_finding(decision: &Decision) -> Outcome {
+    match decision.row {
+        _ if decision.suppressed => Outcome::FindingSuppressed,
+        Row::Duplicate => Outcome::Duplicate,
+        Row::FailedPush => Outcome::FailedPush,
+        Row::TrustedByPattern => Outcome::Trusted,
+        _ => Outcome::Known,
+    }
+}

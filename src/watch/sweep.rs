@@ -1,0 +1,431 @@
+//! The sweep: publishes what is still owed, worst first.
+//!
+//! It reads the index of what is owed, keeps the worst, and only then claims and
+//! publishes. One sweep publishes at a time.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Watch;
+use crate::clock::Clock;
+use crate::finding::{Finding, Severity};
+use crate::notify::{Message, Notifier};
+use crate::policy::Policy;
+use crate::store::{LEASE, Owed, OwedFinding, SWEEP_LEASE, Store};
+use crate::text::clean_cut;
+
+/// At most this many owed findings go one by one; more go as lists.
+const ONE_BY_ONE: usize = 5;
+/// How many findings one sweep keeps of all that is owed, and as many for the
+/// digest: the worst, and of those the oldest.
+const MOST_KEPT: usize = 500;
+/// How many findings are claimed at a time, so that a sweep that runs out of
+/// time has published most of what it claimed.
+const CLAIMED_AT_ONCE: usize = 100;
+/// A finding that was claimed more often than this waits behind the others, and
+/// is named in an alarm if it is refused again.
+const ATTEMPTS: u64 = 10;
+/// Longest time for one message.
+const PUBLISH: Duration = Duration::from_secs(10);
+/// Between two messages of a sweep.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long before its deadline a sweep stops, if it has three times as much.
+const RESERVE: SignedDuration = SignedDuration::from_secs(10);
+/// Left of the time when publishing and settling must have ended.
+const MARGIN: SignedDuration = SignedDuration::from_secs(1);
+/// How long the digest waits after learning for events that come late.
+const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
+/// While learning runs, nobody waits longer than this to be named.
+const DIGEST_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Findings that were told.
+    pub published: usize,
+    /// How many messages that took.
+    pub messages: usize,
+    /// Findings that are still owed, the digest's included.
+    pub owed: usize,
+    /// Messages that were not accepted.
+    pub publish_failures: usize,
+    /// Findings that were refused once more after many attempts.
+    pub refused: usize,
+    /// Since how long the oldest finding that was owed had waited, in seconds;
+    /// those of the digest since it was due.
+    pub oldest_owed_seconds: i64,
+    /// Whether what is owed could not be listed, so that nothing is known of it.
+    pub incomplete: bool,
+    /// Why nothing was published, if another sweep is at work.
+    pub why: Option<&'static str>,
+    /// What went wrong, a line each.
+    pub faults: Vec<String>,
+}
+
+impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
+    /// Publishes what is owed, until it is done or the deadline is near. It never
+    /// fails: what went wrong stands in the answer, and what was not told stays
+    /// owed. `holder` is this sweep's own name.
+    pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> Swept {
+        let time_left = deadline.duration_since(self.clock.now());
+        let mut sweep = Sweep {
+            watch: self,
+            holder,
+            deadline,
+            stop_at: deadline - RESERVE.min(time_left / 3),
+            tired: Vec::new(),
+            swept: Swept::default(),
+        };
+        let due = sweep.read().await;
+        if !due.is_empty() && sweep.takes_lease().await {
+            sweep.tell(&due).await;
+            sweep.gives_lease_back().await;
+        }
+        sweep.swept.owed -= sweep.swept.published;
+        sweep.swept
+    }
+}
+
+/// What is due, worst and then oldest first.
+struct Due {
+    findings: Vec<OwedFinding>,
+    digest: Vec<OwedFinding>,
+}
+
+impl Due {
+    fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.digest.is_empty()
+    }
+}
+
+/// A finding that this sweep has claimed.
+struct Claimed {
+    id: String,
+    owed: Owed,
+    /// How often it was claimed, this time included.
+    attempts: u64,
+    finding: Finding,
+}
+
+/// A sweep under way.
+struct Sweep<'a, S, N, C> {
+    watch: &'a Watch<S, N, C>,
+    holder: &'a str,
+    deadline: Timestamp,
+    stop_at: Timestamp,
+    /// Claimed too often to go before others.
+    tired: Vec<Claimed>,
+    swept: Swept,
+}
+
+impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
+    fn now(&self) -> Timestamp {
+        self.watch.clock.now()
+    }
+
+    fn has_time(&self) -> bool {
+        self.now() < self.stop_at
+    }
+
+    /// Reads what is owed to its end, or for a third of the time.
+    async fn read(&mut self) -> Due {
+        let began = self.now();
+        let read_until = began + self.stop_at.duration_since(began) / 3;
+        let mut due = Due {
+            findings: Vec::new(),
+            digest: Vec::new(),
+        };
+        let mut first_of_digest: Option<Timestamp> = None;
+        let mut next = None;
+        loop {
+            let page = match self.watch.store.owed(next.take()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.swept.faults.push(error.to_string());
+                    self.swept.incomplete = true;
+                    break;
+                }
+            };
+            self.swept.owed += page.owed.len();
+            let now = self.now();
+            for owed in page.owed {
+                match owed.owed {
+                    Owed::Finding => {
+                        if let Some(since) = owed.since {
+                            self.has_waited(since, now);
+                        }
+                        if waited(&owed, now) >= LEASE {
+                            due.findings.push(owed);
+                        }
+                    }
+                    Owed::Digest => {
+                        first_of_digest = match (first_of_digest, owed.since) {
+                            (Some(first), Some(since)) => Some(first.min(since)),
+                            (first, since) => first.or(since),
+                        };
+                        due.digest.push(owed);
+                    }
+                }
+            }
+            for kept in [&mut due.findings, &mut due.digest] {
+                keep_the_worst(kept);
+            }
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+            if now >= read_until {
+                self.swept.faults.push(
+                    "there was no time to read all that is owed: its count and age are at \
+                     least the ones given"
+                        .to_owned(),
+                );
+                break;
+            }
+        }
+        match first_of_digest {
+            Some(first) if first <= self.now() + LEASE => {
+                let due_since = digest_is_due(first, &self.watch.policy);
+                if due_since > self.now() {
+                    due.digest.clear();
+                } else {
+                    self.has_waited(due_since, self.now());
+                }
+            }
+            // Owed since the future, or nobody knows since when: due.
+            _ => {}
+        }
+        due
+    }
+
+    fn has_waited(&mut self, since: Timestamp, now: Timestamp) {
+        let seconds = now.duration_since(since).as_secs();
+        self.swept.oldest_owed_seconds = self.swept.oldest_owed_seconds.max(seconds);
+    }
+
+    /// Whether this is the one sweep that publishes now.
+    async fn takes_lease(&mut self) -> bool {
+        let now = self.now();
+        match self.watch.store.lease_sweep(self.holder, now).await {
+            Ok(true) => {
+                self.stop_at = self.stop_at.min(now + SWEEP_LEASE);
+                true
+            }
+            Ok(false) => {
+                self.swept.why = Some("another sweep is at work");
+                false
+            }
+            Err(error) => {
+                self.swept.faults.push(error.to_string());
+                false
+            }
+        }
+    }
+
+    async fn gives_lease_back(&mut self) {
+        if let Err(error) = self.watch.store.end_sweep(self.holder).await {
+            self.swept.faults.push(error.to_string());
+        }
+    }
+
+    async fn tell(&mut self, due: &Due) {
+        let at_once = if due.findings.len() <= ONE_BY_ONE {
+            1
+        } else {
+            CLAIMED_AT_ONCE
+        };
+        let now = self.now();
+        let fresh_until = now + self.stop_at.duration_since(now) / 2;
+        for (owed, at_once) in [(&due.findings, at_once), (&due.digest, CLAIMED_AT_ONCE)] {
+            let mut left = owed.as_slice();
+            while !left.is_empty() && self.has_time() {
+                // What is tired has half of the time.
+                if !self.tired.is_empty() && self.now() >= fresh_until {
+                    break;
+                }
+                let claimed = self.claim(&mut left, at_once).await;
+                self.publish(claimed).await;
+            }
+        }
+        let tired = std::mem::take(&mut self.tired);
+        let (findings, digest) = tired
+            .into_iter()
+            .partition(|claimed| claimed.owed == Owed::Finding);
+        self.publish(findings).await;
+        self.publish(digest).await;
+    }
+
+    /// Claims the next findings, the given number at most; those that are tired are
+    /// put aside.
+    async fn claim(&mut self, left: &mut &[OwedFinding], at_once: usize) -> Vec<Claimed> {
+        // A third of the time for claiming, which leaves as much for settling.
+        let now = self.now();
+        let claim_until = now + self.stop_at.duration_since(now) / 3;
+        let mut claimed = Vec::new();
+        while let [first, later @ ..] = *left {
+            *left = later;
+            if let Some(one) = self.claim_one(first).await {
+                if one.attempts > ATTEMPTS {
+                    self.tired.push(one);
+                } else {
+                    claimed.push(one);
+                }
+            }
+            if claimed.len() == at_once || self.now() >= claim_until {
+                break;
+            }
+        }
+        claimed
+    }
+
+    async fn claim_one(&mut self, owed: &OwedFinding) -> Option<Claimed> {
+        let leased = self.watch.store.lease(&owed.id, self.holder, self.now());
+        let fault = match leased.await {
+            Ok(None) => return None,
+            Ok(Some(leased)) => match serde_json::from_str(&leased.body) {
+                Ok(finding) => {
+                    return Some(Claimed {
+                        id: owed.id.clone(),
+                        owed: owed.owed,
+                        attempts: leased.attempts,
+                        finding,
+                    });
+                }
+                // Where, and not what: the body is an event's.
+                Err(error) => format!(
+                    "the body of finding {} can't be read at its line {}, column {}; \
+                     mend or delete the item",
+                    clean_cut(&owed.id, 80),
+                    error.line(),
+                    error.column(),
+                ),
+            },
+            Err(error) => format!(
+                "finding {} can't be claimed: {error}",
+                clean_cut(&owed.id, 80)
+            ),
+        };
+        self.swept.faults.push(fault);
+        None
+    }
+
+    /// Publishes and settles what was claimed: one finding as it is, more as lists
+    /// that are as long as can be. A list that is refused is told in halves.
+    async fn publish(&mut self, mut claimed: Vec<Claimed>) {
+        claimed.sort_by_key(|claimed| Reverse(claimed.finding.severity));
+        let owed = claimed.first().map_or(Owed::Finding, |first| first.owed);
+        let (claims, findings): (Vec<_>, Vec<_>) = claimed
+            .into_iter()
+            .map(|claimed| ((claimed.id, claimed.attempts), claimed.finding))
+            .unzip();
+        // Ranges that are to be told, the first one last.
+        let mut ranges = vec![0..findings.len()];
+        while let Some(range) = ranges.pop() {
+            if range.is_empty() {
+                continue;
+            }
+            if !self.has_time() {
+                return;
+            }
+            let fit = self.watch.notifier.fit(&findings[range.clone()]);
+            let these = range.start..range.start + fit;
+            ranges.push(these.end..range.end);
+            let message = match (owed, &findings[these.clone()]) {
+                (Owed::Digest, findings) => Message::Digest(findings),
+                (Owed::Finding, [finding]) => Message::Finding(finding),
+                (Owed::Finding, findings) => Message::Rollup(findings),
+            };
+            match self.publish_one(message).await {
+                Ok(message_id) => {
+                    self.swept.messages += 1;
+                    self.settle(&claims[these], &message_id).await;
+                }
+                Err(error) => {
+                    self.swept.publish_failures += 1;
+                    self.swept.faults.push(error.to_string());
+                    if N::is_refused(&error) {
+                        // One of them may be what is refused: the others must not wait.
+                        let middle = these.start + fit / 2;
+                        if fit > 1 {
+                            ranges.extend([middle..these.end, these.start..middle]);
+                        } else {
+                            self.is_refused_alone(&claims[these.start]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish_one(&self, message: Message<'_>) -> Result<String, N::Error> {
+        if self.swept.messages + self.swept.publish_failures > 0 {
+            self.watch.clock.sleep(PAUSE).await;
+        }
+        let left = self.deadline.duration_since(self.now()) - MARGIN;
+        let within = Duration::try_from(left).unwrap_or_default().min(PUBLISH);
+        self.watch.notifier.publish(message, within).await
+    }
+
+    fn is_refused_alone(&mut self, (id, attempts): &(String, u64)) {
+        if *attempts >= ATTEMPTS {
+            self.swept.refused += 1;
+            self.swept.faults.push(format!(
+                "finding {} is still refused after {attempts} attempts; read its body in the \
+                 findings table, and delete the item once somebody knows of it",
+                clean_cut(id, 80)
+            ));
+        }
+    }
+
+    async fn settle(&mut self, claims: &[(String, u64)], message_id: &str) {
+        self.swept.published += claims.len();
+        let mut slowest = SignedDuration::ZERO;
+        for (index, (id, _)) in claims.iter().enumerate() {
+            let began = self.now();
+            // A sweep that is killed says nothing of what it found.
+            if index > 0 && self.deadline.duration_since(began) < slowest + MARGIN {
+                self.swept.faults.push(format!(
+                    "there was no time to settle {} findings that were published: they are \
+                     published again",
+                    claims.len() - index
+                ));
+                return;
+            }
+            let settled = self.watch.store.settle(id, message_id, began);
+            if let Err(error) = settled.await {
+                self.swept.faults.push(error.to_string());
+            }
+            slowest = slowest.max(self.now().duration_since(began));
+        }
+    }
+}
+
+/// How long a finding is owed. What is owed since the future was decided by a clock
+/// that was wrong: for ever.
+fn waited(owed: &OwedFinding, now: Timestamp) -> SignedDuration {
+    match owed.since {
+        Some(since) if since <= now + LEASE => now.duration_since(since),
+        _ => SignedDuration::MAX,
+    }
+}
+
+/// When the digest is due in which the first one was learned at that time.
+fn digest_is_due(first: Timestamp, policy: &Policy) -> Timestamp {
+    match policy.learning_until {
+        None => first,
+        Some(until) => {
+            let over = until.checked_add(STRAGGLERS).unwrap_or(Timestamp::MAX);
+            over.max(first).min(first + DIGEST_EVERY)
+        }
+    }
+}
+
+/// Sorts by severity, then age, and keeps the first of them. What the index knows
+/// no severity of may be anything.
+fn keep_the_worst(owed: &mut Vec<OwedFinding>) {
+    let severity = |owed: &OwedFinding| owed.severity.unwrap_or(Severity::Critical);
+    owed.sort_by_key(|owed| (Reverse(severity(owed)), owed.since));
+    owed.truncate(MOST_KEPT);
+}
