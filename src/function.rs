@@ -37,6 +37,8 @@ pub struct Function {
     pub log_level: String,
     /// The metrics' dimension.
     pub function_name: String,
+    /// What no other process is called that may sweep at the same time.
+    pub instance: String,
     /// Settings that are wrong and left out; each line says so.
     pub faults: Vec<ConfigError>,
 }
@@ -149,10 +151,9 @@ impl Function {
             }
             Ok(Event::Sweep) => {
                 let deadline = deadline(event.context.deadline, began);
-                // Unique among all that may sweep.
-                let holder = &event.context.request_id;
+                let holder = format!("{} {}", event.context.request_id, self.instance);
                 // In a box: a push has no need of its state.
-                let swept = Box::pin(self.watch.sweep(holder, deadline)).await;
+                let swept = Box::pin(self.watch.sweep(&holder, deadline)).await;
                 Ok(sweep_answer(&swept, &mut line))
             }
             Ok(Event::Ignored(why)) => Ok(Answer {

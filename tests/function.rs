@@ -1072,7 +1072,10 @@ fn of_two_sweeps_at_once_one_publishes() {
         let event = push(&format!("{number}"), T1, &format!("u{number}"));
         functions[0].invoke(&event).unwrap();
     }
-    functions[0].proxy.sns_is_down.store(false, Ordering::SeqCst);
+    functions[0]
+        .proxy
+        .sns_is_down
+        .store(false, Ordering::SeqCst);
     age(&stack);
     for function in &functions {
         function.proxy.sns_seconds.store(2, Ordering::SeqCst);

@@ -1,5 +1,6 @@
 //! The Lambda function: environment, clients, run.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::process::ExitCode;
 
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -50,6 +51,8 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         },
         log_level: config.log_level,
         function_name: config.function_name,
+        // Random keys are what the hashes of each process begin with.
+        instance: format!("{:016x}", RandomState::new().build_hasher().finish()),
         faults: config.faults,
     };
     aws.warm_up().await;

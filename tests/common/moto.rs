@@ -239,7 +239,7 @@ impl Stack {
             .collect()
     }
 
-    /// Lets time pass for all that is owed.
+    /// Lets time pass for all that is owed, and for the sweep's lease.
     pub async fn age(&self, seconds: i64) {
         let items = self
             .dynamodb
@@ -253,13 +253,13 @@ impl Stack {
                 let since: jiff::Timestamp = since.as_s().unwrap().parse().unwrap();
                 let since = since - jiff::SignedDuration::from_secs(seconds);
                 item.insert("owedSince".into(), AttributeValue::S(since.to_string()));
-                // One that is damaged stays as it is.
-                if let Some(Ok(until)) = item.get("leaseUntil").map(|until| until.as_n()) {
-                    let until = until.parse::<i64>().unwrap() - seconds * 1000;
-                    item.insert("leaseUntil".into(), AttributeValue::N(until.to_string()));
-                }
-                self.put(&self.findings, item).await;
             }
+            // One that is damaged stays as it is.
+            if let Some(Ok(until)) = item.get("leaseUntil").map(|until| until.as_n()) {
+                let until = until.parse::<i64>().unwrap() - seconds * 1000;
+                item.insert("leaseUntil".into(), AttributeValue::N(until.to_string()));
+            }
+            self.put(&self.findings, item).await;
         }
     }
 
