@@ -711,8 +711,12 @@ fn a_lost_race_is_decided_again_five_times() {
     with_owed(0, Policy::default(), 0, async |watch| {
         let (push, uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
         watch.store.lost.store(4, Ordering::SeqCst);
+        let began = watch.clock.now();
         let handled = push_now(watch, &push, &uploader).await.unwrap();
         assert_eq!(handled.outcome, Outcome::FindingPublished);
+        // Twice as long each time: at most 50, 100, 200 and 400 ms.
+        let waited = watch.clock.now().duration_since(began).as_millis();
+        assert!((75..=750).contains(&waited), "{waited} ms");
 
         let (push, uploader) = push_by("other", "e2", "2026-01-01T00:00:00Z");
         watch.store.lost.store(5, Ordering::SeqCst);
