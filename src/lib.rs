@@ -34,6 +34,7 @@ pub mod identity;
 pub mod notify;
 pub mod policy;
 pub mod record;
+pub mod render;
 pub mod store;
 pub mod suppress;
 pub mod text;

@@ -16,9 +16,10 @@ use pushwatch::clock::SystemClock;
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason};
 use pushwatch::identity::Uploader;
-use pushwatch::notify::{Message, Notifier};
+use pushwatch::notify::Notifier;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::Message;
 use pushwatch::store::MemoryStore;
 use pushwatch::suppress::Suppression;
 use pushwatch::watch::Watch;
@@ -77,8 +78,8 @@ fn run(
         .build()
         .unwrap();
     for (push, uploader) in pushes {
-        let pushed = watch.push(&push, &uploader, Timestamp::MAX);
-        runtime.block_on(pushed).unwrap();
+        let handling = watch.push(&push, &uploader, Timestamp::MAX);
+        runtime.block_on(handling).unwrap();
     }
     (
         watch.store.records(),

@@ -26,9 +26,10 @@ use pushwatch::clock::Clock;
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason, Seen, Severity, finding_id};
 use pushwatch::identity::Uploader;
-use pushwatch::notify::{Message, Notifier};
+use pushwatch::notify::Notifier;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::Message;
 use pushwatch::store::{
     Commit, Committed, LEASE, Leased, MemoryStore, Owed, OwedPage, RevokedPush, Store, Touched,
 };
@@ -343,7 +344,7 @@ impl Clock for Process {
 
     /// A call that is never answered is one whose answer is lost.
     async fn until(&self, _: Timestamp) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -874,7 +875,7 @@ impl Clock for &Later {
 
     /// A call that is never answered is one whose answer is lost.
     async fn until(&self, _: Timestamp) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -15,9 +15,10 @@ use pushwatch::clock::Clock;
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason, Severity};
 use pushwatch::identity::Uploader;
-use pushwatch::notify::{Message, Notifier};
+use pushwatch::notify::Notifier;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::Message;
 use pushwatch::store::{
     Commit, Committed, Leased, MemoryStore, OwedPage, RevokedPush, Store, Touched,
 };

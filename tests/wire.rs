@@ -21,9 +21,10 @@ use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Severity};
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
-use pushwatch::notify::{HttpsFormat, Message, Notifier, Place, SnsNotifier};
+use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::{HttpsFormat, Message, RenderContext};
 use pushwatch::store::{
     Commit, Committed, DynamoErrorKind, DynamoStore, Leased, RevokedPush, Store, Touched,
 };
@@ -87,11 +88,11 @@ fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier 
         .build();
     let client = aws_sdk_sns::Client::from_conf(config);
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    SnsNotifier::new(client, topic.to_owned(), place(), https_format)
+    SnsNotifier::new(client, topic.to_owned(), context(), https_format)
 }
 
-fn place() -> Place {
-    Place {
+fn context() -> RenderContext {
+    RenderContext {
         table: "uploaders".to_owned(),
         findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
@@ -609,7 +610,7 @@ async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
     })
     .unwrap();
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    let notifier = SnsNotifier::new(aws.sns(), topic.to_owned(), place(), HttpsFormat::Ocsf);
+    let notifier = SnsNotifier::new(aws.sns(), topic.to_owned(), context(), HttpsFormat::Ocsf);
     let finding = new_uploader().2.finding.unwrap();
     let message = Message::Finding(&finding);
 

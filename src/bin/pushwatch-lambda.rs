@@ -8,7 +8,8 @@ use pushwatch::aws::Aws;
 use pushwatch::clock::{Clock as _, SystemClock};
 use pushwatch::config::Config;
 use pushwatch::function::Function;
-use pushwatch::notify::{Place, SnsNotifier};
+use pushwatch::notify::SnsNotifier;
+use pushwatch::render::RenderContext;
 use pushwatch::store::DynamoStore;
 use pushwatch::watch::Watch;
 
@@ -29,13 +30,13 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let config = Config::read(|name| std::env::var(name).ok())?;
     let region = config.aws.region.clone();
     let aws = Aws::new(config.aws)?;
-    let place = Place {
+    let context = RenderContext {
         table: config.uploaders_table.clone(),
         findings_table: Some(config.findings_table.clone()),
         region,
         absence_days: config.policy.absence_days,
     };
-    let notifier = SnsNotifier::new(aws.sns(), config.topic_arn, place, config.https_format);
+    let notifier = SnsNotifier::new(aws.sns(), config.topic_arn, context, config.https_format);
     let store = DynamoStore::new(
         aws.dynamodb(),
         config.uploaders_table,
@@ -65,8 +66,8 @@ async fn run() -> Result<(), lambda_runtime::Error> {
 /// A panic is one line that says where. Its words might hold an event's.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        fatal(&format!("panic at {}", place.unwrap_or_default()));
+        let location = panic.location().map(ToString::to_string);
+        fatal(&format!("panic at {}", location.unwrap_or_default()));
     }));
 }
 

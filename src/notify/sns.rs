@@ -7,17 +7,17 @@ use aws_sdk_sns::error::SdkError;
 use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
 use thiserror::Error;
 
-use super::email::word;
-use super::{HttpsFormat, Message, Notifier, Place, bodies, subject};
+use super::Notifier;
 use crate::aws::{Fault, Refusal};
 use crate::finding::Finding;
+use crate::render::{HttpsFormat, Message, RenderContext, bodies, subject};
 
 /// Publishes on a topic.
 #[derive(Debug, Clone)]
 pub struct SnsNotifier {
     client: Client,
     topic_arn: String,
-    place: Place,
+    context: RenderContext,
     https_format: HttpsFormat,
 }
 
@@ -41,11 +41,16 @@ fn advice(refusal: Option<Refusal>) -> &'static str {
 impl SnsNotifier {
     /// Publishes on this topic; `https` subscribers get a body of their format.
     #[must_use]
-    pub fn new(client: Client, topic_arn: String, place: Place, https_format: HttpsFormat) -> Self {
+    pub fn new(
+        client: Client,
+        topic_arn: String,
+        context: RenderContext,
+        https_format: HttpsFormat,
+    ) -> Self {
         Self {
             client,
             topic_arn,
-            place,
+            context,
             https_format,
         }
     }
@@ -57,14 +62,14 @@ impl SnsNotifier {
         let structured = request
             .clone()
             .subject(subject::of(message))
-            .message(bodies::of(message, &self.place, self.https_format))
+            .message(bodies::of(message, &self.context, self.https_format))
             .message_structure("json")
             .send()
             .await;
         match (structured, message.findings()) {
             (Err(error), [finding]) if Refusal::of(&error) == Some(Refusal::Request) => {
                 request
-                    .subject(format!("[{}] PushWatch", word(finding.severity)))
+                    .subject(subject::plainest(finding))
                     .message(bodies::plainest(finding))
                     .send()
                     .await
@@ -95,6 +100,6 @@ impl Notifier for SnsNotifier {
     }
 
     fn fit(&self, findings: &[Finding]) -> usize {
-        bodies::fit(findings, &self.place, self.https_format)
+        bodies::fit(findings, &self.context, self.https_format)
     }
 }

@@ -252,7 +252,7 @@ impl DynamoStore {
         }
         Ok(Update {
             condition: condition.join(" AND "),
-            update,
+            expression: update,
             values,
         })
     }
@@ -270,7 +270,7 @@ impl DynamoStore {
             .table_name(&self.uploaders)
             .key("uploader", text(key))
             .condition_expression(update.condition)
-            .update_expression(update.update)
+            .update_expression(update.expression)
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -380,7 +380,7 @@ struct PutRecord {
 /// An update of a record, and what the record must be like for it.
 struct Update {
     condition: String,
-    update: String,
+    expression: String,
     values: Item,
 }
 
@@ -442,7 +442,7 @@ impl Store for DynamoStore {
         }
         let update = Update {
             condition: condition.join(" AND "),
-            update,
+            expression: update,
             values,
         };
         self.update_record(&uploader.key, update).await
@@ -457,7 +457,7 @@ impl Store for DynamoStore {
         let (condition, values) = by_the_known(LATE, push, uploader, policy);
         let update = Update {
             condition: condition.join(" AND "),
-            update: TOUCH_LATE.to_owned(),
+            expression: TOUCH_LATE.to_owned(),
             values,
         };
         self.update_record(&uploader.key, update).await
@@ -498,7 +498,7 @@ impl Store for DynamoStore {
             .table_name(&self.uploaders)
             .key("uploader", text(key.as_str()))
             .condition_expression(update.condition)
-            .update_expression(update.update)
+            .update_expression(update.expression)
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()

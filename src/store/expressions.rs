@@ -8,7 +8,7 @@ pub(super) const KNOWN_OR_PATTERN: &str = "standing IN (:new, :learned, :trusted
 pub(super) const IN_ORDER: &str = "lastSeen <= :t AND firstSeen <= :t";
 pub(super) const IN_ORDER_AND_NOT_ABSENT: &str =
     "lastSeen BETWEEN :cutoff AND :t AND firstSeen <= :t";
-/// touch_late: no time moves, so whatever comes meanwhile, it stays true.
+// touch_late: no time moves, so whatever comes meanwhile, it stays true.
 pub(super) const LATE: &str = "firstSeen <= :t AND lastSeen >= :t";
 pub(super) const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
 pub(super) const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";

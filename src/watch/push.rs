@@ -11,8 +11,9 @@ use crate::decide::{Decision, Row, decide, is_late, is_ordinary};
 use crate::event::Push;
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
-use crate::notify::{Message, Notifier};
+use crate::notify::Notifier;
 use crate::record::{Record, Standing};
+use crate::render::Message;
 use crate::store::{Commit, Committed, RevokedPush, Store, Touched};
 
 /// How often a decision is made anew because another write came first.

@@ -11,8 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Watch;
 use crate::clock::Clock;
 use crate::finding::{Finding, Severity};
-use crate::notify::{Message, Notifier};
+use crate::notify::Notifier;
 use crate::policy::Policy;
+use crate::render::Message;
 use crate::store::{LEASE, Owed, OwedFinding, SWEEP_LEASE, Store};
 use crate::text::clean_cut;
 
@@ -321,7 +322,8 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             .map(|claimed| ((claimed.id, claimed.attempts), claimed.finding))
             .unzip();
         // Ranges that are to be told, the first one last.
-        let mut ranges = vec![0..findings.len()];
+        let mut ranges = Vec::new();
+        ranges.push(0..findings.len());
         while let Some(range) = ranges.pop() {
             if range.is_empty() {
                 continue;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::glob::Glob;
-use pushwatch::notify::Format;
 use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::render::Format;
 use pushwatch::suppress::{Suppression, SuppressionError};
 use pushwatch::time;
 

@@ -9,7 +9,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use clap::Args;
 use pushwatch::aws::{Fault, RetryConflicts, TlsError, TrustRoots};
-use pushwatch::notify::{HttpsFormat, Place, SnsNotifier};
+use pushwatch::notify::SnsNotifier;
+use pushwatch::render::{HttpsFormat, RenderContext};
 use pushwatch::store::DynamoStore;
 use pushwatch::text::clean_cut;
 use thiserror::Error;
@@ -131,14 +132,14 @@ impl Session {
     }
 
     /// The topic.
-    pub fn notifier(&self, topic_arn: String, place: Place) -> SnsNotifier {
+    pub fn notifier(&self, topic_arn: String, place: RenderContext) -> SnsNotifier {
         let client = aws_sdk_sns::Client::new(&self.config);
         SnsNotifier::new(client, topic_arn, place, HttpsFormat::default())
     }
 
     /// Where commands about the deployment lead.
-    pub fn place(&self, names: &Names, absence_days: u16) -> Place {
-        Place {
+    pub fn place(&self, names: &Names, absence_days: u16) -> RenderContext {
+        RenderContext {
             table: names.uploaders.clone(),
             findings_table: names.findings.clone(),
             region: self.region.clone(),

@@ -12,8 +12,9 @@ use pushwatch::clock::SystemClock;
 use pushwatch::event::{self, Event};
 use pushwatch::finding::Finding;
 use pushwatch::identity::identify;
-use pushwatch::notify::{Format, Message, Nobody, Place, render};
+use pushwatch::notify::Nobody;
 use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::MemoryStore;
 use pushwatch::text::{clean, clean_cut};
 use pushwatch::watch::Watch;
@@ -67,8 +68,8 @@ pub fn place(
     findings_table: Option<&str>,
     region: Option<&str>,
     absence_days: u16,
-) -> Place {
-    Place {
+) -> RenderContext {
+    RenderContext {
         table: table.unwrap_or("TABLE").to_owned(),
         findings_table: Some(findings_table.unwrap_or("FINDINGS_TABLE").to_owned()),
         region: region.unwrap_or("REGION").to_owned(),

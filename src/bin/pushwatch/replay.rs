@@ -8,8 +8,9 @@ use std::time::Duration;
 use anstream::AutoStream;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Message, Nobody, Notifier, SnsNotifier, TerminalNotifier};
+use pushwatch::notify::{Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
+use pushwatch::render::Message;
 use pushwatch::store::{DynamoStore, MOST_PER_MINUTE, MemoryStore, Store};
 use pushwatch::watch::{Deferred, Outcome, Watch};
 

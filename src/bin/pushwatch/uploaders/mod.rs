@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use pushwatch::notify;
+use pushwatch::render::RenderContext;
 use pushwatch::store::{Manage, MemoryStore};
 
 use crate::deployment::{Names, Session};
@@ -30,7 +30,7 @@ pub struct Context {
     /// Who types it.
     pub caller: String,
     /// Where findings can be looked up, if they can.
-    pub findings: Option<notify::Place>,
+    pub findings: Option<RenderContext>,
     pub now: Timestamp,
 }
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
-use pushwatch::notify::{Format, Message, Place, render};
 use pushwatch::record::Record;
+use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::{KeptFinding, Manage};
 use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
@@ -60,7 +60,7 @@ pub async fn show<S: Manage>(
 }
 
 /// A finding as it was told.
-fn sent(kept: &KeptFinding, place: &Place) -> String {
+fn sent(kept: &KeptFinding, place: &RenderContext) -> String {
     let state = match (kept.is_owed, kept.published_at) {
         (true, _) => "still owed; the function's sweep publishes it".to_owned(),
         (false, Some(time)) => format!("published {time}"),

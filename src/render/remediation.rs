@@ -4,9 +4,9 @@
 //! A value gets into a command or a link only if it has the shape that AWS gives
 //! it; whatever else stands in an event is left out.
 
-use super::Place;
-use super::link::shell_word;
-use super::words::shown;
+use super::RenderContext;
+use super::defang::shell_word;
+use super::wording::shown;
 use crate::arn::{Arn, partition_of};
 use crate::finding::{Finding, Reason};
 
@@ -20,7 +20,7 @@ pub(super) enum Step {
 }
 
 /// What to do if the push is expected.
-pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
+pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> {
     let words = |words: &str| Step::Words(words.to_owned());
     match finding.reason {
         Reason::LearnedUploader => Vec::new(),
@@ -42,7 +42,7 @@ pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
                 }
                 _ => "Trust the uploader, with your reason, and it is not told again:",
             };
-            match uploaders_command(finding, "trust", place) {
+            match uploaders_command(finding, "trust", context) {
                 Some(command) => vec![words(what), Step::Whole(command)],
                 None => vec![words(
                     "Look at the key with care before you trust it: it has characters that no \
@@ -54,7 +54,7 @@ pub(super) fn expected(finding: &Finding, place: &Place) -> Vec<Step> {
 }
 
 /// What to do if it is not.
-pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
+pub(super) fn not_expected(finding: &Finding, context: &RenderContext) -> Vec<Step> {
     let mut steps = Vec::new();
     with(
         &mut steps,
@@ -71,7 +71,7 @@ pub(super) fn not_expected(finding: &Finding, place: &Place) -> Vec<Step> {
         with(
             &mut steps,
             "To have every later push told as critical:",
-            uploaders_command(finding, "revoke", place),
+            uploaders_command(finding, "revoke", context),
         );
     }
     if !finding.push.failed() {
@@ -163,7 +163,11 @@ fn against_the_keys(finding: &Finding) -> Vec<Step> {
 }
 
 /// A command about the uploader; none if its key is not safe to paste.
-pub(super) fn uploaders_command(finding: &Finding, verb: &str, place: &Place) -> Option<String> {
+pub(super) fn uploaders_command(
+    finding: &Finding,
+    verb: &str,
+    context: &RenderContext,
+) -> Option<String> {
     if finding.uploader.is_unidentified() {
         return None;
     }
@@ -173,13 +177,13 @@ pub(super) fn uploaders_command(finding: &Finding, verb: &str, place: &Place) ->
     } else {
         ""
     };
-    let findings = match &place.findings_table {
+    let findings = match &context.findings_table {
         Some(table) if verb == "show" => format!(" --findings-table {table}"),
         _ => String::new(),
     };
     Some(format!(
         "pushwatch uploaders {verb} {key}{reason} --table {}{findings} --region {}",
-        place.table, place.region
+        context.table, context.region
     ))
 }
 

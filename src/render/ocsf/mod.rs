@@ -9,8 +9,8 @@ mod evidence;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::words::{advice, headline, reason_in_words, sentence};
-use super::{Message, response};
+use super::wording::{advice, headline, reason_in_words, sentence};
+use super::{Message, remediation};
 use crate::arn::partition_of;
 use crate::finding::{Finding, Reason, Severity};
 use crate::text::{clean, cut_bytes};
@@ -267,7 +267,7 @@ fn finding_info(finding: &Finding, why: &str) -> Value {
             Some(json!([{"phase_id": 5, "phase": "Installation"}])),
         ),
         ("data_sources", Some(json!(DATA_SOURCES))),
-        ("src_url", response::event_link(finding).map(Value::from)),
+        ("src_url", remediation::event_link(finding).map(Value::from)),
         ("created_time", at(time)),
         ("created_time_dt", at_text(time)),
         ("modified_time", at(time)),

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{HttpsFormat, Message, Place, amazon_q, email, ocsf, pagerduty, subject};
+use super::{HttpsFormat, Message, RenderContext, amazon_q, email, ocsf, pagerduty, sms};
 use crate::finding::Finding;
 use crate::text::clean_json;
 
@@ -19,16 +19,16 @@ const MARGIN: usize = 2_000;
 /// `default` is OCSF, for queues, functions and `https`; it is there once, since all
 /// bodies count together. Each but the SMS names every finding of the message.
 #[must_use]
-pub fn of(message: Message<'_>, place: &Place, https_format: HttpsFormat) -> String {
+pub fn of(message: Message<'_>, context: &RenderContext, https_format: HttpsFormat) -> String {
     let mut bodies = json!({
-        "default": clean_json(&ocsf::json(message, place.absence_days)),
-        "email": email::body(message, place),
-        "sms": subject::of(message),
+        "default": clean_json(&ocsf::json(message, context.absence_days)),
+        "email": email::body(message, context),
+        "sms": sms::of(message),
     });
     match https_format {
         HttpsFormat::Ocsf => {}
         HttpsFormat::AmazonQ => {
-            bodies["https"] = json!(clean_json(&amazon_q::json(message, place)));
+            bodies["https"] = json!(clean_json(&amazon_q::json(message, context)));
         }
         HttpsFormat::PagerDuty => {
             bodies["https"] = json!(clean_json(&pagerduty::json(message)));
@@ -47,16 +47,16 @@ pub fn plainest(finding: &Finding) -> String {
 /// How many of the findings, from the first one, a list can hold so that each of
 /// its bodies names them all.
 #[must_use]
-pub fn fit(findings: &[Finding], place: &Place, https_format: HttpsFormat) -> usize {
+pub fn fit(findings: &[Finding], context: &RenderContext, https_format: HttpsFormat) -> usize {
     let Some((first, others)) = findings.split_first() else {
         return 0;
     };
     let list = Message::Rollup(std::slice::from_ref(first));
-    let mut request = MARGIN + length_in_form(&of(list, place, https_format));
+    let mut request = MARGIN + length_in_form(&of(list, context, https_format));
     let mut description = amazon_q::line(first).len();
     let more = others.iter().take_while(|finding| {
         request += length_on_the_wire(&clean_json(&ocsf::part(finding)))
-            + length_on_the_wire(&email::part(finding, place));
+            + length_on_the_wire(&email::part(finding, context));
         match https_format {
             HttpsFormat::Ocsf => {}
             HttpsFormat::AmazonQ => {

@@ -3,8 +3,8 @@
 //!
 //! Every text of the event is cleaned and cut before it is shown.
 
-use super::link::defanged;
-use crate::finding::{Finding, Reason};
+use super::defang::defanged;
+use crate::finding::{Finding, Reason, Severity};
 use crate::identity::Uploader;
 use crate::text::ascii_cut;
 
@@ -20,6 +20,11 @@ pub(super) fn shown(text: &str, most: usize) -> String {
     let cut = ascii_cut(&defanged(text), most);
     // `evil.comfort`, cut behind `com`, is a link that it was not before.
     ascii_cut(&defanged(&cut), most)
+}
+
+/// The severity in the words of a subject.
+pub(super) fn severity_word(severity: Severity) -> String {
+    severity.as_str().to_uppercase()
 }
 
 /// What happened, in a sentence that needs no other knowledge.

@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::link::{defanged, defanged_wholly};
-use super::response::{self, Step};
-use super::words::{MAX_KEY_SHOWN, advice, capital, headline, reason_in_words, sentence, shown};
-use super::{Message, Place, facts};
-use crate::finding::{Finding, Reason, Severity};
+use super::defang::{defanged, defanged_wholly};
+use super::remediation::{self, Step};
+use super::wording::{
+    MAX_KEY_SHOWN, advice, capital, headline, reason_in_words, sentence, severity_word, shown,
+};
+use super::{Message, RenderContext, facts};
+use crate::finding::{Finding, Reason};
 
 /// Longest line, without a command or a link.
 const WIDTH: usize = 71;
@@ -16,16 +18,16 @@ const WIDTH: usize = 71;
 const INDENT: usize = 10;
 
 /// The body of a message.
-pub(super) fn body(message: Message<'_>, place: &Place) -> String {
+pub(super) fn body(message: Message<'_>, context: &RenderContext) -> String {
     match message {
-        Message::Finding(finding) => of_finding(finding, place),
+        Message::Finding(finding) => of_finding(finding, context),
         Message::Rollup(findings) => {
             let intro = format!(
                 "{} findings came at once, worst first. Each is told here only. To see one \
                  whole, with what to do about it, type the command under it.",
                 findings.len()
             );
-            list(&intro, findings, place)
+            list(&intro, findings, context)
         }
         Message::Digest(findings) => {
             let intro = format!(
@@ -34,15 +36,19 @@ pub(super) fn body(message: Message<'_>, place: &Place) -> String {
                  later push is then a critical finding.",
                 findings.len()
             );
-            list(&intro, findings, place)
+            list(&intro, findings, context)
         }
     }
 }
 
 /// A finding's part of a list.
-pub(super) fn part(finding: &Finding, place: &Place) -> String {
+pub(super) fn part(finding: &Finding, context: &RenderContext) -> String {
     let mut text = String::new();
-    let head = format!("[{}] {}", word(finding.severity), headline(finding));
+    let head = format!(
+        "[{}] {}",
+        severity_word(finding.severity),
+        headline(finding)
+    );
     wrap(&mut text, &head, "", "  ");
     let push = &finding.push;
     let location = format!(
@@ -55,7 +61,7 @@ pub(super) fn part(finding: &Finding, place: &Place) -> String {
         // All of a digest were learned, as its beginning says.
         "revoke"
     } else {
-        let why = reason_in_words(finding, place.absence_days);
+        let why = reason_in_words(finding, context.absence_days);
         lines.push(format!("why: {why}"));
         "show"
     };
@@ -64,8 +70,8 @@ pub(super) fn part(finding: &Finding, place: &Place) -> String {
         wrap(&mut text, &line, "  ", "  ");
     }
     // Of somebody unidentified there is no record, but the event.
-    let command = response::uploaders_command(finding, verb, place);
-    match command.or_else(|| response::event_link(finding)) {
+    let command = remediation::uploaders_command(finding, verb, context);
+    match command.or_else(|| remediation::event_link(finding)) {
         Some(line) => _ = writeln!(text, "  {line}"),
         None => wrap(
             &mut text,
@@ -78,24 +84,19 @@ pub(super) fn part(finding: &Finding, place: &Place) -> String {
     text
 }
 
-/// The severity in the words of a subject.
-pub(super) fn word(severity: Severity) -> String {
-    severity.as_str().to_uppercase()
-}
-
-fn list(intro: &str, findings: &[Finding], place: &Place) -> String {
+fn list(intro: &str, findings: &[Finding], context: &RenderContext) -> String {
     let mut text = String::new();
     wrap(&mut text, intro, "", "");
     text.push('\n');
     for finding in findings {
-        text.push_str(&part(finding, place));
+        text.push_str(&part(finding, context));
     }
     text
 }
 
-fn of_finding(finding: &Finding, place: &Place) -> String {
+fn of_finding(finding: &Finding, context: &RenderContext) -> String {
     let mut text = String::new();
-    let severity = word(finding.severity);
+    let severity = severity_word(finding.severity);
     wrap(
         &mut text,
         &format!("[{severity}] {}", sentence(finding)),
@@ -113,19 +114,19 @@ fn of_finding(finding: &Finding, place: &Place) -> String {
     facts(&mut text, finding);
 
     heading(&mut text, "WHY YOU ARE TOLD");
-    let why = capital(&reason_in_words(finding, place.absence_days));
+    let why = capital(&reason_in_words(finding, context.absence_days));
     wrap(&mut text, &format!("{why}."), "", "");
 
     heading(&mut text, "HOW BAD IT IS");
     wrap(&mut text, &how_bad(finding), "", "");
 
-    let expected = response::expected(finding, place);
+    let expected = remediation::expected(finding, context);
     if !expected.is_empty() {
         heading(&mut text, "IF YOU EXPECTED IT");
         steps(&mut text, &expected);
     }
     heading(&mut text, "IF YOU DID NOT");
-    steps(&mut text, &response::not_expected(finding, place));
+    steps(&mut text, &remediation::not_expected(finding, context));
 
     let _ = writeln!(text, "\nFinding {} ({})", finding.id, finding.reason);
     text

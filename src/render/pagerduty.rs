@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::words::{MAX_KEY_SHOWN, headline, image_name, sentence, shown};
+use super::wording::{MAX_KEY_SHOWN, headline, image_name, sentence, shown};
 use super::{Message, subject};
 use crate::finding::{Finding, Severity};
 use crate::text::cut_bytes;

@@ -3,10 +3,9 @@
 
 use serde_json::json;
 
-use super::email::word;
-use super::response::{self, Step};
-use super::words::{advice, capital, headline, reason_in_words, sentence, shown};
-use super::{Message, Place, subject};
+use super::remediation::{self, Step};
+use super::wording::{advice, capital, headline, reason_in_words, sentence, severity_word, shown};
+use super::{Message, RenderContext, subject};
 use crate::finding::Finding;
 use crate::text::cut_bytes;
 
@@ -15,15 +14,15 @@ pub(super) const MAX_DESCRIPTION: usize = 7_000;
 
 /// The JSON of a message. A list must not have more findings than its description
 /// can name.
-pub(super) fn json(message: Message<'_>, place: &Place) -> String {
+pub(super) fn json(message: Message<'_>, context: &RenderContext) -> String {
     let id = message.id().to_string();
     let (description, steps) = match message {
         Message::Finding(finding) => {
-            let why = capital(&reason_in_words(finding, place.absence_days));
+            let why = capital(&reason_in_words(finding, context.absence_days));
             let description = format!("{}\n\n{why}.\n\n{}", sentence(finding), advice(finding));
             let description = plain(&description);
             let cut = cut_bytes(&description, MAX_DESCRIPTION);
-            (cut.to_owned(), next_steps(finding, place))
+            (cut.to_owned(), next_steps(finding, context))
         }
         Message::Rollup(_) | Message::Digest(_) => {
             let lines: Vec<_> = message.findings().iter().map(line).collect();
@@ -63,16 +62,16 @@ pub(super) fn json(message: Message<'_>, place: &Place) -> String {
 
 /// A finding's line in the description of a list.
 pub(super) fn line(finding: &Finding) -> String {
-    let severity = word(finding.severity);
+    let severity = severity_word(finding.severity);
     let line = format!("- [{severity}] {} ({})", headline(finding), finding.id);
     plain(&line)
 }
 
 /// Words and commands in turn, the commands as code.
-fn next_steps(finding: &Finding, place: &Place) -> Vec<String> {
-    let expected = response::expected(finding, place).into_iter();
+fn next_steps(finding: &Finding, context: &RenderContext) -> Vec<String> {
+    let expected = remediation::expected(finding, context).into_iter();
     let mut steps = Vec::new();
-    for step in expected.chain(response::not_expected(finding, place)) {
+    for step in expected.chain(remediation::not_expected(finding, context)) {
         match step {
             Step::Words(words) => steps.push(plain(&words)),
             Step::Whole(link) if link.starts_with("https://") => steps.push(link),

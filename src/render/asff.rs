@@ -5,21 +5,21 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::words::{advice, headline, reason_in_words, sentence, shown};
-use super::{Place, response};
+use super::wording::{advice, headline, reason_in_words, sentence, shown};
+use super::{RenderContext, remediation};
 use crate::arn::partition_of;
 use crate::finding::Finding;
 use crate::text::cut_bytes;
 
-/// The finding; `place` says in which account's and region's default product it
+/// The finding; `context` says in which account's and region's default product it
 /// belongs, if the event does not.
-pub(super) fn value(finding: &Finding, place: &Place) -> Value {
+pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
     let push = &finding.push;
     let uploader = &finding.uploader;
     let account = digits(push.account.as_deref())
         .or_else(|| digits(uploader.account_id.as_deref()))
         .unwrap_or("000000000000");
-    let region = response::region(finding).unwrap_or(&place.region);
+    let region = remediation::region(finding).unwrap_or(&context.region);
     let partition = partition_of(region);
     let time = push.event_time.to_string();
     let label = finding.severity.as_str().to_uppercase();
@@ -47,7 +47,7 @@ pub(super) fn value(finding: &Finding, place: &Place) -> Value {
         },
         "Title": characters(&headline(finding), 256),
         "Description": characters(
-            &format!("{} Why: {}.", sentence(finding), reason_in_words(finding, place.absence_days)),
+            &format!("{} Why: {}.", sentence(finding), reason_in_words(finding, context.absence_days)),
             1024,
         ),
         "Remediation": {"Recommendation": {"Text": advice(finding)}},

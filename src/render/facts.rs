@@ -1,7 +1,7 @@
 //! What is known of a push, labelled, as people read it in a mail or on a
 //! terminal.
 
-use super::words::{MAX_KEY_SHOWN, image_name, kind, shown};
+use super::wording::{MAX_KEY_SHOWN, image_name, kind, shown};
 use crate::finding::Finding;
 
 /// A label, and lines that are true of it.
@@ -13,7 +13,7 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
     let facts = [
         ("Who", who(finding)),
         ("What", what(finding)),
-        ("Where", vec![place(finding)]),
+        ("Where", vec![registry(finding)]),
         ("When", vec![finding.push.event_time.to_string()]),
         ("From", from(finding)),
         ("With", credentials(finding)),
@@ -60,7 +60,7 @@ fn what(finding: &Finding) -> Vec<String> {
     lines
 }
 
-fn place(finding: &Finding) -> String {
+fn registry(finding: &Finding) -> String {
     let push = &finding.push;
     let or_unknown = |text: Option<&str>, most| {
         text.map_or_else(|| "unknown".to_owned(), |text| shown(text, most))

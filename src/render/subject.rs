@@ -1,18 +1,18 @@
 //! The subject of a message, which serves as SMS and as title too.
 
 use super::Message;
-use super::email::word;
-use super::link::defanged;
-use super::words::{headline, image_name, shown};
-use crate::finding::Reason;
+use super::defang::defanged;
+use super::wording::{headline, image_name, severity_word, shown};
+use crate::finding::{Finding, Reason};
 
 /// SNS takes subjects below 100 characters.
 const MAX_SUBJECT: usize = 99;
 
 /// At most [`MAX_SUBJECT`] printable ASCII characters, in which severity, name
 /// and image survive any length.
-pub(super) fn of(message: Message<'_>) -> String {
-    let severity = word(message.severity());
+#[must_use]
+pub fn of(message: Message<'_>) -> String {
+    let severity = severity_word(message.severity());
     let finding = match message {
         Message::Finding(finding) => finding,
         Message::Rollup(findings) => {
@@ -62,6 +62,12 @@ pub(super) fn of(message: Message<'_>) -> String {
     let name = shown(&name, (space / 2).max(space.saturating_sub(image.len())));
     let image = shown(&image, space - name.len());
     format!("[{severity}] {who}{name}{did}{image}")
+}
+
+/// The subject of a finding whose own was refused.
+#[must_use]
+pub fn plainest(finding: &Finding) -> String {
+    format!("[{}] PushWatch", severity_word(finding.severity))
 }
 
 /// What is not printable ASCII becomes `?`.
