@@ -649,7 +649,7 @@ async fn some_tokens_are_kept_for_critical_findings<S: Store>(store: S) {
             minute += 2;
             let now = now() + SignedDuration::from_mins(minute);
             let severities = [Severity::High, Severity::Critical];
-            let mut taken = [0, 0];
+            let mut counts = [0, 0];
             for which in [usize::from(critical_first), usize::from(!critical_first)] {
                 let most = if critical_first && which == 1 {
                     per_minute - not_critical
@@ -658,11 +658,11 @@ async fn some_tokens_are_kept_for_critical_findings<S: Store>(store: S) {
                 };
                 for _ in 0..most {
                     let token = store.take_token(per_minute, severities[which], now).await;
-                    taken[which] += u8::from(token.unwrap());
+                    counts[which] += u8::from(token.unwrap());
                 }
             }
             assert_eq!(
-                taken,
+                counts,
                 [not_critical, per_minute - not_critical],
                 "{per_minute}, critical first: {critical_first}"
             );
@@ -853,6 +853,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 }
 
 /// Does the operations on a store, and tells what it answered to each.
+#[allow(clippy::too_many_lines)] // an arm for each operation
 async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) -> Vec<String> {
     let mut answers = Vec::new();
     let mut now = now();

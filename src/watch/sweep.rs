@@ -52,8 +52,8 @@ pub struct Swept {
     pub owed: usize,
     /// Messages that were not accepted.
     pub publish_failures: usize,
-    /// Findings that were refused once more after many attempts.
-    pub refused: usize,
+    /// The ids of findings that were refused once more after many attempts.
+    pub refused: Vec<String>,
     /// Since how long the oldest finding that was owed had waited, in seconds;
     /// those of the digest since it was due.
     pub oldest_owed_seconds: i64,
@@ -372,12 +372,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     fn is_refused_alone(&mut self, (id, attempts): &(String, u64)) {
         if *attempts >= ATTEMPTS {
-            self.swept.refused += 1;
-            self.swept.faults.push(format!(
-                "finding {} is still refused after {attempts} attempts; read its body in the \
-                 findings table, and delete the item once somebody knows of it",
-                clean_cut(id, 80)
-            ));
+            self.swept.refused.push(clean_cut(id, 80));
         }
     }
 

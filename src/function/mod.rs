@@ -1,19 +1,18 @@
 //! One event of the Lambda function: read, handled, answered, and logged in one
-//! line of JSON that carries the metrics too.
+//! line.
 
-use std::io::Write as _;
+mod log_line;
 
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use self::log_line::LogLine;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigError;
 use crate::event::{self, Event, Push, Unreadable, UserIdentity};
-use crate::finding::Reason;
 use crate::identity::identify;
 use crate::notify::SnsNotifier;
 use crate::store::{DynamoError, DynamoErrorKind, DynamoStore};
@@ -137,7 +136,7 @@ impl Function {
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, FunctionError> {
         let began = self.watch.clock.now();
         let json = event.payload.get();
-        let mut line = Line::default();
+        let mut line = LogLine::new(&self.function_name, &self.log_level);
         if !self.faults.is_empty() {
             line.metric("ConfigurationFaults", self.faults.len());
             for fault in &self.faults {
@@ -172,7 +171,12 @@ impl Function {
         };
         let ended = self.watch.clock.now();
         line.field("durationMs", milliseconds(began, ended));
-        self.write(line, &result, &event.context.request_id, ended);
+        line.field("requestId", &event.context.request_id);
+        match &result {
+            Ok(answer) => line.answer(answer),
+            Err(error) => line.error(error.error_type(), &error.to_string()),
+        }
+        line.write(ended);
         result
     }
 
@@ -181,7 +185,7 @@ impl Function {
         push: &Push,
         identity: &UserIdentity,
         deadline: Timestamp,
-        line: &mut Line,
+        line: &mut LogLine<'_>,
     ) -> Result<Answer, FunctionError> {
         let uploader = identify(identity, push.account.as_deref()).uploader;
         line.metric("Pushes", 1);
@@ -199,7 +203,7 @@ impl Function {
         line.field("decideMs", handled.decided.as_millis());
         line.field("publishMs", handled.told.as_millis());
         if let Some(finding) = &handled.finding {
-            line.finding = Some(finding.reason);
+            line.finding(finding.reason);
         }
         if let Some(fault) = &handled.suppression_fault {
             line.fault(format!("SUPPRESS_FINDINGS failed on the finding: {fault}"));
@@ -212,96 +216,6 @@ impl Function {
             }
         }
         Ok(push_answer(&handled, uploader.key.into_string()))
-    }
-
-    /// One line: what was done, and the metrics in CloudWatch's embedded form.
-    fn write(
-        &self,
-        line: Line,
-        result: &Result<Answer, FunctionError>,
-        request_id: &str,
-        now: Timestamp,
-    ) {
-        let level = match result {
-            Err(_) => "ERROR",
-            Ok(_) if !line.faults.is_empty() => "WARN",
-            Ok(_) => "INFO",
-        };
-        let mut fields = line.fields;
-        fields.insert("level".into(), at_least(level, &self.log_level).into());
-        fields.insert("timestamp".into(), now.to_string().into());
-        fields.insert("requestId".into(), request_id.into());
-        match result {
-            Ok(answer) => {
-                if let Ok(Value::Object(answer)) = serde_json::to_value(answer) {
-                    for (name, value) in answer {
-                        fields.entry(name).or_insert(value);
-                    }
-                }
-            }
-            Err(error) => {
-                fields.insert("errorType".into(), error.error_type().into());
-                fields.insert("message".into(), clean_cut(&error.to_string(), 600).into());
-            }
-        }
-        if !line.faults.is_empty() {
-            fields.insert("faults".into(), line.faults.into());
-        }
-        let mut directives = Vec::new();
-        let directive = |dimensions: &[&str], metrics: Vec<Value>| json!({"Namespace": "PushWatch", "Dimensions": [dimensions], "Metrics": metrics});
-        if !line.metrics.is_empty() {
-            let metrics = line.metrics.iter();
-            let metrics = metrics.map(|(name, unit)| json!({"Name": name, "Unit": unit}));
-            directives.push(directive(&["FunctionName"], metrics.collect()));
-        }
-        if let Some(reason) = line.finding {
-            fields.insert("Reason".into(), reason.as_str().into());
-            fields.insert("Findings".into(), 1.into());
-            let metric = json!({"Name": "Findings", "Unit": "Count"});
-            directives.push(directive(&["FunctionName", "Reason"], vec![metric]));
-        }
-        if !directives.is_empty() {
-            fields.insert("FunctionName".into(), self.function_name.as_str().into());
-            fields.insert(
-                "_aws".into(),
-                json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives}),
-            );
-        }
-        let line = crate::text::clean_json(&Value::Object(fields).to_string());
-        // If nobody takes the line there is nobody to tell.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    }
-}
-
-/// The log line while the event is handled.
-#[derive(Default)]
-struct Line {
-    fields: Map<String, Value>,
-    /// Names and units; the values are among the fields.
-    metrics: Vec<(&'static str, &'static str)>,
-    faults: Vec<String>,
-    finding: Option<Reason>,
-}
-
-impl Line {
-    fn field(&mut self, name: &str, value: impl Serialize) {
-        if let Ok(value) = serde_json::to_value(value) {
-            self.fields.insert(name.to_owned(), value);
-        }
-    }
-
-    fn metric(&mut self, name: &'static str, value: impl Serialize) {
-        let unit = if name.ends_with("Seconds") {
-            "Seconds"
-        } else {
-            "Count"
-        };
-        self.metrics.push((name, unit));
-        self.field(name, value);
-    }
-
-    fn fault(&mut self, fault: impl AsRef<str>) {
-        self.faults.push(clean_cut(fault.as_ref(), 600));
     }
 }
 
@@ -323,7 +237,7 @@ fn push_answer<E: std::fmt::Display>(handled: &Handled<E>, uploader: String) -> 
     }
 }
 
-fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
+fn sweep_answer(swept: &Swept, line: &mut LogLine<'_>) -> Answer {
     // A figure that is not known must be missing, which is alarmed, not zero.
     if !swept.incomplete {
         line.metric("FindingsOwed", swept.owed);
@@ -335,8 +249,10 @@ fn sweep_answer(swept: &Swept, line: &mut Line) -> Answer {
     if swept.publish_failures > 0 {
         line.metric("PublishFailures", swept.publish_failures);
     }
-    if swept.refused > 0 {
-        line.metric("RefusedFindings", swept.refused);
+    if !swept.refused.is_empty() {
+        line.metric("RefusedFindings", swept.refused.len());
+        // By their ids, however many other faults there are.
+        line.field("refused", &swept.refused);
     }
     for fault in &swept.faults {
         line.fault(fault);
@@ -383,32 +299,9 @@ fn milliseconds(from: Timestamp, to: Timestamp) -> i128 {
     to.duration_since(from).as_millis()
 }
 
-/// The higher of two levels, so that Lambda keeps the line.
-fn at_least(level: &'static str, least: &str) -> &'static str {
-    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-    let rank = |level: &str| {
-        LEVELS
-            .iter()
-            .position(|one| one.eq_ignore_ascii_case(level))
-    };
-    match rank(least) {
-        Some(least) if rank(level) < Some(least) => LEVELS[least],
-        _ => level,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{at_least, deadline};
-
-    #[test]
-    fn a_line_is_never_below_the_level_that_lambda_keeps() {
-        assert_eq!(at_least("INFO", "INFO"), "INFO");
-        assert_eq!(at_least("INFO", "warn"), "WARN");
-        assert_eq!(at_least("ERROR", "WARN"), "ERROR");
-        assert_eq!(at_least("INFO", "DEBUG"), "INFO");
-        assert_eq!(at_least("INFO", "odd"), "INFO");
-    }
+    use super::deadline;
 
     #[test]
     fn a_deadline_in_the_past_is_unknown() {
