@@ -15,7 +15,7 @@ use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_types::body::SdkBody;
 use common::{push_by, time};
 use jiff::Timestamp;
-use pushwatch::aws::{Aws, AwsConfig, Endpoints, RetryConflicts, TrustRoots};
+use pushwatch::aws::{Aws, AwsConfig, AwsErrorKind, Endpoints, RetryConflicts, TrustRoots};
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Severity};
@@ -25,9 +25,7 @@ use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{HttpsFormat, Message, RenderContext};
-use pushwatch::store::{
-    Commit, Committed, DynamoErrorKind, DynamoStore, Leased, RevokedPush, Store, Touched,
-};
+use pushwatch::store::{Commit, Committed, DynamoStore, Leased, RevokedPush, Store, Touched};
 use serde_json::{Value, json};
 
 /// A snapshot in which the order of a map does not matter.
@@ -449,14 +447,14 @@ async fn an_error_says_which_call_and_table_and_whether_a_retry_can_help() {
         vec![(400, json!({"__type": kind, "message": "no"})); 3]
     };
     for (given, expected) in [
-        ("ResourceNotFoundException", DynamoErrorKind::Configuration),
-        ("AccessDeniedException", DynamoErrorKind::Configuration),
-        ("ThrottlingException", DynamoErrorKind::Retryable),
+        ("ResourceNotFoundException", AwsErrorKind::Deployment),
+        ("AccessDeniedException", AwsErrorKind::Deployment),
+        ("ThrottlingException", AwsErrorKind::Retryable),
         (
             "ProvisionedThroughputExceededException",
-            DynamoErrorKind::Retryable,
+            AwsErrorKind::Retryable,
         ),
-        ("InternalServerError", DynamoErrorKind::Retryable),
+        ("InternalServerError", AwsErrorKind::Retryable),
     ] {
         let http = answers(&error(given));
         let (push, uploader) = push_by("test", "e1", T1);
@@ -484,7 +482,7 @@ async fn a_damaged_record_is_named() {
         .touch(&push, &uploader, &Policy::default())
         .await;
     let error = touched.unwrap_err();
-    assert_eq!(error.kind, DynamoErrorKind::Unreadable);
+    assert_eq!(error.kind, AwsErrorKind::Unreadable);
     assert!(
         error
             .to_string()

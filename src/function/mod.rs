@@ -10,12 +10,13 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use self::log_line::LogLine;
+use crate::aws::{AwsError, AwsErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigError;
 use crate::event::{self, Event, Push, Unreadable, UserIdentity};
 use crate::identity::identify;
 use crate::notify::SnsNotifier;
-use crate::store::{DynamoError, DynamoErrorKind, DynamoStore};
+use crate::store::DynamoStore;
 use crate::text::clean_cut;
 use crate::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
 
@@ -96,7 +97,7 @@ pub enum FunctionError {
         /// The uploader's key.
         uploader: String,
         /// What failed.
-        fault: WatchError<DynamoError>,
+        fault: WatchError<AwsError>,
     },
 }
 
@@ -110,9 +111,9 @@ impl FunctionError {
                 WatchError::Contended => "RetryableContention",
                 WatchError::Deadline => "RetryableDeadline",
                 WatchError::Store(error) => match error.kind {
-                    DynamoErrorKind::Retryable => "RetryableStore",
-                    DynamoErrorKind::Configuration => "ConfigStore",
-                    DynamoErrorKind::Unreadable => "UnreadableItem",
+                    AwsErrorKind::Retryable => "RetryableStore",
+                    AwsErrorKind::Refused | AwsErrorKind::Deployment => "ConfigStore",
+                    AwsErrorKind::Unreadable => "UnreadableItem",
                 },
             },
         }

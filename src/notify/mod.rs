@@ -10,7 +10,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-pub use sns::{SnsError, SnsNotifier};
+pub use sns::SnsNotifier;
 #[cfg(feature = "cli")]
 pub use terminal::TerminalNotifier;
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::SdkError;
-use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
-use thiserror::Error;
+use aws_sdk_sns::operation::publish::PublishOutput;
 
 use super::Notifier;
-use crate::aws::{Fault, Refusal};
+use crate::aws::{AwsError, AwsErrorKind};
 use crate::finding::Finding;
 use crate::render::{HttpsFormat, Message, RenderContext, bodies, subject};
+
+const PUBLISH: &str = "SNS Publish";
 
 /// Publishes on a topic.
 #[derive(Debug, Clone)]
@@ -19,23 +19,6 @@ pub struct SnsNotifier {
     topic_arn: String,
     context: RenderContext,
     https_format: HttpsFormat,
-}
-
-/// A message that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("SNS Publish on topic {topic_arn}: {fault}; {}", advice(*.refusal))]
-pub struct SnsError {
-    topic_arn: String,
-    fault: String,
-    refusal: Option<Refusal>,
-}
-
-fn advice(refusal: Option<Refusal>) -> &'static str {
-    match refusal {
-        None => "a retry can help",
-        Some(Refusal::Request) => "a retry can't help: check the topic's name and the finding",
-        Some(Refusal::Deployment) => "check the topic's name and the role's policy",
-    }
 }
 
 impl SnsNotifier {
@@ -57,7 +40,7 @@ impl SnsNotifier {
 
     /// Sends the message; a single finding that is refused, in its plainest form too.
     /// A list is for the sweep to split.
-    async fn send(&self, message: Message<'_>) -> Result<PublishOutput, SdkError<PublishError>> {
+    async fn send(&self, message: Message<'_>) -> Result<PublishOutput, AwsError> {
         let request = self.client.publish().topic_arn(&self.topic_arn);
         let structured = request
             .clone()
@@ -65,38 +48,38 @@ impl SnsNotifier {
             .message(bodies::of(message, &self.context, self.https_format))
             .message_structure("json")
             .send()
-            .await;
+            .await
+            .map_err(|error| AwsError::new(PUBLISH, self.target(), error));
         match (structured, message.findings()) {
-            (Err(error), [finding]) if Refusal::of(&error) == Some(Refusal::Request) => {
-                request
-                    .subject(subject::plainest(finding))
-                    .message(bodies::plainest(finding))
-                    .send()
-                    .await
-            }
+            (Err(error), [finding]) if error.kind == AwsErrorKind::Refused => request
+                .subject(subject::plainest(finding))
+                .message(bodies::plainest(finding))
+                .send()
+                .await
+                .map_err(|error| AwsError::new(PUBLISH, self.target(), error)),
             (result, _) => result,
         }
+    }
+
+    fn target(&self) -> String {
+        format!("topic {}", self.topic_arn)
     }
 }
 
 impl Notifier for SnsNotifier {
-    type Error = SnsError;
+    type Error = AwsError;
 
-    async fn publish(&self, message: Message<'_>, within: Duration) -> Result<String, SnsError> {
-        let (fault, refusal) = match tokio::time::timeout(within, self.send(message)).await {
-            Ok(Ok(output)) => return Ok(output.message_id.unwrap_or_default()),
-            Ok(Err(error)) => (Fault::of(&error).text, Refusal::of(&error)),
-            Err(_) => ("no answer in time".to_owned(), None),
-        };
-        Err(SnsError {
-            topic_arn: self.topic_arn.clone(),
-            fault,
-            refusal,
-        })
+    async fn publish(&self, message: Message<'_>, within: Duration) -> Result<String, AwsError> {
+        let sent = tokio::time::timeout(within, self.send(message)).await;
+        let output = sent.unwrap_or_else(|_| Err(AwsError::timeout(PUBLISH, self.target())))?;
+        Ok(output.message_id.unwrap_or_default())
     }
 
-    fn is_refused(error: &SnsError) -> bool {
-        error.refusal.is_some()
+    fn is_refused(error: &AwsError) -> bool {
+        match error.kind {
+            AwsErrorKind::Refused | AwsErrorKind::Deployment => true,
+            AwsErrorKind::Retryable | AwsErrorKind::Unreadable => false,
+        }
     }
 
     fn fit(&self, findings: &[Finding]) -> usize {

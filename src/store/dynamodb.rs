@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -18,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::dynamo_error::DynamoError;
+use super::conditional::ConditionalWrite;
 use super::expressions::{
     FILL_PRINCIPAL, HOLDS_SWEEP, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, IS_OWED, KNOWN,
     KNOWN_OR_PATTERN, LATE, LEASE_CONDITION, LEASE_UPDATE, LEAVES_FIRST, LEAVES_LAST, MOVE_FIRST,
@@ -30,12 +29,13 @@ use super::{
     Commit, Committed, LEASE, Leased, MINUTE, OWED_PAGE, Owed, OwedFinding, OwedPage, RevokedPush,
     SWEEP_LEASE, Store, Touched, first_lease, not_critical,
 };
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{AwsError, AwsErrorKind};
 use crate::event::Push;
 use crate::finding::{Finding, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::{LastPush, Record};
+use crate::text::clean_cut;
 use crate::time;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -46,6 +46,9 @@ pub const OWED_INDEX: &str = "owed-index";
 pub const BUDGET_ID: &str = "#budget";
 /// The item of the findings table that says which sweep publishes.
 pub const SWEEP_ID: &str = "#sweep";
+
+const UPDATE: &str = "DynamoDB UpdateItem";
+const TRANSACT: &str = "DynamoDB TransactWriteItems";
 
 /// How long a settled finding is kept.
 const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -72,9 +75,9 @@ impl DynamoStore {
         &self,
         record: &Record,
         read_revision: Option<u64>,
-    ) -> Result<PutRecord, DynamoError> {
+    ) -> Result<PutRecord, AwsError> {
         let item = serde_dynamo::to_item(record)
-            .map_err(|error| self.damaged("PutItem", &record.uploader, &error))?;
+            .map_err(|error| self.damaged("DynamoDB PutItem", &record.uploader, &error))?;
         let (condition, values) = match read_revision {
             None => (NO_RECORD, None),
             Some(0) => (READ_NO_REVISION, Some(0)),
@@ -88,7 +91,7 @@ impl DynamoStore {
         })
     }
 
-    fn put_finding(&self, finding: &Finding, now: Timestamp) -> Result<Put, DynamoError> {
+    fn put_finding(&self, finding: &Finding, now: Timestamp) -> Result<Put, AwsError> {
         let owed = Owed::from(finding.reason);
         let decided = time::whole_seconds(now).to_string();
         let item = Item::from([
@@ -110,7 +113,7 @@ impl DynamoStore {
             .condition_expression(NO_FINDING)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|error| self.damaged("TransactWriteItems", "a finding", &error))
+            .map_err(|error| self.damaged(TRANSACT, "a finding", &error))
     }
 
     /// A decision without a finding: one conditional put.
@@ -118,7 +121,7 @@ impl DynamoStore {
         &self,
         record: &Record,
         read_revision: Option<u64>,
-    ) -> Result<Committed, DynamoError> {
+    ) -> Result<Committed, AwsError> {
         let put = self.put_record(record, read_revision)?;
         let result = self
             .client
@@ -130,20 +133,13 @@ impl DynamoStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(Committed::Applied),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Committed::Lost(self.record(refused.item())?))
-                }
-                Some(PutItemError::TransactionConflictException(_)) => Ok(Committed::Busy),
-                _ => Err(DynamoError::failed(
-                    "PutItem",
-                    &self.uploaders,
-                    &Fault::of(&error),
-                )),
+        Ok(
+            match ConditionalWrite::of(result, "DynamoDB PutItem", &self.uploaders)? {
+                ConditionalWrite::Applied(_) => Committed::Applied,
+                ConditionalWrite::Refused(item) => Committed::Lost(self.record(item)?),
+                ConditionalWrite::Busy => Committed::Busy,
             },
-        }
+        )
     }
 
     /// A decision with a finding: both in one transaction.
@@ -151,7 +147,7 @@ impl DynamoStore {
         &self,
         commit: Commit<'_>,
         finding: &Finding,
-    ) -> Result<Committed, DynamoError> {
+    ) -> Result<Committed, AwsError> {
         let put = |record: &Record| {
             let put = self.put_record(record, commit.read_revision)?;
             let put = Put::builder()
@@ -163,7 +159,7 @@ impl DynamoStore {
                     ReturnValuesOnConditionCheckFailure::AllOld,
                 )
                 .build()
-                .map_err(|error| self.damaged("TransactWriteItems", &record.uploader, &error))?;
+                .map_err(|error| self.damaged(TRANSACT, &record.uploader, &error))?;
             Ok(TransactWriteItem::builder().put(put).build())
         };
         let record = commit.record.map(put).transpose()?;
@@ -176,7 +172,7 @@ impl DynamoStore {
         record: Option<TransactWriteItem>,
         finding: &Finding,
         now: Timestamp,
-    ) -> Result<Committed, DynamoError> {
+    ) -> Result<Committed, AwsError> {
         let put = self.put_finding(finding, now)?;
         let put = TransactWriteItem::builder().put(put).build();
         let items: Vec<_> = record.into_iter().chain([put]).collect();
@@ -205,11 +201,7 @@ impl DynamoStore {
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
                     Ok(Committed::Busy)
                 }
-                _ => Err(DynamoError::failed(
-                    "TransactWriteItems",
-                    &self.findings,
-                    &Fault::of(&error),
-                )),
+                _ => Err(AwsError::new(TRANSACT, table(&self.findings), error)),
             };
         }
         Ok(Committed::Busy)
@@ -217,7 +209,7 @@ impl DynamoStore {
 
     /// What a push by somebody revoked does to the record: condition, update and
     /// values.
-    fn revoked_push(&self, revoked: RevokedPush<'_>) -> Result<Update, DynamoError> {
+    fn revoked_push(&self, revoked: RevokedPush<'_>) -> Result<Update, AwsError> {
         let RevokedPush {
             read,
             push,
@@ -257,13 +249,13 @@ impl DynamoStore {
         })
     }
 
-    fn last_push(&self, push: &Push) -> Result<AttributeValue, DynamoError> {
+    fn last_push(&self, push: &Push) -> Result<AttributeValue, AwsError> {
         serde_dynamo::to_attribute_value(LastPush::from(push))
-            .map_err(|error| self.damaged("UpdateItem", &push.event_id, &error))
+            .map_err(|error| self.damaged(UPDATE, &push.event_id, &error))
     }
 
     /// Updates a record, if it is as the update expects.
-    async fn update_record(&self, key: &str, update: Update) -> Result<Touched, DynamoError> {
+    async fn update_record(&self, key: &str, update: Update) -> Result<Touched, AwsError> {
         let result = self
             .client
             .update_item()
@@ -275,20 +267,13 @@ impl DynamoStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(Touched::Ordinary),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Touched::Refused(self.record(refused.item())?))
-                }
-                Some(UpdateItemError::TransactionConflictException(_)) => Ok(Touched::Busy),
-                _ => Err(DynamoError::failed(
-                    "UpdateItem",
-                    &self.uploaders,
-                    &Fault::of(&error),
-                )),
+        Ok(
+            match ConditionalWrite::of(result, UPDATE, &self.uploaders)? {
+                ConditionalWrite::Applied(_) => Touched::Ordinary,
+                ConditionalWrite::Refused(item) => Touched::Refused(self.record(item)?),
+                ConditionalWrite::Busy => Touched::Busy,
             },
-        }
+        )
     }
 
     /// What a cancelled transaction means.
@@ -296,7 +281,7 @@ impl DynamoStore {
         &self,
         reasons: &[CancellationReason],
         lease: &AttributeValue,
-    ) -> Result<Committed, DynamoError> {
+    ) -> Result<Committed, AwsError> {
         let refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
         let Some((finding, record)) = reasons.split_last() else {
             return Ok(Committed::Busy);
@@ -312,20 +297,21 @@ impl DynamoStore {
             });
         }
         match record.first() {
-            Some(record) if refused(record) => Ok(Committed::Lost(self.record(record.item())?)),
+            Some(record) if refused(record) => {
+                let item = record.item().filter(|item| !item.is_empty());
+                Ok(Committed::Lost(self.record(item.cloned())?))
+            }
             _ if reasons
                 .iter()
                 .any(|reason| reason.code() == Some("ValidationError")) =>
             {
-                let fault = Fault {
-                    code: None,
-                    text: "the item is not valid".to_owned(),
-                    kind: FaultKind::Configuration,
-                };
-                Err(DynamoError::failed(
-                    "TransactWriteItems",
-                    &self.findings,
-                    &fault,
+                let fault = "the item is not valid";
+                let findings = table(&self.findings);
+                Err(AwsError::of_kind(
+                    AwsErrorKind::Refused,
+                    TRANSACT,
+                    findings,
+                    fault,
                 ))
             }
             // It met another transaction, or was throttled.
@@ -333,41 +319,37 @@ impl DynamoStore {
         }
     }
 
-    pub(super) fn record(&self, item: Option<&Item>) -> Result<Option<Box<Record>>, DynamoError> {
-        // moto answers a refusal on an absent item with an empty one.
-        let Some(item) = item.filter(|item| !item.is_empty()) else {
-            return Ok(None);
-        };
-        let key = item.get("uploader").and_then(|key| key.as_s().ok());
-        let key = key.map_or("(no key)", String::as_str);
-        serde_dynamo::from_item(item.clone())
-            .map(Some)
-            .map_err(|error| self.damaged("read", key, &error))
-    }
-
-    /// Whether a conditional update of the findings table was applied.
-    fn condition_holds<T>(
+    /// The output of a conditional update of the findings table; none if the condition
+    /// failed.
+    fn finding_write<T>(
         &self,
         result: Result<T, SdkError<UpdateItemError>>,
-    ) -> Result<bool, DynamoError> {
-        let Err(error) = result else { return Ok(true) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(DynamoError::failed(
-                "UpdateItem",
-                &self.findings,
-                &Fault::of(&error),
-            )),
-        }
+    ) -> Result<Option<T>, AwsError> {
+        ConditionalWrite::of(result, UPDATE, &self.findings)?.applied(UPDATE, &self.findings)
     }
 
-    fn damaged(
-        &self,
-        operation: &'static str,
-        key: &str,
-        error: &dyn std::fmt::Display,
-    ) -> DynamoError {
-        DynamoError::damaged(operation, &self.uploaders, key, error)
+    /// The record that an item is; none if there is none.
+    pub(super) fn record(&self, item: Option<Item>) -> Result<Option<Box<Record>>, AwsError> {
+        let Some(item) = item else { return Ok(None) };
+        let key = item.get("uploader").and_then(|key| key.as_s().ok());
+        let key = key.cloned().unwrap_or_else(|| "(no key)".to_owned());
+        serde_dynamo::from_item(item)
+            .map(Some)
+            .map_err(|error| self.damaged("DynamoDB read", &key, &error))
+    }
+
+    fn damaged(&self, call: &'static str, key: &str, error: &dyn std::fmt::Display) -> AwsError {
+        let fault = format!(
+            "item {} is damaged: {}",
+            clean_cut(key, 200),
+            clean_cut(&error.to_string(), 200)
+        );
+        AwsError::of_kind(
+            AwsErrorKind::Unreadable,
+            call,
+            table(&self.uploaders),
+            fault,
+        )
     }
 }
 
@@ -417,7 +399,7 @@ fn by_the_known(
 }
 
 impl Store for DynamoStore {
-    type Error = DynamoError;
+    type Error = AwsError;
     type Cursor = Item;
 
     async fn touch(
@@ -425,7 +407,7 @@ impl Store for DynamoStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, DynamoError> {
+    ) -> Result<Touched, AwsError> {
         let cutoff = policy.absence_cutoff(push.event_time);
         let order = match cutoff {
             Some(_) => IN_ORDER_AND_NOT_ABSENT,
@@ -453,7 +435,7 @@ impl Store for DynamoStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, DynamoError> {
+    ) -> Result<Touched, AwsError> {
         let (condition, values) = by_the_known(LATE, push, uploader, policy);
         let update = Update {
             condition: condition.join(" AND "),
@@ -463,7 +445,7 @@ impl Store for DynamoStore {
         self.update_record(&uploader.key, update).await
     }
 
-    async fn find(&self, key: &str) -> Result<Option<Record>, DynamoError> {
+    async fn find(&self, key: &str) -> Result<Option<Record>, AwsError> {
         let output = self
             .client
             .get_item()
@@ -472,11 +454,11 @@ impl Store for DynamoStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| DynamoError::failed("GetItem", &self.uploaders, &Fault::of(&error)))?;
-        Ok(self.record(output.item())?.map(|record| *record))
+            .map_err(|error| AwsError::new("DynamoDB GetItem", table(&self.uploaders), error))?;
+        Ok(self.record(output.item)?.map(|record| *record))
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, DynamoError> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, AwsError> {
         match (commit.finding, commit.record) {
             (Some(finding), _) => self.commit_finding(commit, finding).await,
             (None, Some(record)) => self.commit_record(record, commit.read_revision).await,
@@ -484,7 +466,7 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, DynamoError> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, AwsError> {
         let key = &revoked.read.uploader;
         let update = self.revoked_push(revoked)?;
         let Some(finding) = revoked.finding else {
@@ -502,7 +484,7 @@ impl Store for DynamoStore {
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(|error| self.damaged("TransactWriteItems", key, &error))?;
+            .map_err(|error| self.damaged(TRANSACT, key, &error))?;
         let update = TransactWriteItem::builder().update(update).build();
         self.transact(Some(update), finding, revoked.now).await
     }
@@ -512,7 +494,7 @@ impl Store for DynamoStore {
         per_minute: u8,
         severity: Severity,
         now: Timestamp,
-    ) -> Result<bool, DynamoError> {
+    ) -> Result<bool, AwsError> {
         let is_left = |oldest: &str| {
             format!(
                 "(attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo OR {oldest} > :horizon)"
@@ -540,7 +522,7 @@ impl Store for DynamoStore {
             .expression_attribute_values(":horizon", millis(now + MINUTE))
             .send()
             .await;
-        self.condition_holds(result)
+        Ok(self.finding_write(result)?.is_some())
     }
 
     async fn settle(
@@ -548,7 +530,7 @@ impl Store for DynamoStore {
         finding_id: &str,
         message_id: &str,
         now: Timestamp,
-    ) -> Result<(), DynamoError> {
+    ) -> Result<(), AwsError> {
         let result = self
             .client
             .update_item()
@@ -562,10 +544,10 @@ impl Store for DynamoStore {
             .send()
             .await;
         // If not, it is settled already.
-        self.condition_holds(result).map(|_| ())
+        self.finding_write(result).map(|_| ())
     }
 
-    async fn owed(&self, from: Option<Item>) -> Result<OwedPage<Item>, DynamoError> {
+    async fn owed(&self, from: Option<Item>) -> Result<OwedPage<Item>, AwsError> {
         // A scan of the index is one call for findings and digest together, and
         // reads only what is owed; a query would be one call for each.
         let output = self
@@ -577,7 +559,7 @@ impl Store for DynamoStore {
             .set_exclusive_start_key(from)
             .send()
             .await
-            .map_err(|error| DynamoError::failed("Scan", &self.findings, &Fault::of(&error)))?;
+            .map_err(|error| AwsError::new("DynamoDB Scan", table(&self.findings), error))?;
         let owed = output.items().iter().filter_map(owed_finding).collect();
         Ok(OwedPage {
             owed,
@@ -590,7 +572,7 @@ impl Store for DynamoStore {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<Leased>, DynamoError> {
+    ) -> Result<Option<Leased>, AwsError> {
         let result = self
             .client
             .update_item()
@@ -608,28 +590,18 @@ impl Store for DynamoStore {
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        match result {
-            Ok(output) => {
-                let value = |name: &str| output.attributes().and_then(|item| item.get(name));
-                let body = value("body").and_then(|body| body.as_s().ok());
-                let attempts = value("attempts").and_then(|attempts| attempts.as_n().ok());
-                Ok(Some(Leased {
-                    body: body.cloned().unwrap_or_default(),
-                    attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or(1),
-                }))
+        Ok(self.finding_write(result)?.map(|output| {
+            let value = |name: &str| output.attributes().and_then(|item| item.get(name));
+            let body = value("body").and_then(|body| body.as_s().ok());
+            let attempts = value("attempts").and_then(|attempts| attempts.as_n().ok());
+            Leased {
+                body: body.cloned().unwrap_or_default(),
+                attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or(1),
             }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
-                _ => Err(DynamoError::failed(
-                    "UpdateItem",
-                    &self.findings,
-                    &Fault::of(&error),
-                )),
-            },
-        }
+        }))
     }
 
-    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, DynamoError> {
+    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, AwsError> {
         let result = self
             .client
             .update_item()
@@ -644,10 +616,10 @@ impl Store for DynamoStore {
             .expression_attribute_values(":horizon", millis(now + SWEEP_LEASE * 2))
             .send()
             .await;
-        self.condition_holds(result)
+        Ok(self.finding_write(result)?.is_some())
     }
 
-    async fn end_sweep(&self, holder: &str) -> Result<(), DynamoError> {
+    async fn end_sweep(&self, holder: &str) -> Result<(), AwsError> {
         let result = self
             .client
             .update_item()
@@ -659,7 +631,7 @@ impl Store for DynamoStore {
             .send()
             .await;
         // If not, its time was over, and another one has it.
-        self.condition_holds(result).map(|_| ())
+        self.finding_write(result).map(|_| ())
     }
 }
 
@@ -685,6 +657,10 @@ fn owed_word(owed: Owed) -> &'static str {
         Owed::Finding => "finding",
         Owed::Digest => "digest",
     }
+}
+
+pub(super) fn table(name: &str) -> String {
+    format!("table {name}")
 }
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {

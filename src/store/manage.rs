@@ -4,14 +4,14 @@
 use std::future::Future;
 use std::ops::Bound;
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 
-use super::dynamodb::{Item, number, text};
+use super::conditional::ConditionalWrite;
+use super::dynamodb::{Item, number, table, text};
 use super::expressions::{READ_NO_REVISION, READ_REVISION};
-use super::{DynamoError, DynamoStore, MemoryStore, OWED_PAGE, Store};
-use crate::aws::Fault;
+use super::{DynamoStore, MemoryStore, OWED_PAGE, Store};
+use crate::aws::AwsError;
 use crate::record::Record;
 use crate::time;
 
@@ -68,7 +68,7 @@ pub struct KeptFinding {
 }
 
 impl Manage for DynamoStore {
-    async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, DynamoError> {
+    async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, AwsError> {
         let output = self
             .client
             .scan()
@@ -76,13 +76,13 @@ impl Manage for DynamoStore {
             .set_exclusive_start_key(from)
             .send()
             .await
-            .map_err(|error| DynamoError::failed("Scan", &self.uploaders, &Fault::of(&error)))?;
+            .map_err(|error| AwsError::new("DynamoDB Scan", table(&self.uploaders), error))?;
         let mut page = RecordPage {
-            records: Vec::with_capacity(output.items().len()),
+            records: Vec::new(),
             damaged: Vec::new(),
             next: None,
         };
-        for item in output.items() {
+        for item in output.items.unwrap_or_default() {
             match self.record(Some(item)) {
                 Ok(record) => page.records.extend(record.map(|record| *record)),
                 Err(error) => page.damaged.push(error.to_string()),
@@ -92,7 +92,7 @@ impl Manage for DynamoStore {
         Ok(page)
     }
 
-    async fn forget(&self, read: &Record) -> Result<Forgotten, DynamoError> {
+    async fn forget(&self, read: &Record) -> Result<Forgotten, AwsError> {
         let condition = match read.revision {
             0 => READ_NO_REVISION,
             _ => READ_REVISION,
@@ -107,20 +107,15 @@ impl Manage for DynamoStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(Forgotten::Gone),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Forgotten::Changed),
-                _ => Err(DynamoError::failed(
-                    "DeleteItem",
-                    &self.uploaders,
-                    &Fault::of(&error),
-                )),
+        Ok(
+            match ConditionalWrite::of(result, "DynamoDB DeleteItem", &self.uploaders)? {
+                ConditionalWrite::Applied(_) => Forgotten::Gone,
+                ConditionalWrite::Refused(_) | ConditionalWrite::Busy => Forgotten::Changed,
             },
-        }
+        )
     }
 
-    async fn finding(&self, id: &str) -> Result<Option<KeptFinding>, DynamoError> {
+    async fn finding(&self, id: &str) -> Result<Option<KeptFinding>, AwsError> {
         let output = self
             .client
             .get_item()
@@ -129,7 +124,7 @@ impl Manage for DynamoStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| DynamoError::failed("GetItem", &self.findings, &Fault::of(&error)))?;
+            .map_err(|error| AwsError::new("DynamoDB GetItem", table(&self.findings), error))?;
         let word = |item: &Item, name: &str| {
             let word = item.get(name).and_then(|value| value.as_s().ok());
             word.cloned()

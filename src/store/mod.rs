@@ -1,6 +1,6 @@
 //! Where uploaders and owed findings are kept: a trait, DynamoDB, and memory.
 
-mod dynamo_error;
+mod conditional;
 mod dynamodb;
 mod expressions;
 #[cfg(feature = "cli")]
@@ -10,7 +10,6 @@ mod memory;
 use std::error::Error;
 use std::future::Future;
 
-pub use dynamo_error::{DynamoError, DynamoErrorKind};
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]

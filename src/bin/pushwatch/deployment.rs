@@ -8,7 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use clap::Args;
-use pushwatch::aws::{Fault, RetryConflicts, TlsError, TrustRoots};
+use pushwatch::aws::{AwsError, RetryConflicts, TlsError, TrustRoots};
 use pushwatch::notify::SnsNotifier;
 use pushwatch::render::{HttpsFormat, RenderContext};
 use pushwatch::store::DynamoStore;
@@ -164,7 +164,8 @@ impl Session {
             .get_caller_identity()
             .send()
             .await
-            .map_err(|error| DeploymentError::WhoAmI(Fault::of(&error).text))?
+            .map_err(|error| AwsError::new("STS GetCallerIdentity", "the caller", error))
+            .map_err(|error| DeploymentError::WhoAmI(error.fault().to_owned()))?
             .arn
             .ok_or_else(|| DeploymentError::WhoAmI("its answer names nobody".to_owned()))
     }
@@ -180,16 +181,16 @@ impl Session {
             .send()
             .await
             .map_err(|error| {
-                let fault = Fault::of(&error);
+                let error = AwsError::new("CloudFormation DescribeStacks", stack, error);
                 DeploymentError::Stack {
                     stack: clean_cut(stack, 200),
                     region: self.region.clone(),
                     // ValidationError is its answer to a name that it does not know.
-                    advice: match fault.code.as_deref() {
+                    advice: match error.code.as_deref() {
                         None | Some("Throttling") => "a retry can help",
                         Some(_) => "check the stack's name, its region and your rights",
                     },
-                    fault: fault.text,
+                    fault: error.fault().to_owned(),
                 }
             })?;
         let outputs = described

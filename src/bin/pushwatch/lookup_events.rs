@@ -11,7 +11,7 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
-use pushwatch::aws::Fault;
+use pushwatch::aws::AwsError;
 use pushwatch::event::{self, Event};
 use pushwatch::identity::identify;
 use pushwatch::record::Record;
@@ -174,7 +174,7 @@ impl Lookup<'_> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let fault = Fault::of(&error);
+                let fault = AwsError::new("CloudTrail LookupEvents", self.region, error);
                 let expired = fault
                     .code
                     .as_deref()
@@ -195,7 +195,7 @@ impl Lookup<'_> {
                         None => "check the region and your connection",
                         Some(_) => "check your credentials and the region",
                     },
-                    fault: fault.text,
+                    fault: fault.fault().to_owned(),
                     kept: clean(&kept.to_string_lossy()),
                 });
             }

@@ -1,5 +1,7 @@
 //! The way to AWS: one HTTP client for all services, and what errors mean.
 
+mod error;
+
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -7,7 +9,6 @@ use aws_sdk_dynamodb::config::http::HttpRequest;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_http_client::Connector;
@@ -20,7 +21,7 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use thiserror::Error;
 
-use crate::text::clean_cut;
+pub use error::{AwsError, AwsErrorKind};
 
 /// Of one try. Without it a connection that died while the function was frozen
 /// hangs for ever (measured).
@@ -197,13 +198,6 @@ fn retries() -> RetryConfig {
         .with_initial_backoff(FIRST_BACKOFF)
 }
 
-/// What an error comes from in the end: the rest is layers.
-fn innermost<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> &'a (dyn std::error::Error + 'static) {
-    error.source().map_or(error, innermost)
-}
-
 /// Has the SDK try a plain write again that met a running transaction: one push
 /// of buildx is several within a second. It is in none of the SDK's own lists.
 #[derive(Debug, Default)]
@@ -231,145 +225,4 @@ impl ClassifyRetry for RetryConflicts {
     fn name(&self) -> &'static str {
         "transaction conflicts"
     }
-}
-
-/// What went wrong with a call, in words that say what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// AWS's code; none if there was no answer.
-    pub code: Option<String>,
-    /// In one line.
-    pub text: String,
-    /// What kind of fault it is.
-    pub kind: FaultKind,
-}
-
-/// Who can do something about a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// It may succeed when it is tried again.
-    Retryable,
-    /// Something is missing or not allowed: the deployment must be mended.
-    Configuration,
-}
-
-impl Fault {
-    /// Reads the SDK's error.
-    pub fn of<E, R>(error: &SdkError<E, R>) -> Self
-    where
-        E: ProvideErrorMetadata,
-    {
-        let code = match error {
-            SdkError::ServiceError(service) => service.err().code().map(str::to_owned),
-            _ => None,
-        };
-        let text = match (error, &code) {
-            (SdkError::ServiceError(service), Some(code)) => {
-                let message = service.err().message().unwrap_or("no message");
-                format!("{code}: {}", clean_cut(message, 300))
-            }
-            (SdkError::ServiceError(_), None) => "an answer without an error code".to_owned(),
-            (SdkError::TimeoutError(_), _) => "no answer in time".to_owned(),
-            (SdkError::DispatchFailure(failure), _) if failure.is_timeout() => {
-                "no answer in time".to_owned()
-            }
-            (SdkError::DispatchFailure(failure), _) => {
-                let why = failure
-                    .as_connector_error()
-                    .map(|error| innermost(error).to_string());
-                format!(
-                    "no connection: {}",
-                    clean_cut(&why.unwrap_or_default(), 200)
-                )
-            }
-            (SdkError::ResponseError(_), _) => "an answer that can't be read".to_owned(),
-            _ => "the request can't be made".to_owned(),
-        };
-        let kind = match code.as_deref() {
-            Some(code) if is_of_the_deployment(code) => FaultKind::Configuration,
-            Some(
-                "ValidationException"
-                | "InvalidParameter"
-                | "InvalidParameterException"
-                | "ParameterValueInvalid",
-            ) => FaultKind::Configuration,
-            _ => FaultKind::Retryable,
-        };
-        Self { code, text, kind }
-    }
-}
-
-/// What is at fault where AWS refuses a call for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// What was asked: another request may be accepted.
-    Request,
-    /// The deployment: as long as it is not mended, so is any other request.
-    Deployment,
-}
-
-impl Refusal {
-    /// What is at fault; none where the same call may succeed later. Without an
-    /// answer nothing is refused.
-    pub fn of<E>(error: &SdkError<E>) -> Option<Self>
-    where
-        E: ProvideErrorMetadata,
-    {
-        let SdkError::ServiceError(service) = error else {
-            return None;
-        };
-        let code = service.err().code().unwrap_or_default();
-        match service.raw().status().as_u16() {
-            408 | 429 => None,
-            400..500 if is_of_time(code) => None,
-            400..500 if is_of_the_deployment(code) => Some(Self::Deployment),
-            400..500 => Some(Self::Request),
-            _ => None,
-        }
-    }
-}
-
-/// Too many calls, or a clock or a connection that is too slow.
-fn is_of_time(code: &str) -> bool {
-    code.contains("Throttl")
-        || matches!(
-            code,
-            "BandwidthLimitExceeded"
-                | "LimitExceededException"
-                | "PriorRequestNotComplete"
-                | "RequestExpired"
-                | "RequestInTheFuture"
-                | "RequestLimitExceeded"
-                | "RequestTimeTooSkewed"
-                | "RequestTimeout"
-                | "RequestTimeoutException"
-                | "SlowDown"
-                | "TooManyRequestsException"
-        )
-}
-
-/// A resource that is missing, a right, a key or credentials.
-fn is_of_the_deployment(code: &str) -> bool {
-    code.starts_with("KMS") && !is_of_time(code)
-        || matches!(
-            code,
-            "ResourceNotFoundException"
-                | "NotFound"
-                | "NotFoundException"
-                | "AccessDeniedException"
-                | "AccessDenied"
-                | "AuthorizationError"
-                | "AuthorizationErrorException"
-                | "UnrecognizedClientException"
-                | "InvalidClientTokenId"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "ExpiredTokenException"
-                | "ExpiredToken"
-                | "InvalidSecurity"
-                | "MissingAuthenticationToken"
-                | "MissingAuthenticationTokenException"
-                | "IncompleteSignature"
-                | "OptInRequired"
-        )
 }

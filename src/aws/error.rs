@@ -1,0 +1,229 @@
+//! What went wrong with a call of AWS, in words that say what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+use crate::text::clean_cut;
+
+/// A call that failed.
+#[derive(Clone)]
+pub struct AwsError {
+    /// Service and operation: `DynamoDB UpdateItem`.
+    pub call: &'static str,
+    /// What it was about: `table uploaders`.
+    pub target: String,
+    /// Who can do something about it.
+    pub kind: AwsErrorKind,
+    /// AWS's code; none if there was no answer, or none in it.
+    pub code: Option<String>,
+    /// What is wrong, in one line.
+    fault: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// Who can do something about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwsErrorKind {
+    /// The same call may succeed later.
+    Retryable,
+    /// What was asked is refused: another request may be accepted.
+    Refused,
+    /// Something is missing or not allowed: as long as the deployment is not mended,
+    /// any other request is refused too.
+    Deployment,
+    /// An item is damaged.
+    Unreadable,
+}
+
+impl AwsError {
+    /// Reads the SDK's error.
+    pub fn new<E>(call: &'static str, target: impl Into<String>, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let code = match &error {
+            SdkError::ServiceError(service) => service.err().code().map(str::to_owned),
+            _ => None,
+        };
+        Self {
+            call,
+            target: target.into(),
+            kind: kind(&error, code.as_deref()),
+            fault: fault(&error, code.as_deref()),
+            code,
+            source: Some(Arc::new(error)),
+        }
+    }
+
+    /// No answer came in the time that there was.
+    #[must_use]
+    pub fn timeout(call: &'static str, target: impl Into<String>) -> Self {
+        Self::of_kind(AwsErrorKind::Retryable, call, target, "no answer in time")
+    }
+
+    /// An error that the SDK knows nothing of.
+    #[must_use]
+    pub fn of_kind(
+        kind: AwsErrorKind,
+        call: &'static str,
+        target: impl Into<String>,
+        fault: impl Into<String>,
+    ) -> Self {
+        Self {
+            call,
+            target: target.into(),
+            kind,
+            code: None,
+            fault: fault.into(),
+            source: None,
+        }
+    }
+
+    /// What is wrong, in one line, without what to do.
+    #[must_use]
+    pub fn fault(&self) -> &str {
+        &self.fault
+    }
+}
+
+impl AwsErrorKind {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Retryable => "a retry can help",
+            Self::Refused => "a retry can't help",
+            Self::Deployment => "check its name, its region and the role's policy",
+            Self::Unreadable => "mend or delete the item",
+        }
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            call,
+            target,
+            kind,
+            fault,
+            ..
+        } = self;
+        write!(f, "{call} on {target}: {fault}; {}", kind.advice())
+    }
+}
+
+/// As it is displayed: what the SDK keeps beside that may be an item or an event.
+impl fmt::Debug for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AwsError({self})")
+    }
+}
+
+impl Error for AwsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// The same in all that is displayed.
+impl PartialEq for AwsError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.to_string() == other.to_string()
+    }
+}
+
+fn fault<E: ProvideErrorMetadata>(error: &SdkError<E>, code: Option<&str>) -> String {
+    match (error, code) {
+        (SdkError::ServiceError(service), Some(code)) => {
+            let message = service.err().message().unwrap_or("no message");
+            format!("{code}: {}", clean_cut(message, 300))
+        }
+        (SdkError::ServiceError(_), None) => "an answer without an error code".to_owned(),
+        (SdkError::TimeoutError(_), _) => "no answer in time".to_owned(),
+        (SdkError::DispatchFailure(failure), _) if failure.is_timeout() => {
+            "no answer in time".to_owned()
+        }
+        (SdkError::DispatchFailure(failure), _) => {
+            let why = failure
+                .as_connector_error()
+                .map(|error| innermost(error).to_string());
+            format!(
+                "no connection: {}",
+                clean_cut(&why.unwrap_or_default(), 200)
+            )
+        }
+        (SdkError::ResponseError(_), _) => "an answer that can't be read".to_owned(),
+        _ => "the request can't be made".to_owned(),
+    }
+}
+
+/// Who can do something about it. Without an answer nothing is refused.
+fn kind<E>(error: &SdkError<E>, code: Option<&str>) -> AwsErrorKind {
+    let SdkError::ServiceError(service) = error else {
+        return AwsErrorKind::Retryable;
+    };
+    let code = code.unwrap_or_default();
+    match service.raw().status().as_u16() {
+        408 | 429 => AwsErrorKind::Retryable,
+        400..500 if passes(code) => AwsErrorKind::Retryable,
+        400..500 if is_of_the_deployment(code) => AwsErrorKind::Deployment,
+        400..500 => AwsErrorKind::Refused,
+        _ => AwsErrorKind::Retryable,
+    }
+}
+
+/// Too many calls, a transaction under way, or a clock or a connection that is slow.
+fn passes(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "BandwidthLimitExceeded"
+                | "InternalServerError"
+                | "LimitExceededException"
+                | "PriorRequestNotComplete"
+                | "ProvisionedThroughputExceededException"
+                | "RequestExpired"
+                | "RequestInTheFuture"
+                | "RequestLimitExceeded"
+                | "RequestTimeTooSkewed"
+                | "RequestTimeout"
+                | "RequestTimeoutException"
+                | "SlowDown"
+                | "TooManyRequestsException"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+        )
+}
+
+/// A resource that is missing, a right, a key or credentials.
+fn is_of_the_deployment(code: &str) -> bool {
+    code.starts_with("KMS")
+        || matches!(
+            code,
+            "ResourceNotFoundException"
+                | "NotFound"
+                | "NotFoundException"
+                | "AccessDeniedException"
+                | "AccessDenied"
+                | "AuthorizationError"
+                | "AuthorizationErrorException"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "ExpiredTokenException"
+                | "ExpiredToken"
+                | "InvalidSecurity"
+                | "MissingAuthenticationToken"
+                | "MissingAuthenticationTokenException"
+                | "IncompleteSignature"
+                | "OptInRequired"
+        )
+}
+
+/// What an error comes from in the end: the rest is layers.
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, innermost)
+}
