@@ -118,7 +118,9 @@ def test_the_settings_reach_the_function(stack):
     variables = stack.environment()
     assert variables["ABSENCE_DAYS"] == "30"
     assert variables["UPLOADERS_TABLE"] == stack.outputs["UploadersTable"]
-    assert "TRUSTED_UPLOADERS" not in variables, "what is not set is absent"
+    # What is not set is empty, and the function starts with it.
+    assert variables["TRUSTED_UPLOADERS"] == variables["LEARNING_UNTIL"] == ""
+    assert not any("ENDPOINT" in variable or variable == "TRUST_ROOTS" for variable in variables)
 
 
 def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
