@@ -1,44 +1,46 @@
 """PushWatch on this machine, to play with: the stack deployed into moto, the
 function in cargo-lambda's emulator, swept every minute, and on the terminal the
-e-mails that people would get. What a second terminal needs is in target/local.env."""
+e-mails that people would get. What a second terminal needs is in a file of this
+run's own, so that several runs stay apart."""
 
 import subprocess
 import time
 
-from servers import REGION, ROOT, Emulator, Moto, aws_variables
+from servers import REGION, ROOT, Emulator, Moto, aws_variables, free_port
 from stack import Stack
-
-VARIABLES = ROOT / "target" / "local.env"
-INVOKE_PORT = 9000  # where `cargo lambda invoke` looks
 
 
 def main():
     subprocess.run(["cargo", "build", "--locked", "--bin", "pushwatch"], cwd=ROOT, check=True)
     moto = Moto()
+    port = free_port()
+    file = ROOT / "target" / f"local-{port}.env"
     emulator = None
     try:
         stack = Stack(moto.url, {})
         inbox, arn = stack.queue("inbox")
         topic = stack.outputs["FindingsTopicArn"]
         stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-        emulator = Emulator(stack, moto.url, INVOKE_PORT)
+        emulator = Emulator(stack, moto.url, port)
         emulator.invoke("sweep")
         variables = {
             **aws_variables(moto.url),
-            "PUSHWATCH_STACK": "pushwatch", "PATH": f"{ROOT}/.venv/bin:{ROOT}/target/debug:$PATH",
+            "PUSHWATCH_STACK": "pushwatch", "INVOKE_PORT": port,
+            "PATH": f"{ROOT}/.venv/bin:{ROOT}/target/debug:$PATH",
         }
-        VARIABLES.write_text("".join(f'export {name}="{value}"\n' for name, value in variables.items()))
+        file.write_text("".join(f'export {name}="{value}"\n' for name, value in variables.items()))
         print(
             "PushWatch runs. In a second terminal:\n\n"
-            f"  source {VARIABLES.relative_to(ROOT)}\n"
-            "  cargo lambda invoke pushwatch-lambda --data-file events/iam-user.json\n"
+            f"  source {file.relative_to(ROOT)}\n"
+            "  cargo lambda invoke pushwatch-lambda --invoke-port $INVOKE_PORT \\\n"
+            "    --data-file events/iam-user.json\n"
             "  pushwatch uploaders list\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
     except KeyboardInterrupt:
         pass
     finally:
-        VARIABLES.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         if emulator:
             emulator.stop()
         moto.stop()
