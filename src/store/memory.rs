@@ -328,3 +328,38 @@ impl OwedItem {
         }
     }
 }
+
+#[cfg(feature = "cli")]
+impl super::Manage for MemoryStore {
+    async fn records(&self, from: Option<String>) -> Result<super::RecordPage<String>, Self::Error> {
+        let tables = self.lock();
+        let after = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut records = tables
+            .uploaders
+            .range::<str, _>((after, Bound::Unbounded))
+            .map(|(_, record)| (**record).clone());
+        let page: Vec<_> = records.by_ref().take(OWED_PAGE).collect();
+        let next = records.next().and(page.last());
+        let next = next.map(|last| last.uploader.to_string());
+        Ok(super::RecordPage {
+            records: page,
+            damaged: Vec::new(),
+            next,
+        })
+    }
+
+    async fn forget(&self, read: &Record) -> Result<super::Forgotten, Self::Error> {
+        let uploaders = &mut self.lock().uploaders;
+        let stored = uploaders.get(&read.uploader);
+        if stored.map(|stored| stored.revision) != Some(read.revision) {
+            return Ok(super::Forgotten::Changed);
+        }
+        uploaders.remove(&read.uploader);
+        Ok(super::Forgotten::Gone)
+    }
+
+    /// None is kept beyond the process.
+    async fn finding(&self, _: &str) -> Result<Option<super::KeptFinding>, Self::Error> {
+        Ok(None)
+    }
+}

@@ -1,8 +1,7 @@
 //! Where uploaders and owed findings are kept: a trait, DynamoDB, and memory.
 
-mod conditional;
+#[cfg(feature = "tables")]
 mod dynamodb;
-mod expressions;
 #[cfg(feature = "cli")]
 mod manage;
 mod memory;
@@ -10,6 +9,7 @@ mod memory;
 use std::error::Error;
 use std::future::Future;
 
+#[cfg(feature = "tables")]
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]

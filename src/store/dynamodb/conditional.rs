@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use super::dynamodb::Item;
-use crate::aws::AwsError;
+use super::Item;
+use crate::aws::{AwsError, AwsErrorKind};
 
 /// The answer to a conditional write.
 pub(super) enum ConditionalWrite<T> {
@@ -50,7 +50,7 @@ impl<T> ConditionalWrite<T> {
             Self::Applied(output) => Ok(Some(output)),
             Self::Refused(_) => Ok(None),
             Self::Busy => Err(AwsError::of_kind(
-                crate::aws::AwsErrorKind::Retryable,
+                AwsErrorKind::Retryable,
                 call,
                 format!("table {table}"),
                 "it met a transaction",

@@ -4,6 +4,11 @@
 //! [`is_ordinary`](crate::decide::is_ordinary) in one conditional write, and
 //! `commit` writes record and finding together or not at all.
 
+mod conditional;
+mod expressions;
+#[cfg(feature = "cli")]
+mod manage;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
@@ -17,8 +22,8 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::conditional::ConditionalWrite;
-use super::expressions::{
+use self::conditional::ConditionalWrite;
+use self::expressions::{
     FILL_PRINCIPAL, HOLDS_SWEEP, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, IS_OWED, KNOWN,
     KNOWN_OR_PATTERN, LATE, LEASE_CONDITION, LEASE_UPDATE, LEAVES_FIRST, LEAVES_LAST, MOVE_FIRST,
     MOVE_LAST, MOVES_FIRST, MOVES_LAST, NO_FINDING, NO_RECORD, NOT_DECIDED, NOTE_FINDING,
@@ -38,7 +43,7 @@ use crate::record::{LastPush, Record};
 use crate::text::clean_cut;
 use crate::time;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+type Item = HashMap<String, AttributeValue>;
 
 /// The index that holds only what is owed.
 pub const OWED_INDEX: &str = "owed-index";
@@ -55,9 +60,9 @@ const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Uploaders and findings in DynamoDB.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
-    pub(super) client: Client,
-    pub(super) uploaders: String,
-    pub(super) findings: String,
+    client: Client,
+    uploaders: String,
+    findings: String,
 }
 
 impl DynamoStore {
@@ -329,7 +334,7 @@ impl DynamoStore {
     }
 
     /// The record that an item is; none if there is none.
-    pub(super) fn record(&self, item: Option<Item>) -> Result<Option<Box<Record>>, AwsError> {
+    fn record(&self, item: Option<Item>) -> Result<Option<Box<Record>>, AwsError> {
         let Some(item) = item else { return Ok(None) };
         let key = item.get("uploader").and_then(|key| key.as_s().ok());
         let key = key.cloned().unwrap_or_else(|| "(no key)".to_owned());
@@ -659,16 +664,16 @@ fn owed_word(owed: Owed) -> &'static str {
     }
 }
 
-pub(super) fn table(name: &str) -> String {
+fn table(name: &str) -> String {
     format!("table {name}")
 }
 
-pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
 #[allow(clippy::needless_pass_by_value)] // numbers are as cheap as references
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

@@ -1,0 +1,82 @@
+//! What people do with the uploaders in DynamoDB.
+
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+
+use super::conditional::ConditionalWrite;
+use super::expressions::{READ_NO_REVISION, READ_REVISION};
+use super::{DynamoStore, Item, number, table, text};
+use crate::aws::AwsError;
+use crate::record::Record;
+use crate::store::{Forgotten, KeptFinding, Manage, RecordPage};
+use crate::time;
+
+impl Manage for DynamoStore {
+    async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, AwsError> {
+        let output = self
+            .client
+            .scan()
+            .table_name(&self.uploaders)
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DynamoDB Scan", table(&self.uploaders), error))?;
+        let mut page = RecordPage {
+            records: Vec::new(),
+            damaged: Vec::new(),
+            next: None,
+        };
+        for item in output.items.unwrap_or_default() {
+            match self.record(Some(item)) {
+                Ok(record) => page.records.extend(record.map(|record| *record)),
+                Err(error) => page.damaged.push(error.to_string()),
+            }
+        }
+        page.next = output.last_evaluated_key;
+        Ok(page)
+    }
+
+    async fn forget(&self, read: &Record) -> Result<Forgotten, AwsError> {
+        let condition = match read.revision {
+            0 => READ_NO_REVISION,
+            _ => READ_REVISION,
+        };
+        let result = self
+            .client
+            .delete_item()
+            .table_name(&self.uploaders)
+            .key("uploader", text(read.uploader.as_str()))
+            .condition_expression(condition)
+            .expression_attribute_values(":revision", number(read.revision))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        Ok(
+            match ConditionalWrite::of(result, "DynamoDB DeleteItem", &self.uploaders)? {
+                ConditionalWrite::Applied(_) => Forgotten::Gone,
+                ConditionalWrite::Refused(_) | ConditionalWrite::Busy => Forgotten::Changed,
+            },
+        )
+    }
+
+    async fn finding(&self, id: &str) -> Result<Option<KeptFinding>, AwsError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.findings)
+            .key("findingId", text(id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DynamoDB GetItem", table(&self.findings), error))?;
+        let word = |item: &Item, name: &str| {
+            let word = item.get(name).and_then(|value| value.as_s().ok());
+            word.cloned()
+        };
+        Ok(output.item.map(|item| KeptFinding {
+            uploader: word(&item, "uploader").unwrap_or_default(),
+            body: word(&item, "body").unwrap_or_default(),
+            is_owed: item.contains_key("owed"),
+            published_at: word(&item, "publishedAt").and_then(|text| time::parse(&text)),
+        }))
+    }
+}
