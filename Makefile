@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 STAGES := fmt lint unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) local model mutants docs-findings bench-replay size
+.PHONY: help test $(STAGES) local model mutants docs-findings bench-replay bench-contention size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -27,15 +27,17 @@ test: ## Everything that CI checks, with the time of each stage
 fmt: ## Check the format
 	$(CARGO) fmt --check
 
-lint: ## Run clippy, with and without the command line; warnings are errors
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features -- -D warnings
+lint: ## Run clippy for each set of features, and see that pure modules are pure
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --lib --bins -- -D warnings
+	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
+	$(PYTHON) tests/lint/purity.py
 
 unit: .venv/installed ## Run all Rust tests, some of them against moto
-	$(CARGO) test --locked
+	$(CARGO) test --locked --all-features
 
 doc: ## Build the documentation; warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items
 
 template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lint, SAM, checkov
 	cfn-lint template.yaml
@@ -43,7 +45,7 @@ template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lin
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stack
-	$(CARGO) build --locked --bin pushwatch
+	$(CARGO) build --locked --all-features --bin pushwatch
 	sam build --parameter-overrides Architecture=x86_64
 	.venv/bin/python -m pytest -q tests/e2e --ignore tests/e2e/test_smoke.py
 
@@ -54,22 +56,25 @@ local: .venv/installed ## Run the whole system on this machine, to play with; Ct
 	.venv/bin/python tests/e2e/local.py
 
 model: ## Explore every interleaving of the protocol, whole; takes minutes
-	MODEL_WHOLE=1 $(CARGO) test --locked --test model -- --nocapture
+	MODEL_WHOLE=1 $(CARGO) test --locked --all-features --test model -- --nocapture
 
 mutants: .venv/installed ## Break each rule of the protocol and see it caught; takes half an hour
 	$(PYTHON) tests/mutants.py
 
 docs-findings: ## Write the samples of docs/findings anew
-	WRITE_DOCS=1 $(CARGO) test --locked --test renderings -- the_samples_in_docs_are_current
+	WRITE_DOCS=1 $(CARGO) test --locked --all-features --test renderings -- the_samples_in_docs_are_current
 
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli
 	$(PYTHON) tests/bench/replay.py target/cli/pushwatch $(BENCH_FOLDER)
 
 size: .venv/installed ## Build the function for release; check its zip, memory and behaviour
-	$(CARGO) build --locked --release --no-default-features --bin pushwatch-lambda --target-dir target/function
+	$(CARGO) build --locked --release --no-default-features --features function --bin pushwatch-lambda --target-dir target/function
 	$(PYTHON) tests/bench/size.py target/function/release/pushwatch-lambda
-	PUSHWATCH_LAMBDA=$(CURDIR)/target/function/release/pushwatch-lambda $(CARGO) test --locked --test function
+	PUSHWATCH_LAMBDA=$(CURDIR)/target/function/release/pushwatch-lambda $(CARGO) test --locked --all-features --test function
+
+bench-contention: .venv/installed ## Let fifty functions at once push as one uploader
+	FUNCTIONS_AT_ONCE=50 $(CARGO) test --locked --all-features --test function -- at_once --nocapture
 
 # What the tests run beside Rust: moto, SAM, cargo-lambda, cfn-lint, pytest.
 .venv/installed: tests/requirements.txt

@@ -14,33 +14,34 @@ use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::{Record, Standing};
 
-/// The rows of the decision table, in the order in which they are tried.
+/// The rules of the decision table, in the order in which they are tried, with their
+/// numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // each is told by `why`
-pub enum Row {
-    Duplicate,
-    Unidentified,
-    Revoked,
-    AttemptedUpload,
-    FailedPush,
-    TrustedByPattern,
-    Learned,
-    New,
-    Recreated,
-    LateEventOfPreviousPrincipal,
-    LateEventOfUnknownPrincipal,
-    ReturnedAfterAbsence,
-    Known,
+#[allow(missing_docs)] // each is said by `why`
+pub enum DecisionRule {
+    Duplicate = 1,
+    Unidentified = 2,
+    Revoked = 3,
+    AttemptedUpload = 4,
+    FailedPush = 5,
+    TrustedByPattern = 6,
+    Learned = 7,
+    New = 8,
+    Recreated = 9,
+    LateEventOfPreviousPrincipal = 10,
+    LateEventOfUnknownPrincipal = 11,
+    ReturnedAfterAbsence = 12,
+    Known = 13,
 }
 
-impl Row {
-    /// The row's number in the README's table, from 1.
+impl DecisionRule {
+    /// Its number in docs/decision-tables.md, which reordering does not change.
     #[must_use]
     pub fn number(self) -> u8 {
-        self as u8 + 1
+        self as u8
     }
 
-    /// What the row says.
+    /// What the rule says.
     #[must_use]
     pub fn why(self) -> &'static str {
         match self {
@@ -70,8 +71,8 @@ impl Row {
 /// What follows from a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The row that fits.
-    pub row: Row,
+    /// The rule that fits.
+    pub rule: DecisionRule,
     /// What is told; none if nothing is, or if it is suppressed.
     pub finding: Option<Finding>,
     /// Whether there was something to tell that the policy suppresses.
@@ -85,13 +86,13 @@ pub struct Decision {
 
 impl Decision {
     /// One that writes and tells nothing.
-    pub(crate) fn nothing(row: Row) -> Self {
-        Self::without_finding(row, None)
+    pub(crate) fn nothing(rule: DecisionRule) -> Self {
+        Self::without_finding(rule, None)
     }
 
-    fn without_finding(row: Row, record: Option<Record>) -> Self {
+    fn without_finding(rule: DecisionRule, record: Option<Record>) -> Self {
         Self {
-            row,
+            rule,
             finding: None,
             suppressed: false,
             suppression_fault: None,
@@ -164,7 +165,7 @@ pub fn decide(
     policy: &Policy,
 ) -> Decision {
     if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
-        return Decision::nothing(Row::Duplicate);
+        return Decision::nothing(DecisionRule::Duplicate);
     }
     // Of a record under the former key nothing counts but that it is revoked.
     let record = record
@@ -180,50 +181,69 @@ pub fn decide(
     let in_order = last_seen.is_none_or(|last| last <= time);
 
     if uploader.is_unidentified() {
-        return case.tell(Row::Unidentified, Reason::UnidentifiedUploader, None);
+        return case.report(
+            DecisionRule::Unidentified,
+            Reason::UnidentifiedUploader,
+            None,
+        );
     }
     if record.is_some_and(|record| record.standing == Standing::Revoked) {
-        return case.tell(Row::Revoked, Reason::RevokedUploader, Some(case.seen()));
+        return case.report(
+            DecisionRule::Revoked,
+            Reason::RevokedUploader,
+            Some(case.seen()),
+        );
     }
     if push.failed() {
         return if record.is_none() && !policy.trusts(uploader) {
             let attempted = case.attempted();
-            case.tell(
-                Row::AttemptedUpload,
+            case.report(
+                DecisionRule::AttemptedUpload,
                 Reason::AttemptedUpload,
                 Some(attempted),
             )
         } else {
-            Decision::without_finding(Row::FailedPush, None)
+            Decision::without_finding(DecisionRule::FailedPush, None)
         };
     }
     if policy.trusts(uploader) {
         let trusted = case.trusted_by_pattern(in_order);
-        return Decision::without_finding(Row::TrustedByPattern, Some(trusted));
+        return Decision::without_finding(DecisionRule::TrustedByPattern, Some(trusted));
     }
     let Some(known) = record.filter(|record| is_known(record, time)) else {
         return if policy.learns(uploader, time) {
             let learned = case.known_from_now(Standing::Learned);
-            case.tell(Row::Learned, Reason::LearnedUploader, Some(learned))
+            case.report(
+                DecisionRule::Learned,
+                Reason::LearnedUploader,
+                Some(learned),
+            )
         } else {
             let new = case.known_from_now(Standing::New);
-            case.tell(Row::New, Reason::NewUploader, Some(new))
+            case.report(DecisionRule::New, Reason::NewUploader, Some(new))
         };
     };
     if has_other_principal(known, uploader) {
         let later = last_seen.is_none_or(|last| last < time);
         return if later {
             let recreated = case.recreated();
-            case.tell(Row::Recreated, Reason::RecreatedPrincipal, Some(recreated))
+            case.report(
+                DecisionRule::Recreated,
+                Reason::RecreatedPrincipal,
+                Some(recreated),
+            )
         } else if known.previous_principal_id == uploader.principal_id {
-            Decision::without_finding(Row::LateEventOfPreviousPrincipal, Some(case.seen()))
+            Decision::without_finding(
+                DecisionRule::LateEventOfPreviousPrincipal,
+                Some(case.seen()),
+            )
         } else {
             let mut other = case.seen();
             other
                 .previous_principal_id
                 .clone_from(&uploader.principal_id);
-            case.tell(
-                Row::LateEventOfUnknownPrincipal,
+            case.report(
+                DecisionRule::LateEventOfUnknownPrincipal,
                 Reason::RecreatedPrincipal,
                 Some(other),
             )
@@ -232,13 +252,13 @@ pub fn decide(
     if known.standing != Standing::Trusted
         && last_seen.is_some_and(|last| in_order && policy.absent(last, time))
     {
-        return case.tell(
-            Row::ReturnedAfterAbsence,
+        return case.report(
+            DecisionRule::ReturnedAfterAbsence,
             Reason::ReturnedAfterAbsence,
             Some(case.seen()),
         );
     }
-    Decision::without_finding(Row::Known, Some(case.seen()))
+    Decision::without_finding(DecisionRule::Known, Some(case.seen()))
 }
 
 /// Whether the record makes its uploader known at `time`. A pattern that still
@@ -271,12 +291,12 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Tells the finding, unless the policy suppresses it; then nobody becomes
+    /// Reports the finding, unless the policy suppresses it; then nobody becomes
     /// known by it.
-    fn tell(self, row: Row, reason: Reason, mut record: Option<Record>) -> Decision {
+    fn report(self, rule: DecisionRule, reason: Reason, mut record: Option<Record>) -> Decision {
         let trust_ended = self
             .record
-            .filter(|before| before.standing == Standing::Trusted && row_makes_known(row))
+            .filter(|before| before.standing == Standing::Trusted && makes_known(rule))
             .and_then(|before| before.trusted_until)
             .filter(|until| *until <= self.push.event_time);
         let seen = Seen {
@@ -294,9 +314,9 @@ impl Case<'_> {
         if let Some(record) = &mut record {
             if !suppressed {
                 record.last_finding_id = Some(format_compact!("{}", finding.id));
-            } else if row_makes_known(row) {
+            } else if makes_known(rule) {
                 record.standing = Standing::Suppressed;
-            } else if row == Row::LateEventOfUnknownPrincipal {
+            } else if rule == DecisionRule::LateEventOfUnknownPrincipal {
                 // Or else the next event of that id would be a known one's.
                 let before = self
                     .record
@@ -305,7 +325,7 @@ impl Case<'_> {
             }
         }
         Decision {
-            row,
+            rule,
             finding: (!suppressed).then_some(finding),
             suppressed,
             suppression_fault: verdict.err(),
@@ -370,6 +390,9 @@ impl Case<'_> {
 }
 
 /// Whether a row makes an uploader known who was not, or not as this principal.
-fn row_makes_known(row: Row) -> bool {
-    matches!(row, Row::Learned | Row::New | Row::Recreated)
+fn makes_known(rule: DecisionRule) -> bool {
+    matches!(
+        rule,
+        DecisionRule::Learned | DecisionRule::New | DecisionRule::Recreated
+    )
 }

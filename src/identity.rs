@@ -69,30 +69,31 @@ impl Uploader {
     }
 }
 
-/// The rows of the identity table, in the order in which they are tried.
+/// The rules of the identity table, in the order in which they are tried, with their
+/// numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // each is told by `why`
-pub enum Row {
-    IamUser,
-    SsoUser,
-    AssumedRole,
-    AssumedRoleWithoutIssuer,
-    Root,
-    FederatedUser,
-    FederatedUserWithoutIssuer,
-    IdentityCenterUser,
-    AwsAccount,
-    AwsService,
-    OtherWithArn,
-    OtherWithPrincipal,
-    Unidentified,
+#[allow(missing_docs)] // each is said by `why`
+pub enum IdentityRule {
+    IamUser = 1,
+    SsoUser = 2,
+    AssumedRole = 3,
+    AssumedRoleWithoutIssuer = 4,
+    Root = 5,
+    FederatedUser = 6,
+    FederatedUserWithoutIssuer = 7,
+    IdentityCenterUser = 8,
+    AwsAccount = 9,
+    AwsService = 10,
+    OtherWithArn = 11,
+    OtherWithPrincipal = 12,
+    Unidentified = 13,
 }
 
-impl Row {
-    /// The row's number in the README's table, from 1.
+impl IdentityRule {
+    /// Its number in docs/decision-tables.md, which reordering does not change.
     #[must_use]
     pub fn number(self) -> u8 {
-        self as u8 + 1
+        self as u8
     }
 
     /// Why the key is what it is.
@@ -134,17 +135,17 @@ impl Row {
 
 /// An uploader and the row of the table that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identified {
+pub struct Identification {
     /// Who it is.
     pub uploader: Uploader,
     /// Why.
-    pub row: Row,
+    pub rule: IdentityRule,
 }
 
 /// Says who is behind a push. `account` is the account that got the event.
 #[must_use]
-pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identified {
-    let (row, mut uploader) = iam_user(identity)
+pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identification {
+    let (rule, mut uploader) = iam_user(identity)
         .or_else(|| sso_user(identity))
         .or_else(|| assumed_role(identity))
         .or_else(|| assumed_role_without_issuer(identity))
@@ -157,10 +158,10 @@ pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identified {
         .or_else(|| other_with_principal(identity))
         .unwrap_or_else(|| unidentified(account));
     cut_texts(&mut uploader);
-    Identified { uploader, row }
+    Identification { uploader, rule }
 }
 
-type Applies = Option<(Row, Uploader)>;
+type Applies = Option<(IdentityRule, Uploader)>;
 
 fn iam_user(identity: &UserIdentity) -> Applies {
     let arn = of_kind(identity, "IAMUser")?.arn.as_deref()?;
@@ -169,7 +170,7 @@ fn iam_user(identity: &UserIdentity) -> Applies {
         principal_id: identity.principal_id.clone(),
         ..named(identity, arn, "IAMUser")
     };
-    Some((Row::IamUser, uploader))
+    Some((IdentityRule::IamUser, uploader))
 }
 
 fn sso_user(identity: &UserIdentity) -> Applies {
@@ -194,18 +195,18 @@ fn sso_user(identity: &UserIdentity) -> Applies {
         principal_id: None,
         ..named(identity, &key, "SsoUser")
     };
-    Some((Row::SsoUser, uploader))
+    Some((IdentityRule::SsoUser, uploader))
 }
 
 fn assumed_role(identity: &UserIdentity) -> Applies {
     let issuer = of_kind(identity, "AssumedRole")?.issuer_arn.as_deref()?;
-    Some((Row::AssumedRole, named(identity, issuer, "Role")))
+    Some((IdentityRule::AssumedRole, named(identity, issuer, "Role")))
 }
 
 fn assumed_role_without_issuer(identity: &UserIdentity) -> Applies {
     let arn = of_kind(identity, "AssumedRole")?.arn.as_deref()?;
     let role = named(identity, &without_session(arn), "Role");
-    Some((Row::AssumedRoleWithoutIssuer, role))
+    Some((IdentityRule::AssumedRoleWithoutIssuer, role))
 }
 
 fn root(identity: &UserIdentity) -> Applies {
@@ -215,7 +216,7 @@ fn root(identity: &UserIdentity) -> Applies {
         principal_id: None,
         ..named(identity, arn, "Root")
     };
-    Some((Row::Root, uploader))
+    Some((IdentityRule::Root, uploader))
 }
 
 fn federated_user(identity: &UserIdentity) -> Applies {
@@ -228,7 +229,7 @@ fn federated_user(identity: &UserIdentity) -> Applies {
     let issuer = identity.issuer_arn.as_deref();
     // What follows the key's last slash is the name, whatever the issuer's path.
     let Some(issuer) = issuer.filter(|_| !by_arn.name.contains('/')) else {
-        return Some((Row::FederatedUserWithoutIssuer, by_arn));
+        return Some((IdentityRule::FederatedUserWithoutIssuer, by_arn));
     };
     let uploader = Uploader {
         // Whoever minted the session chose its name: two minters are two uploaders.
@@ -237,7 +238,7 @@ fn federated_user(identity: &UserIdentity) -> Applies {
         former_key: Some(by_arn.key.clone()),
         ..by_arn
     };
-    Some((Row::FederatedUser, uploader))
+    Some((IdentityRule::FederatedUser, uploader))
 }
 
 /// Whether the root user minted the session.
@@ -260,7 +261,7 @@ fn identity_center_user(identity: &UserIdentity) -> Applies {
             "IdentityCenterUser",
         )
     };
-    Some((Row::IdentityCenterUser, uploader))
+    Some((IdentityRule::IdentityCenterUser, uploader))
 }
 
 fn aws_account(identity: &UserIdentity) -> Applies {
@@ -276,7 +277,7 @@ fn aws_account(identity: &UserIdentity) -> Applies {
             "AWSAccount",
         )
     };
-    Some((Row::AwsAccount, uploader))
+    Some((IdentityRule::AwsAccount, uploader))
 }
 
 fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
@@ -300,7 +301,7 @@ fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
             "AWSService",
         )
     };
-    Some((Row::AwsService, uploader))
+    Some((IdentityRule::AwsService, uploader))
 }
 
 fn other_with_arn(identity: &UserIdentity) -> Applies {
@@ -309,7 +310,7 @@ fn other_with_arn(identity: &UserIdentity) -> Applies {
         name: user_name_or_last_part(identity, &arn),
         ..named(identity, &arn, kind_or_unknown(identity))
     };
-    Some((Row::OtherWithArn, uploader))
+    Some((IdentityRule::OtherWithArn, uploader))
 }
 
 fn other_with_principal(identity: &UserIdentity) -> Applies {
@@ -331,10 +332,10 @@ fn other_with_principal(identity: &UserIdentity) -> Applies {
             kind_or_unknown(identity),
         )
     };
-    Some((Row::OtherWithPrincipal, uploader))
+    Some((IdentityRule::OtherWithPrincipal, uploader))
 }
 
-fn unidentified(account: Option<&str>) -> (Row, Uploader) {
+fn unidentified(account: Option<&str>) -> (IdentityRule, Uploader) {
     let uploader = Uploader {
         key: format_compact!("{UNIDENTIFIED_PREFIX}{}", account.unwrap_or("unknown")),
         kind: UNIDENTIFIED.into(),
@@ -345,7 +346,7 @@ fn unidentified(account: Option<&str>) -> (Row, Uploader) {
         counts_as_root: false,
         former_key: None,
     };
-    (Row::Unidentified, uploader)
+    (IdentityRule::Unidentified, uploader)
 }
 
 /// An uploader known by an ARN, and called by the ARN's last part.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{ACCOUNT, iam_user, push_by, read, record, time};
-use pushwatch::decide::{Decision, Row, decide, is_ordinary};
+use pushwatch::decide::{Decision, DecisionRule, decide, is_ordinary};
 use pushwatch::event::Push;
 use pushwatch::finding::{Reason, Severity, finding_id};
 use pushwatch::glob::Glob;
@@ -119,13 +119,13 @@ fn decided(
 /// Standing, first seen and last seen.
 type After = (Standing, Option<String>, Option<String>);
 
-/// Row, reason told, and the record afterwards (none: unchanged).
-type Outcome = (Row, Option<Reason>, Option<After>);
+/// DecisionRule, reason told, and the record afterwards (none: unchanged).
+type Outcome = (DecisionRule, Option<Reason>, Option<After>);
 
 fn outcome(decision: &Decision) -> Outcome {
     let text = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
     (
-        decision.row,
+        decision.rule,
         decision.finding.as_ref().map(|finding| finding.reason),
         decision.record.as_ref().map(|record| {
             (
@@ -169,7 +169,7 @@ fn row_1_an_event_that_was_decided_last_is_a_duplicate() {
         let mut record = seen(standing);
         record.last_event_id = Some("next".into());
         let decision = decided(Some(&record), &push(), &Policy::default());
-        assert_eq!(outcome(&decision), (Row::Duplicate, None, None));
+        assert_eq!(outcome(&decision), (DecisionRule::Duplicate, None, None));
     }
 }
 
@@ -183,7 +183,7 @@ fn row_2_an_unidentified_push_is_told_every_time_and_not_remembered() {
         let (push, identified) = read(&record);
         let decision = decided(None, &(push, identified.uploader), &learning());
         let told = Some(Reason::UnidentifiedUploader);
-        assert_eq!(outcome(&decision), (Row::Unidentified, told, None));
+        assert_eq!(outcome(&decision), (DecisionRule::Unidentified, told, None));
     }
 }
 
@@ -194,7 +194,7 @@ fn row_3_a_revoked_uploader_is_told_every_time() {
         let decision = decided(Some(&record), &push, &trusting("arn:aws:iam::*:user/test"));
         let told = Some(Reason::RevokedUploader);
         let after = record_with(Standing::Revoked, FIRST, NEXT);
-        assert_eq!(outcome(&decision), (Row::Revoked, told, after));
+        assert_eq!(outcome(&decision), (DecisionRule::Revoked, told, after));
         assert_eq!(decision.finding.unwrap().severity, Severity::Critical);
     }
 }
@@ -215,7 +215,7 @@ fn row_3_a_revocation_under_the_former_key_counts() {
         );
         let told = Some(Reason::RevokedUploader);
         let after = record_with(Standing::Revoked, FIRST, NEXT);
-        assert_eq!(outcome(&decision), (Row::Revoked, told, after));
+        assert_eq!(outcome(&decision), (DecisionRule::Revoked, told, after));
         let moved = decision.record.as_ref().unwrap();
         assert_eq!(moved.uploader, FORMER_KEY);
         assert_eq!(moved.revision, record.revision + 1);
@@ -227,7 +227,7 @@ fn row_3_a_revocation_under_the_former_key_counts() {
         assert_eq!(finding.previously_seen, Some(time(LAST)));
 
         let again = decided(Some(moved), &(push, uploader), &Policy::default());
-        assert_eq!(outcome(&again), (Row::Duplicate, None, None));
+        assert_eq!(outcome(&again), (DecisionRule::Duplicate, None, None));
     }
 }
 
@@ -253,7 +253,7 @@ fn row_3_under_the_former_key_nothing_but_a_revocation_counts() {
             decide(None, &push.0, &push.1, &Policy::default()),
             "{standing}"
         );
-        assert_eq!(decision.row, Row::New);
+        assert_eq!(decision.rule, DecisionRule::New);
         assert_eq!(decision.record.unwrap().uploader, push.1.key);
     }
 }
@@ -263,14 +263,17 @@ fn row_4_a_failed_push_by_nobody_known_is_told_once_and_makes_nobody_known() {
     let decision = decided(None, &failed_push(), &learning());
     let told = Some(Reason::AttemptedUpload);
     let after = Some((Standing::Attempted, None, None));
-    assert_eq!(outcome(&decision), (Row::AttemptedUpload, told, after));
+    assert_eq!(
+        outcome(&decision),
+        (DecisionRule::AttemptedUpload, told, after)
+    );
     let finding = decision.finding.as_ref().unwrap();
     assert_eq!((finding.first_seen, finding.last_seen), (None, None));
 
     let mut again = failed_push();
     again.0.event_id = "failed-again".into();
     let decision = decided(decision.record.as_ref(), &again, &Policy::default());
-    assert_eq!(outcome(&decision), (Row::FailedPush, None, None));
+    assert_eq!(outcome(&decision), (DecisionRule::FailedPush, None, None));
 }
 
 #[test]
@@ -288,12 +291,12 @@ fn row_5_any_other_failed_push_changes_nothing() {
         let decision = decided(Some(&record), &failed_push(), &Policy::default());
         assert_eq!(
             outcome(&decision),
-            (Row::FailedPush, None, None),
+            (DecisionRule::FailedPush, None, None),
             "{standing}"
         );
     }
     let decision = decided(None, &failed_push(), &trusting("arn:aws:iam::*:user/*"));
-    assert_eq!(outcome(&decision), (Row::FailedPush, None, None));
+    assert_eq!(outcome(&decision), (DecisionRule::FailedPush, None, None));
 }
 
 #[test]
@@ -301,13 +304,19 @@ fn row_6_a_trusted_glob_makes_the_standing_pattern() {
     let policy = trusting("arn:aws:iam::*:user/*");
     let decision = decided(None, &push(), &policy);
     let after = record_with(Standing::Pattern, NEXT, NEXT);
-    assert_eq!(outcome(&decision), (Row::TrustedByPattern, None, after));
+    assert_eq!(
+        outcome(&decision),
+        (DecisionRule::TrustedByPattern, None, after)
+    );
 
     let record = seen(Standing::Pattern);
     assert!(is_ordinary(&record, &push().0, &push().1, &policy));
     let decision = decided(Some(&record), &by_other_principal(push()), &policy);
     let after = record_with(Standing::Pattern, FIRST, NEXT);
-    assert_eq!(outcome(&decision), (Row::TrustedByPattern, None, after));
+    assert_eq!(
+        outcome(&decision),
+        (DecisionRule::TrustedByPattern, None, after)
+    );
     assert_eq!(
         decision.record.unwrap().principal_id.as_deref(),
         Some("AIDAOTHER")
@@ -317,13 +326,16 @@ fn row_6_a_trusted_glob_makes_the_standing_pattern() {
 #[test]
 fn row_6_root_is_trusted_only_without_a_wildcard() {
     for (glob, row) in [
-        ("arn:aws:iam::111122223333:root", Row::TrustedByPattern),
-        ("arn:aws:iam::*:root", Row::New),
-        ("arn:aws:iam::111122223333:roo?", Row::New),
-        ("arn:aws:iam::111122223333:**", Row::New),
+        (
+            "arn:aws:iam::111122223333:root",
+            DecisionRule::TrustedByPattern,
+        ),
+        ("arn:aws:iam::*:root", DecisionRule::New),
+        ("arn:aws:iam::111122223333:roo?", DecisionRule::New),
+        ("arn:aws:iam::111122223333:**", DecisionRule::New),
     ] {
         assert_eq!(
-            decided(None, &root_push(), &trusting(glob)).row,
+            decided(None, &root_push(), &trusting(glob)).rule,
             row,
             "{glob}"
         );
@@ -335,23 +347,29 @@ fn row_6_a_session_that_root_minted_is_trusted_only_without_a_wildcard() {
     for (glob, row) in [
         (
             "federated:arn:aws:iam::111122223333:root/mary",
-            Row::TrustedByPattern,
+            DecisionRule::TrustedByPattern,
         ),
-        ("federated:arn:aws:iam::111122223333:root/*", Row::New),
-        ("federated:arn:aws:iam::111122223333:root/mar?", Row::New),
-        ("federated:arn:aws:iam::*:**", Row::New),
-        ("**:**:**:**:**:**", Row::New),
-        ("arn:aws:iam::111122223333:root", Row::New),
+        (
+            "federated:arn:aws:iam::111122223333:root/*",
+            DecisionRule::New,
+        ),
+        (
+            "federated:arn:aws:iam::111122223333:root/mar?",
+            DecisionRule::New,
+        ),
+        ("federated:arn:aws:iam::*:**", DecisionRule::New),
+        ("**:**:**:**:**:**", DecisionRule::New),
+        ("arn:aws:iam::111122223333:root", DecisionRule::New),
     ] {
         let decision = decided(None, &push_minted_by_root(), &trusting(glob));
-        assert_eq!(decision.row, row, "{glob}");
+        assert_eq!(decision.rule, row, "{glob}");
     }
     let told = decided(None, &push_minted_by_root(), &Policy::default());
     assert_eq!(told.finding.unwrap().severity, Severity::Critical);
 
     let of_a_user = trusting("federated:arn:aws:iam::111122223333:user/broker/*");
     let decision = decided(None, &federated_push(), &of_a_user);
-    assert_eq!(decision.row, Row::TrustedByPattern);
+    assert_eq!(decision.rule, DecisionRule::TrustedByPattern);
     // Its standing holds no longer than a glob matches.
     let record = Record {
         uploader: push_minted_by_root().1.key,
@@ -399,7 +417,7 @@ fn rows_7_and_8_nobody_is_known_by_these() {
         let after = record_with(Standing::New, first, NEXT);
         assert_eq!(
             outcome(&decision),
-            (Row::New, Some(Reason::NewUploader), after)
+            (DecisionRule::New, Some(Reason::NewUploader), after)
         );
         assert_eq!(decision.record.unwrap().trusted_until, None);
 
@@ -407,7 +425,7 @@ fn rows_7_and_8_nobody_is_known_by_these() {
         let after = record_with(Standing::Learned, first, NEXT);
         assert_eq!(
             outcome(&decision),
-            (Row::Learned, Some(Reason::LearnedUploader), after)
+            (DecisionRule::Learned, Some(Reason::LearnedUploader), after)
         );
     }
 }
@@ -439,18 +457,21 @@ fn row_7_learning_ends_at_its_time_and_never_covers_root() {
         ..Policy::default()
     };
     assert_eq!(
-        decided(None, &push(), &at("2026-02-02T00:00:01Z")).row,
-        Row::Learned
+        decided(None, &push(), &at("2026-02-02T00:00:01Z")).rule,
+        DecisionRule::Learned
     );
-    assert_eq!(decided(None, &push(), &at(NEXT)).row, Row::New);
-    assert_eq!(decided(None, &root_push(), &learning()).row, Row::New);
+    assert_eq!(decided(None, &push(), &at(NEXT)).rule, DecisionRule::New);
     assert_eq!(
-        decided(None, &push_minted_by_root(), &learning()).row,
-        Row::New
+        decided(None, &root_push(), &learning()).rule,
+        DecisionRule::New
     );
     assert_eq!(
-        decided(None, &federated_push(), &learning()).row,
-        Row::Learned
+        decided(None, &push_minted_by_root(), &learning()).rule,
+        DecisionRule::New
+    );
+    assert_eq!(
+        decided(None, &federated_push(), &learning()).rule,
+        DecisionRule::Learned
     );
 }
 
@@ -464,7 +485,7 @@ fn row_9_another_unique_id_later_is_a_recreated_principal() {
         let decision = decided(Some(&record), &by_other_principal(push()), &learning());
         let told = Some(Reason::RecreatedPrincipal);
         let after = record_with(Standing::New, FIRST, NEXT);
-        assert_eq!(outcome(&decision), (Row::Recreated, told, after));
+        assert_eq!(outcome(&decision), (DecisionRule::Recreated, told, after));
         let after = decision.record.unwrap();
         assert_eq!(after.principal_id.as_deref(), Some("AIDAOTHER"));
         assert_eq!(after.previous_principal_id, record.principal_id);
@@ -481,13 +502,13 @@ fn row_9_an_event_or_a_record_without_a_unique_id_is_not_another_one() {
         &(no_id_push, no_id),
         &Policy::default(),
     );
-    assert_eq!(decision.row, Row::Known);
+    assert_eq!(decision.rule, DecisionRule::Known);
     let record = Record {
         principal_id: None,
         ..seen(Standing::New)
     };
     let decision = decided(Some(&record), &push(), &Policy::default());
-    assert_eq!(decision.row, Row::Known);
+    assert_eq!(decision.rule, DecisionRule::Known);
     assert_eq!(decision.record.unwrap().principal_id, push().1.principal_id);
 }
 
@@ -505,7 +526,7 @@ fn row_10_a_late_event_of_the_previous_principal_is_not_told() {
     let after = record_with(Standing::New, BEFORE, LAST);
     assert_eq!(
         outcome(&decision),
-        (Row::LateEventOfPreviousPrincipal, None, after)
+        (DecisionRule::LateEventOfPreviousPrincipal, None, after)
     );
     assert_eq!(decision.record.unwrap().principal_id, record.principal_id);
 }
@@ -522,7 +543,7 @@ fn row_11_a_late_event_of_an_unknown_principal_is_told_and_becomes_the_previous_
     let after = record_with(Standing::Learned, BEFORE, LAST);
     assert_eq!(
         outcome(&decision),
-        (Row::LateEventOfUnknownPrincipal, told, after)
+        (DecisionRule::LateEventOfUnknownPrincipal, told, after)
     );
     let after = decision.record.unwrap();
     assert_eq!(after.principal_id, record.principal_id);
@@ -534,7 +555,7 @@ fn row_11_the_same_second_is_not_later() {
     let mut same_time = by_other_principal(push());
     same_time.0.event_time = time(LAST);
     let decision = decided(Some(&seen(Standing::New)), &same_time, &Policy::default());
-    assert_eq!(decision.row, Row::LateEventOfUnknownPrincipal);
+    assert_eq!(decision.rule, DecisionRule::LateEventOfUnknownPrincipal);
 }
 
 #[test]
@@ -582,13 +603,17 @@ fn row_13_a_known_uploaders_times_are_the_least_and_the_greatest() {
     let record = seen(Standing::New);
     let decision = decided(Some(&record), &late_push(), &Policy::default());
     let after = record_with(Standing::New, BEFORE, LAST);
-    assert_eq!(outcome(&decision), (Row::Known, None, after));
+    assert_eq!(outcome(&decision), (DecisionRule::Known, None, after));
     assert_eq!(decision.record.unwrap().revision, 4);
 
     let decision = decided(Some(&record), &push(), &Policy::default());
     assert_eq!(
         outcome(&decision),
-        (Row::Known, None, record_with(Standing::New, FIRST, NEXT))
+        (
+            DecisionRule::Known,
+            None,
+            record_with(Standing::New, FIRST, NEXT)
+        )
     );
 }
 
@@ -603,7 +628,7 @@ fn row_13_a_trusted_key_without_times_gets_them() {
     ));
     let decision = decided(Some(&record), &push(), &Policy::default());
     let after = record_with(Standing::Trusted, NEXT, NEXT);
-    assert_eq!(outcome(&decision), (Row::Known, None, after));
+    assert_eq!(outcome(&decision), (DecisionRule::Known, None, after));
 }
 
 #[test]
@@ -629,7 +654,7 @@ fn a_suppressed_finding_is_not_told_and_makes_nobody_known() {
         ),
     ] {
         let decision = decided(record.as_ref(), &push, &policy);
-        assert!(decision.suppressed, "{:?}", decision.row);
+        assert!(decision.suppressed, "{:?}", decision.rule);
         assert_eq!(decision.finding, None);
         let after = decision.record;
         assert_eq!(
@@ -648,7 +673,7 @@ fn a_suppressed_finding_is_not_told_and_makes_nobody_known() {
         &push(),
         &Policy::default(),
     );
-    assert_eq!(next.row, Row::New);
+    assert_eq!(next.rule, DecisionRule::New);
 }
 
 #[test]

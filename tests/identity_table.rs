@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use common::{ACCOUNT, TEST_USER, iam_user, read, record, role_session};
 use proptest::prelude::*;
 use pushwatch::glob::Glob;
-use pushwatch::identity::{Identified, MAX_KEY, Row};
+use pushwatch::identity::{Identification, IdentityRule, MAX_KEY};
 use serde_json::{Value, json};
 
-fn identified(identity: &Value) -> Identified {
+fn identified(identity: &Value) -> Identification {
     read(&record("e1", "2026-01-02T03:04:05Z", identity)).1
 }
 
 /// Asserts row, key, kind, name and unique id.
 #[track_caller]
-fn gives(identity: &Value, row: Row, key: &str, kind: &str, name: &str, id: Option<&str>) {
-    let Identified { uploader, row: by } = identified(identity);
+fn gives(identity: &Value, row: IdentityRule, key: &str, kind: &str, name: &str, id: Option<&str>) {
+    let Identification { uploader, rule: by } = identified(identity);
     let got = (
         by,
         uploader.key.as_str(),
@@ -49,7 +49,7 @@ fn row_1_an_iam_user_is_known_by_its_arn() {
     let id = Some("AIDA0000000000000TEST");
     gives(
         &iam_user("test"),
-        Row::IamUser,
+        IdentityRule::IamUser,
         TEST_USER,
         "IAMUser",
         "test",
@@ -61,7 +61,7 @@ fn row_1_an_iam_user_is_known_by_its_arn() {
         json!("arn:aws-us-gov:iam::111122223333:user/team/a/test"),
     );
     let key = "arn:aws-us-gov:iam::111122223333:user/team/a/test";
-    gives(&path, Row::IamUser, key, "IAMUser", "test", id);
+    gives(&path, IdentityRule::IamUser, key, "IAMUser", "test", id);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn row_2_an_sso_user_is_known_by_permission_set_and_session_name() {
         );
         gives(
             &identity,
-            Row::SsoUser,
+            IdentityRule::SsoUser,
             &format!(
                 "arn:{partition}:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Power_User/mary.major@example.com"
             ),
@@ -106,7 +106,11 @@ fn row_2_a_role_that_only_looks_like_sso_is_a_role() {
         "aws-reserved/sso.amazonaws.com/Admin",
     ] {
         let identity = role_session(role, "mary");
-        assert_eq!(identified(&identity).row, Row::AssumedRole, "{role}");
+        assert_eq!(
+            identified(&identity).rule,
+            IdentityRule::AssumedRole,
+            "{role}"
+        );
     }
 }
 
@@ -116,7 +120,7 @@ fn row_3_a_role_is_known_by_its_own_arn_whatever_the_session() {
         let identity = role_session("ci/build", session);
         gives(
             &identity,
-            Row::AssumedRole,
+            IdentityRule::AssumedRole,
             "arn:aws:iam::111122223333:role/ci/build",
             "Role",
             "build",
@@ -145,7 +149,7 @@ fn row_4_a_role_without_a_usable_issuer_is_known_by_its_arn_without_the_session(
         let identity = with(identity.clone(), "/sessionContext/sessionIssuer", issuer);
         gives(
             &identity,
-            Row::AssumedRoleWithoutIssuer,
+            IdentityRule::AssumedRoleWithoutIssuer,
             key,
             "Role",
             "build",
@@ -155,7 +159,7 @@ fn row_4_a_role_without_a_usable_issuer_is_known_by_its_arn_without_the_session(
     let identity = without(identity, "", "sessionContext");
     gives(
         &identity,
-        Row::AssumedRoleWithoutIssuer,
+        IdentityRule::AssumedRoleWithoutIssuer,
         key,
         "Role",
         "build",
@@ -170,7 +174,7 @@ fn row_5_the_root_user_is_known_by_its_arn() {
         "arn": "arn:aws:iam::111122223333:root", "userName": "an-account-alias"
     });
     let key = "arn:aws:iam::111122223333:root";
-    gives(&identity, Row::Root, key, "Root", "root", None);
+    gives(&identity, IdentityRule::Root, key, "Root", "root", None);
     assert!(identified(&identity).uploader.counts_as_root);
 }
 
@@ -210,7 +214,7 @@ fn root_as_minter() -> Value {
 fn row_6_a_federated_user_is_known_by_whoever_minted_the_session_and_by_name() {
     gives(
         &federated_user("mary", &minter("team/broker")),
-        Row::FederatedUser,
+        IdentityRule::FederatedUser,
         "federated:arn:aws:iam::111122223333:user/team/broker/mary",
         "FederatedUser",
         "mary",
@@ -240,7 +244,7 @@ fn row_6_the_partition_is_the_minters_own() {
     let china = serde_json::from_str(&text.replace("arn:aws:", "arn:aws-cn:")).unwrap();
     gives(
         &china,
-        Row::FederatedUser,
+        IdentityRule::FederatedUser,
         "federated:arn:aws-cn:iam::111122223333:user/broker/mary",
         "FederatedUser",
         "mary",
@@ -264,7 +268,7 @@ fn row_6_a_session_that_root_minted_counts_as_root() {
         let kind = "FederatedUser";
         gives(
             &identity,
-            Row::FederatedUser,
+            IdentityRule::FederatedUser,
             key,
             kind,
             "mary",
@@ -289,7 +293,7 @@ fn row_7_a_federated_user_without_an_issuer_is_known_by_its_arn() {
         json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": "broker"}),
     ] {
         let identity = federated_user("mary", &issuer);
-        let row = Row::FederatedUserWithoutIssuer;
+        let row = IdentityRule::FederatedUserWithoutIssuer;
         gives(&identity, row, key, "FederatedUser", "mary", None);
         let uploader = identified(&identity).uploader;
         assert_eq!(uploader.former_key, None);
@@ -303,7 +307,10 @@ fn row_7_a_federated_user_without_an_issuer_is_known_by_its_arn() {
 fn row_7_a_name_with_a_slash_can_not_pass_for_part_of_the_minters_arn() {
     let mut identity = federated_user("x", &minter("broker"));
     identity["arn"] = json!("arn:aws:sts::111122223333:federated-user/evil/");
-    assert_eq!(identified(&identity).row, Row::FederatedUserWithoutIssuer);
+    assert_eq!(
+        identified(&identity).rule,
+        IdentityRule::FederatedUserWithoutIssuer
+    );
 }
 
 /// A name as IAM and STS allow it.
@@ -357,14 +364,14 @@ fn row_8_an_identity_center_user_is_known_by_store_and_user_id() {
     let key = format!("identitycenter:{store}:{user}");
     gives(
         &identity,
-        Row::IdentityCenterUser,
+        IdentityRule::IdentityCenterUser,
         &key,
         "IdentityCenterUser",
         user,
         None,
     );
     let half = without(identity, "/onBehalfOf", "identityStoreArn");
-    assert_eq!(identified(&half).row, Row::Unidentified);
+    assert_eq!(identified(&half).rule, IdentityRule::Unidentified);
 }
 
 #[test]
@@ -375,7 +382,7 @@ fn row_9_another_accounts_principal_is_known_by_account_and_unique_id() {
     let key = "account:444455556666:AROAEXAMPLE";
     gives(
         &identity,
-        Row::AwsAccount,
+        IdentityRule::AwsAccount,
         key,
         "AWSAccount",
         "AROAEXAMPLE",
@@ -390,7 +397,11 @@ fn row_9_anonymous_is_nobody() {
         json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": "ANONYMOUS"}),
         json!({"type": "AWSAccount", "accountId": ACCOUNT, "principalId": "Anonymous"}),
     ] {
-        assert_eq!(identified(&identity).row, Row::Unidentified, "{identity}");
+        assert_eq!(
+            identified(&identity).rule,
+            IdentityRule::Unidentified,
+            "{identity}"
+        );
     }
 }
 
@@ -402,10 +413,17 @@ fn row_10_an_aws_service_is_known_by_account_and_invoked_by() {
     ] {
         let name = "imagebuilder.amazonaws.com";
         let key = "service:111122223333:imagebuilder.amazonaws.com";
-        gives(&identity, Row::AwsService, key, "AWSService", name, None);
+        gives(
+            &identity,
+            IdentityRule::AwsService,
+            key,
+            "AWSService",
+            name,
+            None,
+        );
     }
     let china = json!({"invokedBy": "ecs.amazonaws.com.cn"});
-    assert_eq!(identified(&china).row, Row::AwsService);
+    assert_eq!(identified(&china).rule, IdentityRule::AwsService);
 }
 
 #[test]
@@ -431,7 +449,7 @@ fn row_11_whatever_else_has_an_arn_is_known_by_it() {
     let key = "arn:aws:iam::111122223333:role/jobs/nightly";
     gives(
         &role,
-        Row::OtherWithArn,
+        IdentityRule::OtherWithArn,
         key,
         "Role",
         "nightly",
@@ -441,13 +459,20 @@ fn row_11_whatever_else_has_an_arn_is_known_by_it() {
     let no_type = without(role_session("ci/build", "run-1"), "", "type");
     let key = "arn:aws:sts::111122223333:assumed-role/build";
     let id = Some("AROAEXAMPLEROLE000001");
-    gives(&no_type, Row::OtherWithArn, key, "Unknown", "build", id);
+    gives(
+        &no_type,
+        IdentityRule::OtherWithArn,
+        key,
+        "Unknown",
+        "build",
+        id,
+    );
 
     let named =
         json!({"type": "Directory", "arn": "arn:aws:ds:eu-west-1:1:user/x", "userName": "mary"});
     gives(
         &named,
-        Row::OtherWithArn,
+        IdentityRule::OtherWithArn,
         "arn:aws:ds:eu-west-1:1:user/x",
         "Directory",
         "mary",
@@ -464,7 +489,7 @@ fn row_12_principal_and_account_serve_without_an_arn() {
     let key = "principal:111122223333:AIDAEXAMPLE";
     gives(
         &unknown,
-        Row::OtherWithPrincipal,
+        IdentityRule::OtherWithPrincipal,
         key,
         "Unknown",
         "AIDAEXAMPLE:x",
@@ -474,7 +499,7 @@ fn row_12_principal_and_account_serve_without_an_arn() {
     let key = "principal:111122223333:AIDA0000000000000TEST";
     gives(
         &no_arn,
-        Row::OtherWithPrincipal,
+        IdentityRule::OtherWithPrincipal,
         key,
         "IAMUser",
         "test",
@@ -496,8 +521,11 @@ fn row_13_nothing_usable_is_unidentified() {
         json!({"invokedBy": "evil.example.com"}),
         json!({"type": 7, "arn": [], "principalId": {}}),
     ] {
-        let Identified { uploader, row } = identified(&identity);
-        assert_eq!(row, Row::Unidentified, "{identity}");
+        let Identification {
+            uploader,
+            rule: row,
+        } = identified(&identity);
+        assert_eq!(row, IdentityRule::Unidentified, "{identity}");
         assert_eq!(uploader.key, "unidentified:111122223333", "{identity}");
         assert_eq!(uploader.kind, "Unidentified");
         assert!(uploader.is_unidentified());

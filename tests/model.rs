@@ -31,7 +31,8 @@ use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::Message;
 use pushwatch::store::{
-    Commit, Committed, LEASE, Leased, MemoryStore, Owed, OwedPage, RevokedPush, Store, Touched,
+    Commit, CommitAnswer, LEASE, Lease, MemoryStore, Owed, OwedPage, RevokedPush, Store,
+    TouchAnswer,
 };
 use pushwatch::watch::Watch;
 
@@ -210,10 +211,10 @@ impl Store for Process {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Lost> {
+    ) -> Result<TouchAnswer, Lost> {
         self.call("touch", None, |world| {
             let touched = ready(world.store.touch(push, uploader, policy)).unwrap();
-            if touched == Touched::Ordinary {
+            if touched == TouchAnswer::Ordinary {
                 world.note_applied(&uploader.key, push.event_time);
             }
             touched
@@ -226,10 +227,10 @@ impl Store for Process {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Lost> {
+    ) -> Result<TouchAnswer, Lost> {
         self.call("touch late", None, |world| {
             let touched = ready(world.store.touch_late(push, uploader, policy)).unwrap();
-            if touched == Touched::Ordinary {
+            if touched == TouchAnswer::Ordinary {
                 world.note_applied(&uploader.key, push.event_time);
             }
             touched
@@ -242,13 +243,13 @@ impl Store for Process {
             .await
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Lost> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<CommitAnswer, Lost> {
         self.call("commit", Some(commit.now), |world| {
             let before = commit
                 .record
                 .and_then(|record| ready(world.store.find(&record.uploader)).unwrap());
             let committed = ready(world.store.commit(commit)).unwrap();
-            if let (Committed::Applied, Some(record)) = (&committed, commit.record) {
+            if let (CommitAnswer::Applied, Some(record)) = (&committed, commit.record) {
                 let pushes = before.map_or(0, |before| before.pushes);
                 if record.pushes > pushes {
                     // The event that was decided is the last one.
@@ -261,10 +262,10 @@ impl Store for Process {
         .await
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Lost> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, Lost> {
         self.call("commit", Some(revoked.now), |world| {
             let committed = ready(world.store.commit_revoked(revoked)).unwrap();
-            if committed == Committed::Applied {
+            if committed == CommitAnswer::Applied {
                 world.note_applied(&revoked.read.uploader, revoked.push.event_time);
             }
             committed
@@ -297,7 +298,7 @@ impl Store for Process {
             .await
     }
 
-    async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<Leased>, Lost> {
+    async fn lease(&self, id: &str, holder: &str, now: Timestamp) -> Result<Option<Lease>, Lost> {
         self.call("lease", Some(now), |world| {
             ready(world.store.lease(id, holder, now)).unwrap()
         })
@@ -442,7 +443,7 @@ impl<'a> Running<'a> {
                 finding: Some(&finding),
                 now: world.now - LEASE * 2,
             };
-            assert_eq!(ready(world.store.commit(commit)), Ok(Committed::Applied));
+            assert_eq!(ready(world.store.commit(commit)), Ok(CommitAnswer::Applied));
         }
         let mut running = Self {
             setting,

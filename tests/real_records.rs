@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use common::{now, read, record};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pushwatch::event::{self, Event};
-use pushwatch::identity::Row;
+use pushwatch::identity::IdentityRule;
 use serde_json::Value;
 
 fn data() -> PathBuf {
@@ -107,12 +107,14 @@ fn every_identity_gives_an_uploader() {
             !uploader.key.is_empty() && !uploader.name.is_empty(),
             "{identity}"
         );
-        assert!(!uploader.key.contains("::assumed-role") || identified.row == Row::SsoUser);
+        assert!(
+            !uploader.key.contains("::assumed-role") || identified.rule == IdentityRule::SsoUser
+        );
         *counts
             .entry(format!(
                 "{:02} {:?} as {}",
-                identified.row.number(),
-                identified.row,
+                identified.rule.number(),
+                identified.rule,
                 uploader.kind
             ))
             .or_insert(0) += 1;

@@ -16,7 +16,7 @@ use libtest_mimic::Arguments;
 use moto::{Stack, block_on};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use pushwatch::decide::{Decision, Row, decide};
+use pushwatch::decide::{Decision, DecisionRule, decide};
 use pushwatch::event::Push;
 use pushwatch::finding::Severity;
 use pushwatch::glob::Glob;
@@ -24,7 +24,8 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{
-    Commit, Committed, LEASE, Leased, MemoryStore, Owed, RevokedPush, SWEEP_LEASE, Store, Touched,
+    Commit, CommitAnswer, LEASE, Lease, MemoryStore, Owed, RevokedPush, SWEEP_LEASE, Store,
+    TouchAnswer,
 };
 use trials::trial;
 
@@ -94,7 +95,7 @@ async fn commit<S: Store>(
     push: &Push,
     uploader: &Uploader,
     policy: &Policy,
-) -> Committed {
+) -> CommitAnswer {
     let read = store.find(&uploader.key).await.unwrap();
     let decision = decide(read.as_ref(), push, uploader, policy);
     let commit = Commit {
@@ -115,10 +116,10 @@ async fn put<S: Store>(store: &S, record: &Record) {
         finding: None,
         now: now(),
     };
-    assert_eq!(store.commit(commit).await.unwrap(), Committed::Applied);
+    assert_eq!(store.commit(commit).await.unwrap(), CommitAnswer::Applied);
 }
 
-async fn touch<S: Store>(store: &S, push: &Push, uploader: &Uploader) -> Touched {
+async fn touch<S: Store>(store: &S, push: &Push, uploader: &Uploader) -> TouchAnswer {
     store
         .touch(push, uploader, &Policy::default())
         .await
@@ -135,7 +136,7 @@ async fn nobody_is_remembered_at_first<S: Store>(store: S) {
     assert_eq!(store.find(&uploader.key).await.unwrap(), None);
     assert_eq!(
         touch(&store, &push, &uploader).await,
-        Touched::Refused(None)
+        TouchAnswer::Refused(None)
     );
     assert_eq!(store.find(&uploader.key).await.unwrap(), None);
     assert!(owed_ids(&store).await.is_empty());
@@ -146,7 +147,7 @@ async fn a_new_uploader_is_committed_with_the_finding<S: Store>(store: S) {
     let expected = decide(None, &push, &uploader, &Policy::default());
     assert_eq!(
         commit(&store, &push, &uploader, &Policy::default()).await,
-        Committed::Applied
+        CommitAnswer::Applied
     );
     assert_eq!(store.find(&uploader.key).await.unwrap(), expected.record);
     assert_eq!(
@@ -159,7 +160,7 @@ async fn an_ordinary_push_is_remembered_by_touch<S: Store>(store: S) {
     let (push, uploader) = push_by("test", "1", T1);
     commit(&store, &push, &uploader, &Policy::default()).await;
     let (next, _) = push_by("test", "2", T2);
-    assert_eq!(touch(&store, &next, &uploader).await, Touched::Ordinary);
+    assert_eq!(touch(&store, &next, &uploader).await, TouchAnswer::Ordinary);
     let record = store.find(&uploader.key).await.unwrap().unwrap();
     assert_eq!(record.first_seen, Some(time(T1)));
     assert_eq!(record.last_seen, Some(time(T2)));
@@ -172,7 +173,7 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
     let (push, uploader) = push_by("test", "1", T2);
     commit(&store, &push, &uploader, &Policy::default()).await;
     let stored = store.find(&uploader.key).await.unwrap().unwrap();
-    let refused = Touched::Refused(Some(Box::new(stored.clone())));
+    let refused = TouchAnswer::Refused(Some(Box::new(stored.clone())));
     let at = |id: &str, time: &str| push_by("test", id, time).0;
 
     // Late, a duplicate, and after a long absence.
@@ -210,7 +211,7 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
             ..stored.clone()
         };
         put(&store, &record).await;
-        let refused = Touched::Refused(Some(Box::new(record)));
+        let refused = TouchAnswer::Refused(Some(Box::new(record)));
         assert_eq!(touch(&store, &at("6", T3), &uploader).await, refused);
     }
     for (first_seen, last_seen) in [
@@ -227,7 +228,7 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
             ..stored.clone()
         };
         put(&store, &odd_times).await;
-        let refused = Touched::Refused(Some(Box::new(odd_times)));
+        let refused = TouchAnswer::Refused(Some(Box::new(odd_times)));
         assert_eq!(touch(&store, &at("7", T3), &uploader).await, refused);
     }
 
@@ -239,11 +240,11 @@ async fn touch_refuses_what_is_not_ordinary<S: Store>(store: S) {
     let on_the_last_day = at("8", "2026-04-02T00:00:00Z");
     assert_eq!(
         touch(&store, &on_the_last_day, &uploader).await,
-        Touched::Ordinary
+        TouchAnswer::Ordinary
     );
     assert_eq!(
         store.touch(&far, &uploader, &off).await.unwrap(),
-        Touched::Ordinary
+        TouchAnswer::Ordinary
     );
 }
 
@@ -257,8 +258,8 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
         let push = push_by("test", id, time).0;
         store.touch_late(&push, uploader, &policy).await.unwrap()
     };
-    assert_eq!(late("2", T2, &uploader).await, Touched::Ordinary);
-    assert_eq!(late("4", T1, &uploader).await, Touched::Ordinary);
+    assert_eq!(late("2", T2, &uploader).await, TouchAnswer::Ordinary);
+    assert_eq!(late("4", T1, &uploader).await, TouchAnswer::Ordinary);
     let counted = Record {
         pushes: before.pushes + 2,
         revision: before.revision + 2,
@@ -270,7 +271,7 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
     );
 
     // Before the first one, after the last one, a duplicate, somebody else.
-    let refused = Touched::Refused(Some(Box::new(counted.clone())));
+    let refused = TouchAnswer::Refused(Some(Box::new(counted.clone())));
     let other = Uploader {
         principal_id: Some("AIDAOTHER".into()),
         ..uploader.clone()
@@ -285,7 +286,7 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
     }
     // Nobody, or nobody known.
     let nobody = push_by("nobody", "8", T2).1;
-    assert_eq!(late("8", T2, &nobody).await, Touched::Refused(None));
+    assert_eq!(late("8", T2, &nobody).await, TouchAnswer::Refused(None));
     for (standing, until) in [
         (Standing::Revoked, None),
         (Standing::Attempted, None),
@@ -299,7 +300,7 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
             ..counted.clone()
         };
         put(&store, &record).await;
-        let refused = Touched::Refused(Some(Box::new(record)));
+        let refused = TouchAnswer::Refused(Some(Box::new(record)));
         assert_eq!(late("9", T2, &uploader).await, refused);
     }
     // However long ago it was.
@@ -312,7 +313,7 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
     put(&store, &trusted).await;
     assert_eq!(
         late("10", "2020-01-02T00:00:00Z", &uploader).await,
-        Touched::Ordinary
+        TouchAnswer::Ordinary
     );
 }
 
@@ -342,12 +343,12 @@ async fn pushes_by_somebody_revoked_do_not_wait_for_each_other<S: Store>(store: 
         let (push, _) = push_by("test", id, time);
         let decision = decide(Some(&read), &push, &uploader, &policy);
         let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
-        assert_eq!(committed.unwrap(), Committed::Applied, "{id}");
+        assert_eq!(committed.unwrap(), CommitAnswer::Applied, "{id}");
         let again = store.commit_revoked(revoked(&read, &push, &decision)).await;
         assert!(
             matches!(
                 again.unwrap(),
-                Committed::Applied | Committed::AlreadyDecided
+                CommitAnswer::Applied | CommitAnswer::AlreadyDecided
             ),
             "{id}"
         );
@@ -388,21 +389,24 @@ async fn a_push_by_somebody_who_is_revoked_no_more_is_lost<S: Store>(store: S) {
     let mut read = Record::unseen(uploader.key.clone(), Standing::Revoked);
     read.revision = 1;
     let decision = decide(Some(&read), &push, &uploader, &policy);
-    // Forgotten, trusted, and seen since then.
+    // ForgetAnswer, trusted, and seen since then.
     let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
-    assert_eq!(committed.unwrap(), Committed::Lost(None));
+    assert_eq!(committed.unwrap(), CommitAnswer::Lost(None));
     let mut trusted = read.clone();
     trusted.standing = Standing::Trusted;
     put(&store, &trusted).await;
     let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
-    assert_eq!(committed.unwrap(), Committed::Lost(Some(Box::new(trusted))));
+    assert_eq!(
+        committed.unwrap(),
+        CommitAnswer::Lost(Some(Box::new(trusted)))
+    );
     let mut seen = read.clone();
     seen.first_seen = Some(time(T1));
     seen.last_seen = Some(time(T3));
     seen.revision = 2;
     put(&store, &seen).await;
     let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
-    assert_eq!(committed.unwrap(), Committed::Lost(Some(Box::new(seen))));
+    assert_eq!(committed.unwrap(), CommitAnswer::Lost(Some(Box::new(seen))));
     assert!(owed_ids(&store).await.is_empty());
     // Suppressed: the times move all the same.
     let read = store.find(&uploader.key).await.unwrap().unwrap();
@@ -412,7 +416,7 @@ async fn a_push_by_somebody_who_is_revoked_no_more_is_lost<S: Store>(store: S) {
     };
     assert_eq!(
         store.commit_revoked(silent).await.unwrap(),
-        Committed::Applied
+        CommitAnswer::Applied
     );
     let stored = store.find(&uploader.key).await.unwrap().unwrap();
     assert_eq!((stored.pushes, stored.last_finding_id), (1, None));
@@ -427,12 +431,15 @@ async fn touch_fills_in_a_missing_unique_id<S: Store>(store: S) {
     };
     commit(&store, &push, &anonymous, &Policy::default()).await;
     let (next, _) = push_by("test", "2", T2);
-    assert_eq!(touch(&store, &next, &uploader).await, Touched::Ordinary);
+    assert_eq!(touch(&store, &next, &uploader).await, TouchAnswer::Ordinary);
     let record = store.find(&uploader.key).await.unwrap().unwrap();
     assert_eq!(record.principal_id, uploader.principal_id);
     // And one without is nobody else.
     let (next, _) = push_by("test", "3", T3);
-    assert_eq!(touch(&store, &next, &anonymous).await, Touched::Ordinary);
+    assert_eq!(
+        touch(&store, &next, &anonymous).await,
+        TouchAnswer::Ordinary
+    );
 }
 
 async fn a_pattern_holds_as_long_as_a_glob_matches<S: Store>(store: S) {
@@ -445,11 +452,11 @@ async fn a_pattern_holds_as_long_as_a_glob_matches<S: Store>(store: S) {
     assert!(owed_ids(&store).await.is_empty());
     let (next, _) = push_by("test", "2", T2);
     let touched = store.touch(&next, &uploader, &trusting).await.unwrap();
-    assert_eq!(touched, Touched::Ordinary);
+    assert_eq!(touched, TouchAnswer::Ordinary);
     let (next, _) = push_by("test", "3", T3);
     assert!(matches!(
         touch(&store, &next, &uploader).await,
-        Touched::Refused(Some(_))
+        TouchAnswer::Refused(Some(_))
     ));
 }
 
@@ -459,12 +466,12 @@ async fn a_record_without_a_revision_can_be_written_over<S: Store>(store: S) {
     put(&store, &by_hand).await;
     assert_eq!(
         commit(&store, &push, &uploader, &Policy::default()).await,
-        Committed::Applied
+        CommitAnswer::Applied
     );
     let record = store.find(&uploader.key).await.unwrap().unwrap();
     assert_eq!((record.standing, record.revision), (Standing::Trusted, 1));
     let (next, _) = push_by("test", "2", T2);
-    assert_eq!(touch(&store, &next, &uploader).await, Touched::Ordinary);
+    assert_eq!(touch(&store, &next, &uploader).await, TouchAnswer::Ordinary);
 }
 
 async fn a_finding_is_committed_once<S: Store>(store: S) {
@@ -476,7 +483,7 @@ async fn a_finding_is_committed_once<S: Store>(store: S) {
         finding: decision.finding.as_ref(),
         now: now(),
     };
-    assert_eq!(store.commit(commit).await.unwrap(), Committed::Applied);
+    assert_eq!(store.commit(commit).await.unwrap(), CommitAnswer::Applied);
     // Another answer than the race's: the finding is there.
     let later = Commit {
         now: now() + SignedDuration::from_mins(1),
@@ -484,7 +491,7 @@ async fn a_finding_is_committed_once<S: Store>(store: S) {
     };
     assert_eq!(
         store.commit(later).await.unwrap(),
-        Committed::AlreadyDecided
+        CommitAnswer::AlreadyDecided
     );
     store
         .settle(
@@ -496,7 +503,7 @@ async fn a_finding_is_committed_once<S: Store>(store: S) {
         .unwrap();
     assert_eq!(
         store.commit(later).await.unwrap(),
-        Committed::AlreadyDecided
+        CommitAnswer::AlreadyDecided
     );
     assert!(owed_ids(&store).await.is_empty());
 }
@@ -516,7 +523,7 @@ async fn a_record_is_written_only_over_the_one_that_was_read<S: Store>(store: S)
             finding: None,
             now: now(),
         };
-        let lost = Committed::Lost(Some(Box::new(stored.clone())));
+        let lost = CommitAnswer::Lost(Some(Box::new(stored.clone())));
         assert_eq!(
             store.commit(commit).await.unwrap(),
             lost,
@@ -532,7 +539,10 @@ async fn a_record_is_written_only_over_the_one_that_was_read<S: Store>(store: S)
             finding: None,
             now: now(),
         };
-        assert_eq!(store.commit(commit).await.unwrap(), Committed::Lost(None));
+        assert_eq!(
+            store.commit(commit).await.unwrap(),
+            CommitAnswer::Lost(None)
+        );
     }
 }
 
@@ -551,7 +561,7 @@ async fn a_commit_is_all_or_nothing<S: Store>(store: S) {
     };
     assert!(matches!(
         store.commit(commit).await.unwrap(),
-        Committed::Lost(Some(_))
+        CommitAnswer::Lost(Some(_))
     ));
     assert_eq!(owed_ids(&store).await, owed);
     let stored = store.find(&uploader.key).await.unwrap().unwrap();
@@ -564,7 +574,7 @@ async fn an_unidentified_uploaders_finding_needs_no_record<S: Store>(store: S) {
     let uploader = identified.uploader;
     assert_eq!(
         commit(&store, &push, &uploader, &Policy::default()).await,
-        Committed::Applied
+        CommitAnswer::Applied
     );
     assert_eq!(store.find(&uploader.key).await.unwrap(), None);
     assert_eq!(owed_ids(&store).await.len(), 1);
@@ -577,7 +587,7 @@ async fn an_unidentified_uploaders_finding_needs_no_record<S: Store>(store: S) {
     };
     assert_eq!(
         store.commit(again).await.unwrap(),
-        Committed::AlreadyDecided
+        CommitAnswer::AlreadyDecided
     );
 }
 
@@ -720,7 +730,7 @@ async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
     assert_eq!(store.lease(&id, "a", now() + almost).await.unwrap(), None);
     assert_eq!(
         store.lease(&id, "a", now() + LEASE).await.unwrap(),
-        Some(Leased {
+        Some(Lease {
             body: body.clone(),
             attempts: 1
         })
@@ -731,7 +741,7 @@ async fn a_lease_is_one_holders_until_it_is_over<S: Store>(store: S) {
     );
     assert_eq!(
         store.lease(&id, "a", now() + LEASE * 2).await.unwrap(),
-        Some(Leased { body, attempts: 2 })
+        Some(Lease { body, attempts: 2 })
     );
     // The same holder may ask again: the answer may have been lost.
     assert!(
@@ -906,7 +916,7 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
                     now,
                 };
                 let answer = match &read {
-                    Some(read) if decision.row == Row::Revoked => {
+                    Some(read) if decision.rule == DecisionRule::Revoked => {
                         let finding = decision.finding.as_ref();
                         let revoked = RevokedPush {
                             read,

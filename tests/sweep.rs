@@ -20,9 +20,9 @@ use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::Message;
 use pushwatch::store::{
-    Commit, Committed, Leased, MemoryStore, OwedPage, RevokedPush, Store, Touched,
+    Commit, CommitAnswer, Lease, MemoryStore, OwedPage, RevokedPush, Store, TouchAnswer,
 };
-use pushwatch::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
+use pushwatch::watch::{DeferReason, Outcome, PushOutcome, SweepReport, Watch, WatchError};
 
 const START: &str = "2026-11-24T00:00:00Z";
 
@@ -82,7 +82,7 @@ impl Store for Between<'_> {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Infallible> {
+    ) -> Result<TouchAnswer, Infallible> {
         self.pass("touch").await;
         self.store.touch(push, uploader, policy).await
     }
@@ -92,7 +92,7 @@ impl Store for Between<'_> {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Infallible> {
+    ) -> Result<TouchAnswer, Infallible> {
         self.pass("touch_late").await;
         self.store.touch_late(push, uploader, policy).await
     }
@@ -102,7 +102,7 @@ impl Store for Between<'_> {
         self.store.find(key).await
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<CommitAnswer, Infallible> {
         self.pass("commit").await;
         let lost = |left: usize| left.checked_sub(1);
         if self
@@ -111,12 +111,14 @@ impl Store for Between<'_> {
             .is_ok()
         {
             let key = commit.record.unwrap().uploader.as_str();
-            return Ok(Committed::Lost(self.store.find(key).await?.map(Box::new)));
+            return Ok(CommitAnswer::Lost(
+                self.store.find(key).await?.map(Box::new),
+            ));
         }
         self.store.commit(commit).await
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Infallible> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, Infallible> {
         self.pass("commit").await;
         self.store.commit_revoked(revoked).await
     }
@@ -148,7 +150,7 @@ impl Store for Between<'_> {
         id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<Leased>, Infallible> {
+    ) -> Result<Option<Lease>, Infallible> {
         self.pass("lease").await;
         self.store.lease(id, holder, now).await
     }
@@ -282,13 +284,13 @@ async fn push_now(
     watch: &TestWatch<'_>,
     push: &Push,
     uploader: &Uploader,
-) -> Result<Handled<std::io::Error>, WatchError<Infallible>> {
+) -> Result<PushOutcome<std::io::Error>, WatchError<Infallible>> {
     let deadline = watch.clock.now() + SignedDuration::from_secs(30);
     watch.push(push, uploader, deadline).await
 }
 
 /// A sweep with half a minute of time.
-async fn sweep(watch: &TestWatch<'_>) -> Swept {
+async fn sweep(watch: &TestWatch<'_>) -> SweepReport {
     let now = watch.clock.now();
     watch
         .sweep(&now.to_string(), now + SignedDuration::from_secs(30))
@@ -298,7 +300,7 @@ async fn sweep(watch: &TestWatch<'_>) -> Swept {
 #[test]
 fn nothing_is_swept_where_nothing_is_owed() {
     with_owed(0, Policy::default(), 0, async |watch| {
-        assert_eq!(sweep(watch).await, Swept::default());
+        assert_eq!(sweep(watch).await, SweepReport::default());
     });
 }
 
@@ -622,7 +624,7 @@ fn a_push_ends_at_its_deadline_whatever_hangs() {
                 Ok(handled) => {
                     assert!(owed, "{hangs}");
                     assert_eq!(handled.outcome, Outcome::FindingDeferred);
-                    assert!(matches!(handled.deferred, Some(Deferred::Deadline)));
+                    assert!(matches!(handled.deferred, Some(DeferReason::Deadline)));
                 }
                 Err(error) => {
                     assert!(!owed, "{hangs}");
@@ -665,7 +667,7 @@ fn a_revocation_under_the_former_key_counts() {
                 finding: None,
                 now: watch.clock.now(),
             };
-            assert_eq!(watch.store.commit(commit).await, Ok(Committed::Applied));
+            assert_eq!(watch.store.commit(commit).await, Ok(CommitAnswer::Applied));
         };
         // Trusted is nothing that counts; revoked is.
         write(&former, None).await;

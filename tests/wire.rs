@@ -25,7 +25,7 @@ use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{HttpsFormat, Message, RenderContext};
-use pushwatch::store::{Commit, Committed, DynamoStore, Leased, RevokedPush, Store, Touched};
+use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, RevokedPush, Store, TouchAnswer};
 use serde_json::{Value, json};
 
 /// A snapshot in which the order of a map does not matter.
@@ -157,7 +157,7 @@ async fn touch_is_one_conditional_update() {
         (&uploader, trusting),
     ] {
         let touched = store(&http).touch(&push, uploader, &policy).await;
-        assert_eq!(touched, Ok(Touched::Ordinary));
+        assert_eq!(touched, Ok(TouchAnswer::Ordinary));
     }
     assert_requests!(requests(&http));
 }
@@ -174,7 +174,7 @@ async fn a_refusal_carries_the_record() {
         .touch(&push, &uploader, &Policy::default())
         .await;
     let record = Record::unseen(uploader.key, Standing::Trusted);
-    assert_eq!(touched, Ok(Touched::Refused(Some(Box::new(record)))));
+    assert_eq!(touched, Ok(TouchAnswer::Refused(Some(Box::new(record)))));
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -182,7 +182,7 @@ async fn a_decision_with_a_finding_is_one_transaction_with_its_id_as_token() {
     let http = answers(&[(200, json!({}))]);
     let (_, _, decision) = new_uploader();
     let committed = store(&http).commit(commit_of(&decision, None)).await;
-    assert_eq!(committed, Ok(Committed::Applied));
+    assert_eq!(committed, Ok(CommitAnswer::Applied));
     let requests = requests(&http);
     let token = &requests[0]["TransactWriteItems"]["ClientRequestToken"];
     assert_eq!(*token, decision.finding.unwrap().id.to_string());
@@ -198,7 +198,7 @@ async fn a_decision_without_a_finding_is_one_conditional_put() {
         let committed = store(&http)
             .commit(commit_of(&decision, read_revision))
             .await;
-        assert_eq!(committed, Ok(Committed::Applied));
+        assert_eq!(committed, Ok(CommitAnswer::Applied));
     }
     let conditions: Vec<_> = requests(&http)
         .into_iter()
@@ -236,26 +236,30 @@ async fn a_cancelled_transaction_says_why() {
     for (given, expected, calls) in [
         (
             vec![cancelled(&none, &refusal)],
-            Committed::AlreadyDecided,
+            CommitAnswer::AlreadyDecided,
             1,
         ),
         (
             vec![cancelled(&refusal, &refusal)],
-            Committed::AlreadyDecided,
+            CommitAnswer::AlreadyDecided,
             1,
         ),
         (
             vec![cancelled(&lost, &none)],
-            Committed::Lost(Some(Box::new(winner))),
+            CommitAnswer::Lost(Some(Box::new(winner))),
             1,
         ),
-        (vec![cancelled(&refusal, &none)], Committed::Lost(None), 1),
+        (
+            vec![cancelled(&refusal, &none)],
+            CommitAnswer::Lost(None),
+            1,
+        ),
         // A transaction on the same item, or too many of them.
-        (vec![cancelled(&conflict, &none)], Committed::Busy, 1),
-        (vec![cancelled(&none, &conflict)], Committed::Busy, 1),
-        (vec![cancelled(&throttled, &none)], Committed::Busy, 1),
+        (vec![cancelled(&conflict, &none)], CommitAnswer::Busy, 1),
+        (vec![cancelled(&none, &conflict)], CommitAnswer::Busy, 1),
+        (vec![cancelled(&throttled, &none)], CommitAnswer::Busy, 1),
         // The SDK tries that one three times by itself.
-        (vec![in_progress; 3], Committed::Busy, 3),
+        (vec![in_progress; 3], CommitAnswer::Busy, 3),
     ] {
         let http = answers(&given);
         let (_, _, decision) = new_uploader();
@@ -272,10 +276,10 @@ async fn a_plain_write_that_always_meets_a_transaction_is_busy() {
     let store = store(&http);
     let (push, uploader, mut decision) = new_uploader();
     let touched = store.touch(&push, &uploader, &Policy::default()).await;
-    assert_eq!(touched, Ok(Touched::Busy));
+    assert_eq!(touched, Ok(TouchAnswer::Busy));
     decision.finding = None;
     let committed = store.commit(commit_of(&decision, None)).await;
-    assert_eq!(committed, Ok(Committed::Busy));
+    assert_eq!(committed, Ok(CommitAnswer::Busy));
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -285,7 +289,7 @@ async fn a_late_push_is_one_conditional_update() {
     let touched = store(&http)
         .touch_late(&push, &uploader, &Policy::default())
         .await;
-    assert_eq!(touched, Ok(Touched::Ordinary));
+    assert_eq!(touched, Ok(TouchAnswer::Ordinary));
     assert_requests!(requests(&http));
 }
 
@@ -313,7 +317,7 @@ async fn a_push_by_somebody_revoked_is_one_transaction_that_moves_the_times() {
             now: now(),
         };
         let committed = store(&http).commit_revoked(revoked).await;
-        assert_eq!(committed, Ok(Committed::Applied));
+        assert_eq!(committed, Ok(CommitAnswer::Applied));
     }
     let updates: Vec<_> = requests(&http)
         .into_iter()
@@ -335,7 +339,7 @@ async fn a_token_that_was_used_otherwise_is_replaced_so_that_the_conditions_deci
     ]);
     let (_, _, decision) = new_uploader();
     let committed = store(&http).commit(commit_of(&decision, None)).await;
-    assert_eq!(committed, Ok(Committed::Applied));
+    assert_eq!(committed, Ok(CommitAnswer::Applied));
     let requests = requests(&http);
     let token = |index: usize| &requests[index]["TransactWriteItems"]["ClientRequestToken"];
     assert_ne!(token(0), token(1));
@@ -359,7 +363,7 @@ async fn the_other_calls_are_these() {
     assert!(store.owed(None).await.unwrap().owed.is_empty());
     assert_eq!(
         store.lease("f1", "sweep", now()).await,
-        Ok(Some(Leased {
+        Ok(Some(Lease {
             body: "{}".to_owned(),
             attempts: 3
         }))
@@ -377,10 +381,10 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
     let store = store(&http);
     let (push, uploader, mut decision) = new_uploader();
     let touched = store.touch(&push, &uploader, &Policy::default()).await;
-    assert_eq!(touched, Ok(Touched::Ordinary));
+    assert_eq!(touched, Ok(TouchAnswer::Ordinary));
     decision.finding = None;
     let committed = store.commit(commit_of(&decision, None)).await;
-    assert_eq!(committed, Ok(Committed::Applied));
+    assert_eq!(committed, Ok(CommitAnswer::Applied));
     assert_eq!(store.settle("f1", "m1", now()).await, Ok(()));
     assert!(store.lease("f1", "sweep", now()).await.unwrap().is_some());
     assert_eq!(http.actual_requests().count(), 8);
@@ -396,9 +400,9 @@ async fn a_commit_whose_answer_was_lost_is_known_by_its_lease() {
         .to_string();
     let none = json!({"Code": "ConditionalCheckFailed"});
     for (lease, expected) in [
-        (json!({"N": ours}), Committed::Applied),
-        (json!({"N": "1"}), Committed::AlreadyDecided),
-        (Value::Null, Committed::AlreadyDecided),
+        (json!({"N": ours}), CommitAnswer::Applied),
+        (json!({"N": "1"}), CommitAnswer::AlreadyDecided),
+        (Value::Null, CommitAnswer::AlreadyDecided),
     ] {
         let mut refused = refusal(lease.clone());
         if lease.is_null() {

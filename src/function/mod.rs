@@ -18,7 +18,7 @@ use crate::identity::identify;
 use crate::notify::SnsNotifier;
 use crate::store::DynamoStore;
 use crate::text::clean_cut;
-use crate::watch::{Deferred, Handled, Outcome, Swept, Watch, WatchError};
+use crate::watch::{DeferReason, Outcome, PushOutcome, SweepReport, Watch, WatchError};
 
 /// How long before Lambda would stop the function a push ends by itself, so that it
 /// is answered and logged whatever hangs.
@@ -201,8 +201,8 @@ impl Function {
                 uploader: clean_cut(&uploader.key, 300),
                 fault,
             })?;
-        line.field("decideMs", handled.decided.as_millis());
-        line.field("publishMs", handled.told.as_millis());
+        line.field("decideMs", handled.decide_time.as_millis());
+        line.field("publishMs", handled.publish_time.as_millis());
         if let Some(finding) = &handled.finding {
             line.finding(finding.reason);
         }
@@ -210,7 +210,7 @@ impl Function {
             line.fault(format!("SUPPRESS_FINDINGS failed on the finding: {fault}"));
         }
         match &handled.deferred {
-            None | Some(Deferred::Budget) => {}
+            None | Some(DeferReason::Budget) => {}
             Some(why) => {
                 line.metric("PublishFailures", 1);
                 line.fault(why.to_string());
@@ -220,10 +220,10 @@ impl Function {
     }
 }
 
-fn push_answer<E: std::fmt::Display>(handled: &Handled<E>, uploader: String) -> Answer {
+fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: String) -> Answer {
     let why = match &handled.deferred {
         Some(why) => Some(clean_cut(&why.to_string(), 600)),
-        None if handled.finding.is_none() => Some(handled.row.why().to_owned()),
+        None if handled.finding.is_none() => Some(handled.rule.why().to_owned()),
         None => None,
     };
     Answer {
@@ -238,7 +238,7 @@ fn push_answer<E: std::fmt::Display>(handled: &Handled<E>, uploader: String) -> 
     }
 }
 
-fn sweep_answer(swept: &Swept, line: &mut LogLine<'_>) -> Answer {
+fn sweep_answer(swept: &SweepReport, line: &mut LogLine<'_>) -> Answer {
     // A figure that is not known must be missing, which is alarmed, not zero.
     if !swept.incomplete {
         line.metric("FindingsOwed", swept.owed);

@@ -18,13 +18,16 @@ pub trait Manage: Store {
     ) -> impl Future<Output = Result<RecordPage<Self::Cursor>, Self::Error>> + Send;
 
     /// Deletes the record that was read, if it is still the same.
-    fn forget(&self, read: &Record) -> impl Future<Output = Result<Forgotten, Self::Error>> + Send;
+    fn forget(
+        &self,
+        read: &Record,
+    ) -> impl Future<Output = Result<ForgetAnswer, Self::Error>> + Send;
 
     /// A finding as it is kept; none if it is not.
     fn finding(
         &self,
         id: &str,
-    ) -> impl Future<Output = Result<Option<KeptFinding>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredFinding>, Self::Error>> + Send;
 }
 
 /// A page of records.
@@ -40,7 +43,7 @@ pub struct RecordPage<C> {
 
 /// The answer to [`forget`](Manage::forget).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgotten {
+pub enum ForgetAnswer {
     /// It is gone.
     Gone,
     /// Something wrote it in between, or deleted it. Nothing is done.
@@ -49,7 +52,7 @@ pub enum Forgotten {
 
 /// A finding as the findings table keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptFinding {
+pub struct StoredFinding {
     /// The uploader's key.
     pub uploader: String,
     /// The finding's JSON.

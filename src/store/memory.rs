@@ -9,8 +9,9 @@ use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
 use super::{
-    Commit, Committed, LEASE, Leased, MINUTE, MOST_PER_MINUTE, OWED_PAGE, Owed, OwedFinding,
-    OwedPage, RevokedPush, SWEEP_LEASE, Store, Touched, first_lease, lease_is_over, not_critical,
+    Commit, CommitAnswer, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, Owed, OwedFinding,
+    OwedPage, RevokedPush, SWEEP_LEASE, Store, TouchAnswer, first_lease, lease_is_over,
+    not_critical,
 };
 use crate::decide::{is_late, is_ordinary, remember_late, remember_ordinary};
 use crate::event::Push;
@@ -126,14 +127,14 @@ impl Store for MemoryStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Infallible> {
+    ) -> Result<TouchAnswer, Infallible> {
         let mut tables = self.lock();
         Ok(match tables.uploaders.get_mut(&uploader.key) {
             Some(record) if is_ordinary(record, push, uploader, policy) => {
                 remember_ordinary(record, push, uploader);
-                Touched::Ordinary
+                TouchAnswer::Ordinary
             }
-            record => Touched::Refused(record.cloned()),
+            record => TouchAnswer::Refused(record.cloned()),
         })
     }
 
@@ -142,14 +143,14 @@ impl Store for MemoryStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, Infallible> {
+    ) -> Result<TouchAnswer, Infallible> {
         let mut tables = self.lock();
         Ok(match tables.uploaders.get_mut(&uploader.key) {
             Some(record) if is_late(record, push, uploader, policy) => {
                 remember_late(record);
-                Touched::Ordinary
+                TouchAnswer::Ordinary
             }
-            record => Touched::Refused(record.cloned()),
+            record => TouchAnswer::Refused(record.cloned()),
         })
     }
 
@@ -158,18 +159,18 @@ impl Store for MemoryStore {
         Ok(tables.uploaders.get(key).map(|record| (**record).clone()))
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, Infallible> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<CommitAnswer, Infallible> {
         let mut tables = self.lock();
         if commit
             .finding
             .is_some_and(|finding| tables.findings.contains_key(&finding.id.to_string()))
         {
-            return Ok(Committed::AlreadyDecided);
+            return Ok(CommitAnswer::AlreadyDecided);
         }
         if let Some(record) = commit.record {
             let stored = tables.uploaders.get(&record.uploader);
             if stored.map(|stored| stored.revision) != commit.read_revision {
-                return Ok(Committed::Lost(stored.cloned()));
+                return Ok(CommitAnswer::Lost(stored.cloned()));
             }
             tables
                 .uploaders
@@ -179,10 +180,10 @@ impl Store for MemoryStore {
             let item = OwedItem::new(finding, commit.now);
             tables.findings.insert(finding.id.to_string(), Some(item));
         }
-        Ok(Committed::Applied)
+        Ok(CommitAnswer::Applied)
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, Infallible> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, Infallible> {
         let RevokedPush {
             read,
             push,
@@ -191,14 +192,14 @@ impl Store for MemoryStore {
         } = revoked;
         let mut tables = self.lock();
         if finding.is_some_and(|finding| tables.findings.contains_key(&finding.id.to_string())) {
-            return Ok(Committed::AlreadyDecided);
+            return Ok(CommitAnswer::AlreadyDecided);
         }
         let Some(record) = tables.uploaders.get_mut(&read.uploader) else {
-            return Ok(Committed::Lost(None));
+            return Ok(CommitAnswer::Lost(None));
         };
         let moves = record.moves(push.event_time) == read.moves(push.event_time);
         if record.standing != Standing::Revoked || !moves {
-            return Ok(Committed::Lost(Some(record.clone())));
+            return Ok(CommitAnswer::Lost(Some(record.clone())));
         }
         record.seen(push);
         record.revision += 1;
@@ -207,7 +208,7 @@ impl Store for MemoryStore {
             let item = OwedItem::new(finding, now);
             tables.findings.insert(finding.id.to_string(), Some(item));
         }
-        Ok(Committed::Applied)
+        Ok(CommitAnswer::Applied)
     }
 
     async fn take_token(
@@ -263,7 +264,7 @@ impl Store for MemoryStore {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<Leased>, Infallible> {
+    ) -> Result<Option<Lease>, Infallible> {
         let mut tables = self.lock();
         let Some(Some(item)) = tables.findings.get_mut(finding_id) else {
             return Ok(None);
@@ -275,7 +276,7 @@ impl Store for MemoryStore {
         item.lease_until = now + LEASE;
         item.lease_holder = Some(holder.to_owned());
         item.attempts += 1;
-        Ok(Some(Leased {
+        Ok(Some(Lease {
             body: item.body.clone(),
             attempts: item.attempts,
         }))
@@ -331,7 +332,10 @@ impl OwedItem {
 
 #[cfg(feature = "cli")]
 impl super::Manage for MemoryStore {
-    async fn records(&self, from: Option<String>) -> Result<super::RecordPage<String>, Self::Error> {
+    async fn records(
+        &self,
+        from: Option<String>,
+    ) -> Result<super::RecordPage<String>, Self::Error> {
         let tables = self.lock();
         let after = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut records = tables
@@ -348,18 +352,18 @@ impl super::Manage for MemoryStore {
         })
     }
 
-    async fn forget(&self, read: &Record) -> Result<super::Forgotten, Self::Error> {
+    async fn forget(&self, read: &Record) -> Result<super::ForgetAnswer, Self::Error> {
         let uploaders = &mut self.lock().uploaders;
         let stored = uploaders.get(&read.uploader);
         if stored.map(|stored| stored.revision) != Some(read.revision) {
-            return Ok(super::Forgotten::Changed);
+            return Ok(super::ForgetAnswer::Changed);
         }
         uploaders.remove(&read.uploader);
-        Ok(super::Forgotten::Gone)
+        Ok(super::ForgetAnswer::Gone)
     }
 
     /// None is kept beyond the process.
-    async fn finding(&self, _: &str) -> Result<Option<super::KeptFinding>, Self::Error> {
+    async fn finding(&self, _: &str) -> Result<Option<super::StoredFinding>, Self::Error> {
         Ok(None)
     }
 }

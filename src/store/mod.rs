@@ -13,7 +13,7 @@ use std::future::Future;
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
-pub use manage::{Forgotten, KeptFinding, Manage, RecordPage};
+pub use manage::{ForgetAnswer, Manage, RecordPage, StoredFinding};
 pub use memory::MemoryStore;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +80,7 @@ pub trait Store {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> impl Future<Output = Result<Touched, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<TouchAnswer, Self::Error>> + Send;
 
     /// Remembers a late push by somebody known, in one conditional write: it is
     /// counted, and nothing else changes. The condition is
@@ -90,7 +90,7 @@ pub trait Store {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> impl Future<Output = Result<Touched, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<TouchAnswer, Self::Error>> + Send;
 
     /// The record of an uploader.
     fn find(&self, key: &str) -> impl Future<Output = Result<Option<Record>, Self::Error>> + Send;
@@ -99,14 +99,14 @@ pub trait Store {
     fn commit(
         &self,
         commit: Commit<'_>,
-    ) -> impl Future<Output = Result<Committed, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<CommitAnswer, Self::Error>> + Send;
 
     /// Moves the times of a record that is revoked, whatever its revision, and writes
     /// the finding that goes with it, both or neither.
     fn commit_revoked(
         &self,
         revoked: RevokedPush<'_>,
-    ) -> impl Future<Output = Result<Committed, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<CommitAnswer, Self::Error>> + Send;
 
     /// Takes one of the tokens for publishing at once, of which there are
     /// `per_minute` in any minute, some of them for critical findings alone; false if
@@ -140,7 +140,7 @@ pub trait Store {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Leased>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Lease>, Self::Error>> + Send;
 
     /// Makes this sweep the only one that may publish, for [`SWEEP_LEASE`]; false if
     /// another one is at work.
@@ -159,7 +159,7 @@ pub const OWED_PAGE: usize = 1000;
 
 /// A finding that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
+pub struct Lease {
     /// The finding's JSON.
     pub body: String,
     /// How often it was claimed, this time included.
@@ -168,7 +168,7 @@ pub struct Leased {
 
 /// The answer to a [`touch`](Store::touch).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Touched {
+pub enum TouchAnswer {
     /// An ordinary push; it is remembered.
     Ordinary,
     /// Anything else, and what is remembered of the uploader.
@@ -209,7 +209,7 @@ pub struct RevokedPush<'a> {
 
 /// The answer to a [`commit`](Store::commit).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Committed {
+pub enum CommitAnswer {
     /// All is written.
     Applied,
     /// The finding exists: this event was decided before. Nothing is written.

@@ -14,11 +14,11 @@ use std::error::Error;
 use jiff::SignedDuration;
 use thiserror::Error as ThisError;
 
-use crate::decide::Row;
+use crate::decide::DecisionRule;
 use crate::finding::Finding;
 use crate::policy::Policy;
 
-pub use sweep::Swept;
+pub use sweep::SweepReport;
 
 /// Watches pushes: remembers their uploaders and tells findings.
 #[derive(Debug)]
@@ -59,26 +59,26 @@ pub enum Outcome {
 
 /// A push that was handled.
 #[derive(Debug)]
-pub struct Handled<E> {
+pub struct PushOutcome<E> {
     /// What became of it.
     pub outcome: Outcome,
     /// The row of the decision table that fits.
-    pub row: Row,
+    pub rule: DecisionRule,
     /// What is told or owed.
     pub finding: Option<Finding>,
     /// Why the finding is not told yet.
-    pub deferred: Option<Deferred<E>>,
+    pub deferred: Option<DeferReason<E>>,
     /// Why the suppression could not be applied.
     pub suppression_fault: Option<String>,
     /// How long it took to decide.
-    pub decided: SignedDuration,
+    pub decide_time: SignedDuration,
     /// How long it took to tell.
-    pub told: SignedDuration,
+    pub publish_time: SignedDuration,
 }
 
 /// Why a finding that is owed is not told, or not settled, yet.
 #[derive(Debug, ThisError)]
-pub enum Deferred<E> {
+pub enum DeferReason<E> {
     /// Enough was told this minute.
     #[error("the budget of this minute is spent")]
     Budget,

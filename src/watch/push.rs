@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Deferred, Handled, Outcome, Watch, WatchError};
+use super::{DeferReason, Outcome, PushOutcome, Watch, WatchError};
 use crate::clock::{Clock, before};
-use crate::decide::{Decision, Row, decide, is_late, is_ordinary};
+use crate::decide::{Decision, DecisionRule, decide, is_late, is_ordinary};
 use crate::event::Push;
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
 use crate::notify::Notifier;
 use crate::record::{Record, Standing};
 use crate::render::Message;
-use crate::store::{Commit, Committed, RevokedPush, Store, Touched};
+use crate::store::{Commit, CommitAnswer, RevokedPush, Store, TouchAnswer};
 
 /// How often a decision is made anew because another write came first.
 const DECISIONS: u32 = 5;
@@ -48,7 +48,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         push: &Push,
         uploader: &Uploader,
         deadline: Timestamp,
-    ) -> Result<Handled<N::Error>, WatchError<S::Error>> {
+    ) -> Result<PushOutcome<N::Error>, WatchError<S::Error>> {
         let began = self.clock.now();
         // In a box: a future in so many others is too deep for the compiler.
         let deciding = Box::pin(self.decide(push, uploader));
@@ -60,22 +60,22 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             None => (outcome_without_finding(&decision), None),
             Some(finding) if finding.reason == Reason::LearnedUploader => (Outcome::Learned, None),
             Some(finding) => {
-                let telling = Box::pin(self.publish(finding, deadline));
-                match before(deadline, &self.clock, telling).await {
+                let publishing = Box::pin(self.publish(finding, deadline));
+                match before(deadline, &self.clock, publishing).await {
                     Some(Ok(())) => (Outcome::FindingPublished, None),
                     Some(Err(why)) => (Outcome::FindingDeferred, Some(why)),
-                    None => (Outcome::FindingDeferred, Some(Deferred::Deadline)),
+                    None => (Outcome::FindingDeferred, Some(DeferReason::Deadline)),
                 }
             }
         };
-        Ok(Handled {
+        Ok(PushOutcome {
             outcome,
-            row: decision.row,
+            rule: decision.rule,
             finding: decision.finding,
             deferred,
             suppression_fault: decision.suppression_fault,
-            decided: decided.duration_since(began),
-            told: self.clock.now().duration_since(decided),
+            decide_time: decided.duration_since(began),
+            publish_time: self.clock.now().duration_since(decided),
         })
     }
 
@@ -158,8 +158,8 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         let decision = decide(record, push, uploader, &self.policy);
         let now = self.clock.now();
         let committed = match (record, &decision.record, &decision.finding) {
-            (_, None, None) => Ok(Committed::Applied),
-            (Some(read), Some(_), finding) if decision.row == Row::Revoked => {
+            (_, None, None) => Ok(CommitAnswer::Applied),
+            (Some(read), Some(_), finding) if decision.rule == DecisionRule::Revoked => {
                 let revoked = RevokedPush {
                     read,
                     push,
@@ -179,10 +179,12 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             }
         };
         Ok(match committed.map_err(WatchError::Store)? {
-            Committed::Applied => Step::Done(Box::new(decision)),
-            Committed::AlreadyDecided => Step::Done(Box::new(Decision::nothing(Row::Duplicate))),
-            Committed::Lost(stored) => Step::Lost(stored),
-            Committed::Busy => Step::Busy,
+            CommitAnswer::Applied => Step::Done(Box::new(decision)),
+            CommitAnswer::AlreadyDecided => {
+                Step::Done(Box::new(Decision::nothing(DecisionRule::Duplicate)))
+            }
+            CommitAnswer::Lost(stored) => Step::Lost(stored),
+            CommitAnswer::Busy => Step::Busy,
         })
     }
 
@@ -191,14 +193,14 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         &self,
         finding: &Finding,
         deadline: Timestamp,
-    ) -> Result<(), Deferred<N::Error>> {
+    ) -> Result<(), DeferReason<N::Error>> {
         if let Some(per_minute) = self.findings_per_minute {
             let now = self.clock.now();
             let token = self.store.take_token(per_minute, finding.severity, now);
             match token.await {
                 Ok(true) => {}
-                Ok(false) => return Err(Deferred::Budget),
-                Err(error) => return Err(Deferred::Token(error.to_string())),
+                Ok(false) => return Err(DeferReason::Budget),
+                Err(error) => return Err(DeferReason::Token(error.to_string())),
             }
         }
         let left = deadline.duration_since(self.clock.now());
@@ -207,20 +209,20 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             .notifier
             .publish(Message::Finding(finding), within)
             .await
-            .map_err(Deferred::Publish)?;
+            .map_err(DeferReason::Publish)?;
         self.store
             .settle(&finding.id.to_string(), &message_id, self.clock.now())
             .await
-            .map_err(|error| Deferred::Settle(error.to_string()))
+            .map_err(|error| DeferReason::Settle(error.to_string()))
     }
 }
 
-impl From<Touched> for Step {
-    fn from(touched: Touched) -> Self {
+impl From<TouchAnswer> for Step {
+    fn from(touched: TouchAnswer) -> Self {
         match touched {
-            Touched::Ordinary => Self::Done(Box::new(Decision::nothing(Row::Known))),
-            Touched::Refused(record) => Self::Lost(record),
-            Touched::Busy => Self::Busy,
+            TouchAnswer::Ordinary => Self::Done(Box::new(Decision::nothing(DecisionRule::Known))),
+            TouchAnswer::Refused(record) => Self::Lost(record),
+            TouchAnswer::Busy => Self::Busy,
         }
     }
 }
@@ -244,11 +246,11 @@ fn wait(push: &Push, collisions: u32) -> Duration {
 }
 
 fn outcome_without_finding(decision: &Decision) -> Outcome {
-    match decision.row {
+    match decision.rule {
         _ if decision.suppressed => Outcome::FindingSuppressed,
-        Row::Duplicate => Outcome::Duplicate,
-        Row::FailedPush => Outcome::FailedPush,
-        Row::TrustedByPattern => Outcome::Trusted,
+        DecisionRule::Duplicate => Outcome::Duplicate,
+        DecisionRule::FailedPush => Outcome::FailedPush,
+        DecisionRule::TrustedByPattern => Outcome::Trusted,
         _ => Outcome::Known,
     }
 }

@@ -43,7 +43,7 @@ const DIGEST_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// Findings that were told.
     pub published: usize,
     /// How many messages that took.
@@ -69,7 +69,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
     /// Publishes what is owed, until it is done or the deadline is near. It never
     /// fails: what went wrong stands in the answer, and what was not told stays
     /// owed. `holder` is this sweep's own name.
-    pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> Swept {
+    pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> SweepReport {
         let time_left = deadline.duration_since(self.clock.now());
         let mut sweep = Sweep {
             watch: self,
@@ -77,11 +77,11 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             deadline,
             stop_at: deadline - RESERVE.min(time_left / 3),
             tired: Vec::new(),
-            swept: Swept::default(),
+            swept: SweepReport::default(),
         };
         let due = sweep.read().await;
         if !due.is_empty() && sweep.takes_lease().await {
-            sweep.tell(&due).await;
+            sweep.publish_due(&due).await;
             sweep.gives_lease_back().await;
         }
         sweep.swept.owed -= sweep.swept.published;
@@ -102,7 +102,7 @@ impl Due {
 }
 
 /// A finding that this sweep has claimed.
-struct Claimed {
+struct Claim {
     id: String,
     owed: Owed,
     /// How often it was claimed, this time included.
@@ -116,9 +116,9 @@ struct Sweep<'a, S, N, C> {
     holder: &'a str,
     deadline: Timestamp,
     stop_at: Timestamp,
-    /// Claimed too often to go before others.
-    tired: Vec<Claimed>,
-    swept: Swept,
+    /// Claim too often to go before others.
+    tired: Vec<Claim>,
+    swept: SweepReport,
 }
 
 impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
@@ -231,7 +231,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         }
     }
 
-    async fn tell(&mut self, due: &Due) {
+    async fn publish_due(&mut self, due: &Due) {
         let at_once = if due.findings.len() <= ONE_BY_ONE {
             1
         } else {
@@ -260,7 +260,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     /// Claims the next findings, the given number at most; those that are tired are
     /// put aside.
-    async fn claim(&mut self, left: &mut &[OwedFinding], at_once: usize) -> Vec<Claimed> {
+    async fn claim(&mut self, left: &mut &[OwedFinding], at_once: usize) -> Vec<Claim> {
         // A third of the time for claiming, which leaves as much for settling.
         let now = self.now();
         let claim_until = now + self.stop_at.duration_since(now) / 3;
@@ -281,13 +281,13 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         claimed
     }
 
-    async fn claim_one(&mut self, owed: &OwedFinding) -> Option<Claimed> {
+    async fn claim_one(&mut self, owed: &OwedFinding) -> Option<Claim> {
         let leased = self.watch.store.lease(&owed.id, self.holder, self.now());
         let fault = match leased.await {
             Ok(None) => return None,
             Ok(Some(leased)) => match serde_json::from_str(&leased.body) {
                 Ok(finding) => {
-                    return Some(Claimed {
+                    return Some(Claim {
                         id: owed.id.clone(),
                         owed: owed.owed,
                         attempts: leased.attempts,
@@ -314,7 +314,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     /// Publishes and settles what was claimed: one finding as it is, more as lists
     /// that are as long as can be. A list that is refused is told in halves.
-    async fn publish(&mut self, mut claimed: Vec<Claimed>) {
+    async fn publish(&mut self, mut claimed: Vec<Claim>) {
         claimed.sort_by_key(|claimed| Reverse(claimed.finding.severity));
         let owed = claimed.first().map_or(Owed::Finding, |first| first.owed);
         let (claims, findings): (Vec<_>, Vec<_>) = claimed

@@ -6,7 +6,7 @@ pub mod cli;
 
 use jiff::Timestamp;
 use pushwatch::event::{self, Event, Push};
-use pushwatch::identity::{Identified, Uploader, identify};
+use pushwatch::identity::{Identification, Uploader, identify};
 use serde_json::{Value, json};
 
 pub const ACCOUNT: &str = "111122223333";
@@ -123,7 +123,7 @@ pub fn envelope(record: &Value) -> Value {
 }
 
 /// Reads an event that must be a push.
-pub fn read(event: &Value) -> (Push, Identified) {
+pub fn read(event: &Value) -> (Push, Identification) {
     match event::read(&event.to_string(), now()).unwrap() {
         Event::Push(push, identity) => {
             let identified = identify(&identity, push.account.as_deref());

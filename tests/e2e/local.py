@@ -11,7 +11,7 @@ from stack import Stack
 
 
 def main():
-    subprocess.run(["cargo", "build", "--locked", "--bin", "pushwatch"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--locked", "--features", "aws", "--bin", "pushwatch"], cwd=ROOT, check=True)
     moto = Moto()
     port = free_port()
     file = ROOT / "target" / f"local-{port}.env"

@@ -169,7 +169,7 @@ class Emulator:
             **aws_environment(url), **stack.environment(), "AWS_ENDPOINT_URL": url,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        binary = ["--bin", "pushwatch-lambda"]
+        binary = ["--bin", "pushwatch-lambda", "--features", "function"]
         subprocess.run(
             ["cargo", "build", "--locked", *binary], cwd=ROOT, check=True, timeout=self.BUILD_SECONDS)
         self.process = subprocess.Popen(

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use memchr::memmem;
 use pushwatch::event::{self, Event, Object, Push, Unreadable};
-use pushwatch::identity::{Identified, identify};
+use pushwatch::identity::{Identification, identify};
 use pushwatch::text::clean;
 use rayon::prelude::*;
 use serde_json::value::RawValue;
@@ -61,7 +61,7 @@ impl fmt::Display for Source {
 #[derive(Debug)]
 pub struct Pushed {
     pub push: Push,
-    pub identified: Identified,
+    pub identified: Identification,
 }
 
 /// One event of an archive.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
 use pushwatch::notify::Nobody;
 use pushwatch::text::clean_cut;
-use pushwatch::watch::{Handled, Outcome, Watch};
+use pushwatch::watch::{Outcome, PushOutcome, Watch};
 
 use crate::archive::{self, Pushed, Wanted};
 use crate::args::ExplainArgs;
@@ -57,11 +57,11 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
-fn explain(pushed: &Pushed, handled: &Handled<Infallible>) -> String {
+fn explain(pushed: &Pushed, handled: &PushOutcome<Infallible>) -> String {
     let push = &pushed.push;
     let uploader = &pushed.identified.uploader;
-    let identity = pushed.identified.row;
-    let decision = handled.row;
+    let identity = pushed.identified.rule;
+    let decision = handled.rule;
     let repository = push.repository.as_deref().unwrap_or("(no repository)");
     let tag = push.tag.as_deref().unwrap_or("(untagged)");
     let mut text = format!(
@@ -95,7 +95,7 @@ fn explain(pushed: &Pushed, handled: &Handled<Infallible>) -> String {
     text
 }
 
-fn outcome(handled: &Handled<Infallible>) -> String {
+fn outcome(handled: &PushOutcome<Infallible>) -> String {
     match (handled.outcome, &handled.finding) {
         (Outcome::FindingSuppressed, _) => "nothing is told: --suppress matches".to_owned(),
         (Outcome::Learned, _) => "learned: named in the learning digest".to_owned(),

@@ -12,7 +12,7 @@ use pushwatch::notify::{Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::render::Message;
 use pushwatch::store::{DynamoStore, MOST_PER_MINUTE, MemoryStore, Store};
-use pushwatch::watch::{Deferred, Outcome, Watch};
+use pushwatch::watch::{DeferReason, Outcome, Watch};
 
 use crate::archive::{self, Contents, Entry, Pushed, Wanted};
 use crate::args::{PolicyArgs, ReplayArgs};
@@ -189,7 +189,7 @@ async fn replay<S: Store, N: Notifier>(
             .map_err(|error| CommandError::Watch(error.to_string()))?;
         summary.count(&handled);
         match &handled.deferred {
-            None | Some(Deferred::Budget) => {}
+            None | Some(DeferReason::Budget) => {}
             // Once is enough: what fails is the same for all.
             Some(_) if summary.publish_fault => {}
             Some(why) => {

@@ -7,7 +7,7 @@ use pushwatch::finding::Reason;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::text::clean_cut;
-use pushwatch::watch::{Handled, Outcome};
+use pushwatch::watch::{Outcome, PushOutcome};
 
 /// Counts of a replay.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts a push.
-    pub fn count<E>(&mut self, handled: &Handled<E>) {
+    pub fn count<E>(&mut self, handled: &PushOutcome<E>) {
         self.pushes += 1;
         *self.outcomes.entry(handled.outcome).or_default() += 1;
         if let Some(finding) = &handled.finding {
@@ -95,7 +95,7 @@ impl fmt::Display for Summary {
         if deferred > 0 {
             writeln!(
                 f,
-                "Deferred    {deferred}; the next sweep of the function tells them"
+                "DeferReason    {deferred}; the next sweep of the function tells them"
             )?;
         }
         if self.ignored > 0 {

@@ -7,7 +7,7 @@ use super::expressions::{READ_NO_REVISION, READ_REVISION};
 use super::{DynamoStore, Item, number, table, text};
 use crate::aws::AwsError;
 use crate::record::Record;
-use crate::store::{Forgotten, KeptFinding, Manage, RecordPage};
+use crate::store::{ForgetAnswer, Manage, RecordPage, StoredFinding};
 use crate::time;
 
 impl Manage for DynamoStore {
@@ -35,7 +35,7 @@ impl Manage for DynamoStore {
         Ok(page)
     }
 
-    async fn forget(&self, read: &Record) -> Result<Forgotten, AwsError> {
+    async fn forget(&self, read: &Record) -> Result<ForgetAnswer, AwsError> {
         let condition = match read.revision {
             0 => READ_NO_REVISION,
             _ => READ_REVISION,
@@ -52,13 +52,13 @@ impl Manage for DynamoStore {
             .await;
         Ok(
             match ConditionalWrite::of(result, "DynamoDB DeleteItem", &self.uploaders)? {
-                ConditionalWrite::Applied(_) => Forgotten::Gone,
-                ConditionalWrite::Refused(_) | ConditionalWrite::Busy => Forgotten::Changed,
+                ConditionalWrite::Applied(_) => ForgetAnswer::Gone,
+                ConditionalWrite::Refused(_) | ConditionalWrite::Busy => ForgetAnswer::Changed,
             },
         )
     }
 
-    async fn finding(&self, id: &str) -> Result<Option<KeptFinding>, AwsError> {
+    async fn finding(&self, id: &str) -> Result<Option<StoredFinding>, AwsError> {
         let output = self
             .client
             .get_item()
@@ -72,7 +72,7 @@ impl Manage for DynamoStore {
             let word = item.get(name).and_then(|value| value.as_s().ok());
             word.cloned()
         };
-        Ok(output.item.map(|item| KeptFinding {
+        Ok(output.item.map(|item| StoredFinding {
             uploader: word(&item, "uploader").unwrap_or_default(),
             body: word(&item, "body").unwrap_or_default(),
             is_owed: item.contains_key("owed"),

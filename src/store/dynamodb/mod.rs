@@ -31,8 +31,8 @@ use self::expressions::{
     SWEEP_END, SWEEP_UPDATE, TAKE_LESSER_TOKEN, TAKE_TOKEN, TOUCH, TOUCH_LATE, TRUST_HOLDS,
 };
 use super::{
-    Commit, Committed, LEASE, Leased, MINUTE, OWED_PAGE, Owed, OwedFinding, OwedPage, RevokedPush,
-    SWEEP_LEASE, Store, Touched, first_lease, not_critical,
+    Commit, CommitAnswer, LEASE, Lease, MINUTE, OWED_PAGE, Owed, OwedFinding, OwedPage,
+    RevokedPush, SWEEP_LEASE, Store, TouchAnswer, first_lease, not_critical,
 };
 use crate::aws::{AwsError, AwsErrorKind};
 use crate::event::Push;
@@ -126,7 +126,7 @@ impl DynamoStore {
         &self,
         record: &Record,
         read_revision: Option<u64>,
-    ) -> Result<Committed, AwsError> {
+    ) -> Result<CommitAnswer, AwsError> {
         let put = self.put_record(record, read_revision)?;
         let result = self
             .client
@@ -140,9 +140,9 @@ impl DynamoStore {
             .await;
         Ok(
             match ConditionalWrite::of(result, "DynamoDB PutItem", &self.uploaders)? {
-                ConditionalWrite::Applied(_) => Committed::Applied,
-                ConditionalWrite::Refused(item) => Committed::Lost(self.record(item)?),
-                ConditionalWrite::Busy => Committed::Busy,
+                ConditionalWrite::Applied(_) => CommitAnswer::Applied,
+                ConditionalWrite::Refused(item) => CommitAnswer::Lost(self.record(item)?),
+                ConditionalWrite::Busy => CommitAnswer::Busy,
             },
         )
     }
@@ -152,7 +152,7 @@ impl DynamoStore {
         &self,
         commit: Commit<'_>,
         finding: &Finding,
-    ) -> Result<Committed, AwsError> {
+    ) -> Result<CommitAnswer, AwsError> {
         let put = |record: &Record| {
             let put = self.put_record(record, commit.read_revision)?;
             let put = Put::builder()
@@ -177,7 +177,7 @@ impl DynamoStore {
         record: Option<TransactWriteItem>,
         finding: &Finding,
         now: Timestamp,
-    ) -> Result<Committed, AwsError> {
+    ) -> Result<CommitAnswer, AwsError> {
         let put = self.put_finding(finding, now)?;
         let put = TransactWriteItem::builder().put(put).build();
         let items: Vec<_> = record.into_iter().chain([put]).collect();
@@ -195,7 +195,7 @@ impl DynamoStore {
                 .send()
                 .await;
             let Err(error) = result else {
-                return Ok(Committed::Applied);
+                return Ok(CommitAnswer::Applied);
             };
             return match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -204,12 +204,12 @@ impl DynamoStore {
                 }
                 Some(TransactWriteItemsError::IdempotentParameterMismatchException(_)) => continue,
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
-                    Ok(Committed::Busy)
+                    Ok(CommitAnswer::Busy)
                 }
                 _ => Err(AwsError::new(TRANSACT, table(&self.findings), error)),
             };
         }
-        Ok(Committed::Busy)
+        Ok(CommitAnswer::Busy)
     }
 
     /// What a push by somebody revoked does to the record: condition, update and
@@ -260,7 +260,7 @@ impl DynamoStore {
     }
 
     /// Updates a record, if it is as the update expects.
-    async fn update_record(&self, key: &str, update: Update) -> Result<Touched, AwsError> {
+    async fn update_record(&self, key: &str, update: Update) -> Result<TouchAnswer, AwsError> {
         let result = self
             .client
             .update_item()
@@ -274,9 +274,9 @@ impl DynamoStore {
             .await;
         Ok(
             match ConditionalWrite::of(result, UPDATE, &self.uploaders)? {
-                ConditionalWrite::Applied(_) => Touched::Ordinary,
-                ConditionalWrite::Refused(item) => Touched::Refused(self.record(item)?),
-                ConditionalWrite::Busy => Touched::Busy,
+                ConditionalWrite::Applied(_) => TouchAnswer::Ordinary,
+                ConditionalWrite::Refused(item) => TouchAnswer::Refused(self.record(item)?),
+                ConditionalWrite::Busy => TouchAnswer::Busy,
             },
         )
     }
@@ -286,25 +286,25 @@ impl DynamoStore {
         &self,
         reasons: &[CancellationReason],
         lease: &AttributeValue,
-    ) -> Result<Committed, AwsError> {
+    ) -> Result<CommitAnswer, AwsError> {
         let refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
         let Some((finding, record)) = reasons.split_last() else {
-            return Ok(Committed::Busy);
+            return Ok(CommitAnswer::Busy);
         };
         if refused(finding) {
             // With our own lease on it, it is what this call wrote, whose first
             // answer was lost.
             let stored = finding.item().and_then(|item| item.get("leaseUntil"));
             return Ok(if stored == Some(lease) {
-                Committed::Applied
+                CommitAnswer::Applied
             } else {
-                Committed::AlreadyDecided
+                CommitAnswer::AlreadyDecided
             });
         }
         match record.first() {
             Some(record) if refused(record) => {
                 let item = record.item().filter(|item| !item.is_empty());
-                Ok(Committed::Lost(self.record(item.cloned())?))
+                Ok(CommitAnswer::Lost(self.record(item.cloned())?))
             }
             _ if reasons
                 .iter()
@@ -320,7 +320,7 @@ impl DynamoStore {
                 ))
             }
             // It met another transaction, or was throttled.
-            _ => Ok(Committed::Busy),
+            _ => Ok(CommitAnswer::Busy),
         }
     }
 
@@ -412,7 +412,7 @@ impl Store for DynamoStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, AwsError> {
+    ) -> Result<TouchAnswer, AwsError> {
         let cutoff = policy.absence_cutoff(push.event_time);
         let order = match cutoff {
             Some(_) => IN_ORDER_AND_NOT_ABSENT,
@@ -440,7 +440,7 @@ impl Store for DynamoStore {
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<Touched, AwsError> {
+    ) -> Result<TouchAnswer, AwsError> {
         let (condition, values) = by_the_known(LATE, push, uploader, policy);
         let update = Update {
             condition: condition.join(" AND "),
@@ -463,22 +463,22 @@ impl Store for DynamoStore {
         Ok(self.record(output.item)?.map(|record| *record))
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, AwsError> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<CommitAnswer, AwsError> {
         match (commit.finding, commit.record) {
             (Some(finding), _) => self.commit_finding(commit, finding).await,
             (None, Some(record)) => self.commit_record(record, commit.read_revision).await,
-            (None, None) => Ok(Committed::Applied),
+            (None, None) => Ok(CommitAnswer::Applied),
         }
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<Committed, AwsError> {
+    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, AwsError> {
         let key = &revoked.read.uploader;
         let update = self.revoked_push(revoked)?;
         let Some(finding) = revoked.finding else {
             return Ok(match self.update_record(key, update).await? {
-                Touched::Ordinary => Committed::Applied,
-                Touched::Refused(record) => Committed::Lost(record),
-                Touched::Busy => Committed::Busy,
+                TouchAnswer::Ordinary => CommitAnswer::Applied,
+                TouchAnswer::Refused(record) => CommitAnswer::Lost(record),
+                TouchAnswer::Busy => CommitAnswer::Busy,
             });
         };
         let update = types::Update::builder()
@@ -577,7 +577,7 @@ impl Store for DynamoStore {
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<Leased>, AwsError> {
+    ) -> Result<Option<Lease>, AwsError> {
         let result = self
             .client
             .update_item()
@@ -599,7 +599,7 @@ impl Store for DynamoStore {
             let value = |name: &str| output.attributes().and_then(|item| item.get(name));
             let body = value("body").and_then(|body| body.as_s().ok());
             let attempts = value("attempts").and_then(|attempts| attempts.as_n().ok());
-            Leased {
+            Lease {
                 body: body.cloned().unwrap_or_default(),
                 attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or(1),
             }

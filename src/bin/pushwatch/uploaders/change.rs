@@ -2,7 +2,7 @@
 
 use pushwatch::glob::{self, Glob};
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, Committed, Forgotten, Manage};
+use pushwatch::store::{Commit, CommitAnswer, ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
 
 use super::args::{ForgetArgs, RevokeArgs, TrustArgs, parse_until};
@@ -114,11 +114,11 @@ pub async fn forget<S: Manage>(
         return Ok(Done::changed(false));
     }
     match store.forget(&record).await.map_err(store_fault)? {
-        Forgotten::Gone => {
+        ForgetAnswer::Gone => {
             say(&format!("Forgot {shown}."));
             Ok(Done::changed(true))
         }
-        Forgotten::Changed => Err(CommandError::Busy(shown)),
+        ForgetAnswer::Changed => Err(CommandError::Busy(shown)),
     }
 }
 
@@ -196,9 +196,9 @@ async fn write<S: Manage>(
             now: context.now,
         };
         match store.commit(commit).await.map_err(store_fault)? {
-            Committed::Busy => {}
-            Committed::Lost(other) => stored = other.map(|other| *other),
-            Committed::Applied | Committed::AlreadyDecided => return Ok(stored),
+            CommitAnswer::Busy => {}
+            CommitAnswer::Lost(other) => stored = other.map(|other| *other),
+            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => return Ok(stored),
         }
     }
     Err(CommandError::Busy(clean_cut(&key.text, 200)))

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, Committed, Manage};
+use pushwatch::store::{Commit, CommitAnswer, Manage};
 use pushwatch::text::{clean, clean_cut};
 
 use super::args::ImportArgs;
@@ -201,21 +201,21 @@ async fn write<S: Manage>(
             now,
         };
         match store.commit(commit).await.map_err(store_fault)? {
-            Committed::Applied | Committed::AlreadyDecided => {
+            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => {
                 return Ok(match read_revision {
                     None => Written::Added,
                     Some(_) => Written::Changed,
                 });
             }
-            Committed::Busy => {}
-            Committed::Lost(None) => {
+            CommitAnswer::Busy => {}
+            CommitAnswer::Lost(None) => {
                 read_revision = None;
                 record = listed.clone();
             }
-            Committed::Lost(Some(_)) if existing == Existing::Leave => {
+            CommitAnswer::Lost(Some(_)) if existing == Existing::Leave => {
                 return Ok(Written::Unchanged);
             }
-            Committed::Lost(Some(stored)) => {
+            CommitAnswer::Lost(Some(stored)) => {
                 read_revision = Some(stored.revision);
                 record = *stored;
                 if !record.merge(&listed) {

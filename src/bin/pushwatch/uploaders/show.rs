@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use pushwatch::finding::Finding;
 use pushwatch::record::Record;
 use pushwatch::render::{Format, Message, RenderContext, render};
-use pushwatch::store::{KeptFinding, Manage};
+use pushwatch::store::{Manage, StoredFinding};
 use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
 
@@ -60,7 +60,7 @@ pub async fn show<S: Manage>(
 }
 
 /// A finding as it was told.
-fn sent(kept: &KeptFinding, place: &RenderContext) -> String {
+fn sent(kept: &StoredFinding, place: &RenderContext) -> String {
     let state = match (kept.is_owed, kept.published_at) {
         (true, _) => "still owed; the function's sweep publishes it".to_owned(),
         (false, Some(time)) => format!("published {time}"),
@@ -76,7 +76,7 @@ fn sent(kept: &KeptFinding, place: &RenderContext) -> String {
     format!("The last finding, {state}:\n\n{}", finding.trim_end())
 }
 
-fn as_json(record: &Record, finding: Option<&KeptFinding>) -> io::Result<String> {
+fn as_json(record: &Record, finding: Option<&StoredFinding>) -> io::Result<String> {
     let finding = finding.and_then(|kept| RawValue::from_string(kept.body.clone()).ok());
     let json = serde_json::to_string(&serde_json::json!({"uploader": record}))?;
     let finding = finding.map_or_else(|| "null".to_owned(), |finding| finding.get().to_owned());
