@@ -119,7 +119,7 @@ fn decided(
 /// Standing, first seen and last seen.
 type After = (Standing, Option<String>, Option<String>);
 
-/// DecisionRule, reason told, and the record afterwards (none: unchanged).
+/// Rule, reason told, and the record afterwards (none: unchanged).
 type Outcome = (DecisionRule, Option<Reason>, Option<After>);
 
 fn outcome(decision: &Decision) -> Outcome {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use super::unreachable::Unreachable;
 use crate::text::clean_cut;
 
 /// A call that failed.
@@ -14,13 +15,15 @@ pub struct AwsError {
     /// Service and operation: `DynamoDB UpdateItem`.
     pub call: &'static str,
     /// What it was about: `table uploaders`.
-    pub target: String,
+    pub target: Box<str>,
     /// Who can do something about it.
     pub kind: AwsErrorKind,
     /// AWS's code; none if there was no answer, or none in it.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// What is wrong, in one line.
-    fault: String,
+    fault: Box<str>,
+    /// What to do about it, where the fault alone says it.
+    remedy: Option<Box<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -40,19 +43,20 @@ pub enum AwsErrorKind {
 
 impl AwsError {
     /// Reads the SDK's error.
-    pub fn new<E>(call: &'static str, target: impl Into<String>, error: SdkError<E>) -> Self
+    pub fn new<E>(call: &'static str, target: impl Into<Box<str>>, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let code = match &error {
-            SdkError::ServiceError(service) => service.err().code().map(str::to_owned),
+            SdkError::ServiceError(service) => service.err().code().map(Box::from),
             _ => None,
         };
         Self {
             call,
             target: target.into(),
             kind: kind(&error, code.as_deref()),
-            fault: fault(&error, code.as_deref()),
+            fault: fault(&error, code.as_deref()).into(),
+            remedy: remedy_of(&error, code.as_deref()).map(Into::into),
             code,
             source: Some(Arc::new(error)),
         }
@@ -60,7 +64,7 @@ impl AwsError {
 
     /// No answer came in the time that there was.
     #[must_use]
-    pub fn timeout(call: &'static str, target: impl Into<String>) -> Self {
+    pub fn timeout(call: &'static str, target: impl Into<Box<str>>) -> Self {
         Self::of_kind(AwsErrorKind::Retryable, call, target, "no answer in time")
     }
 
@@ -69,8 +73,8 @@ impl AwsError {
     pub fn of_kind(
         kind: AwsErrorKind,
         call: &'static str,
-        target: impl Into<String>,
-        fault: impl Into<String>,
+        target: impl Into<Box<str>>,
+        fault: impl Into<Box<str>>,
     ) -> Self {
         Self {
             call,
@@ -78,6 +82,7 @@ impl AwsError {
             kind,
             code: None,
             fault: fault.into(),
+            remedy: None,
             source: None,
         }
     }
@@ -86,6 +91,28 @@ impl AwsError {
     #[must_use]
     pub fn fault(&self) -> &str {
         &self.fault
+    }
+
+    /// What to do about it; `otherwise` where the fault alone does not say it.
+    #[must_use]
+    pub fn advice(&self, otherwise: &str) -> String {
+        match (&self.remedy, self.code.as_deref()) {
+            (Some(remedy), _) => remedy.to_string(),
+            (None, Some(code)) if is_denied(code) => {
+                format!("the right {} is missing", self.right())
+            }
+            (None, _) => otherwise.to_owned(),
+        }
+    }
+
+    /// The right that the call needs: `dynamodb:UpdateItem`.
+    fn right(&self) -> String {
+        match self.call.split_once(' ') {
+            // A transaction has no right of its own.
+            Some((_, "TransactWriteItems")) => "dynamodb:PutItem".to_owned(),
+            Some((service, operation)) => format!("{}:{operation}", service.to_lowercase()),
+            None => self.call.to_owned(),
+        }
     }
 }
 
@@ -109,7 +136,8 @@ impl fmt::Display for AwsError {
             fault,
             ..
         } = self;
-        write!(f, "{call} on {target}: {fault}; {}", kind.advice())
+        let advice = self.advice(kind.advice());
+        write!(f, "{call} on {target}: {fault}; {advice}")
     }
 }
 
@@ -132,6 +160,57 @@ impl PartialEq for AwsError {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.to_string() == other.to_string()
     }
+}
+
+fn remedy_of<E: ProvideErrorMetadata>(error: &SdkError<E>, code: Option<&str>) -> Option<String> {
+    match (error, code) {
+        (SdkError::ServiceError(service), Some(code)) => {
+            remedy(code, service.err().message().unwrap_or_default())
+        }
+        (SdkError::DispatchFailure(failure), _) => failure
+            .as_connector_error()
+            .and_then(|error| innermost(error).downcast_ref::<Unreachable>())
+            .map(|unreachable| unreachable.remedy().to_owned()),
+        _ => None,
+    }
+}
+
+fn is_denied(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDenied"
+            | "AccessDeniedException"
+            | "AuthorizationError"
+            | "AuthorizationErrorException"
+    )
+}
+
+/// What to do about credentials and rights.
+fn remedy(code: &str, message: &str) -> Option<String> {
+    let remedy = match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            "your credentials have expired: sign in again (`aws login` or `aws sso login`)"
+        }
+        "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            "AWS does not know the access key: check AWS_PROFILE, or sign in again"
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            "check the secret access key, and this machine's clock"
+        }
+        code if is_denied(code) => {
+            return missing_right(message).map(|right| format!("the right {right} is missing"));
+        }
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+/// The right that AWS names: `User: … is not authorized to perform: dynamodb:Scan …`
+fn missing_right(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let is_other = |c: char| !(c.is_ascii_alphanumeric() || c == ':' || c == '-');
+    let right = &rest[..rest.find(is_other).unwrap_or(rest.len())];
+    (right.contains(':') && right.len() <= 100).then_some(right)
 }
 
 fn fault<E: ProvideErrorMetadata>(error: &SdkError<E>, code: Option<&str>) -> String {
@@ -224,6 +303,6 @@ fn is_of_the_deployment(code: &str) -> bool {
 }
 
 /// What an error comes from in the end: the rest is layers.
-fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+pub(super) fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, innermost)
 }

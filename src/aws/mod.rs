@@ -1,6 +1,7 @@
 //! The way to AWS: one HTTP client for all services, and what errors mean.
 
 mod error;
+mod unreachable;
 
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 use thiserror::Error;
 
 pub use error::{AwsError, AwsErrorKind};
+use unreachable::TriesOnce;
+pub use unreachable::Unreachable;
 
 /// Of one try. Without it a connection that died while the function was frozen
 /// hangs for ever (measured).
@@ -148,7 +151,8 @@ impl Aws {
     }
 }
 
-/// An HTTP client of its own, for a laptop.
+/// An HTTP client of its own, for a laptop. What is [`Unreachable`] is said at
+/// once.
 ///
 /// # Errors
 /// When TLS can't be set up.
@@ -157,6 +161,7 @@ pub fn http_client(
     connect_timeout: Duration,
 ) -> Result<SharedHttpClient, TlsError> {
     let connector = connector(trust_roots, connect_timeout)?;
+    let connector = SharedHttpConnector::new(TriesOnce(connector));
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 

@@ -1,5 +1,6 @@
 //! A stub of CloudTrail's `LookupEvents`, which moto lacks: it answers what it
-//! is told to, in turn, with records as strings, as the real one does.
+//! is told to, in turn, with records as strings, as the real one does. It answers
+//! for STS too, so that its caller can be of any account.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,11 @@ pub struct CloudTrail {
 
 impl CloudTrail {
     pub fn start(answers: Vec<Answer>) -> Self {
+        Self::start_of("111122223333", answers)
+    }
+
+    /// With a caller of this account.
+    pub fn start_of(account: &'static str, answers: Vec<Answer>) -> Self {
         let server = Server::http("127.0.0.1:0").unwrap();
         let port = server.server_addr().to_ip().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -52,7 +58,13 @@ impl CloudTrail {
         std::thread::spawn(move || {
             let mut answers = answers.into_iter();
             for mut request in server.incoming_requests() {
-                let mut body: Value = serde_json::from_reader(request.as_reader()).unwrap();
+                let mut body = String::new();
+                request.as_reader().read_to_string(&mut body).unwrap();
+                if body.contains("Action=GetCallerIdentity") {
+                    let _ = request.respond(Response::from_string(caller(account)));
+                    continue;
+                }
+                let mut body: Value = serde_json::from_str(&body).unwrap();
                 let header = |name: &str| {
                     let headers = request.headers().iter();
                     let mut found = headers.filter(|header| header.field.as_str() == name);
@@ -100,4 +112,13 @@ impl CloudTrail {
             .filter(|pair| pair[0].1["region"] == pair[1].1["region"]);
         pauses.map(|pair| pair[1].0 - pair[0].0).min().unwrap()
     }
+}
+
+fn caller(account: &str) -> String {
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <GetCallerIdentityResult><Arn>arn:aws:iam::{account}:user/test</Arn>\
+         <UserId>AIDAEXAMPLE</UserId><Account>{account}</Account></GetCallerIdentityResult>\
+         </GetCallerIdentityResponse>"
+    )
 }

@@ -3,10 +3,17 @@
 
 use std::time::Duration;
 
+use aws_config::meta::ProviderChainError;
+use aws_config::profile;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_cloudtrail::error::ProvideErrorMetadata as _;
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use clap::Args;
 use pushwatch::aws::{AwsError, RetryConflicts, TlsError, TrustRoots};
 use pushwatch::notify::SnsNotifier;
@@ -15,10 +22,15 @@ use pushwatch::store::DynamoStore;
 use pushwatch::text::clean_cut;
 use thiserror::Error;
 
+use crate::waiting::Waiting;
+
+const REGION_OPTION: &str = "--region or AWS_REGION";
 /// Of a connection; a laptop may be far from the region.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of whatever gives the credentials: a file, a process, a portal.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
 
@@ -48,7 +60,17 @@ pub struct TablesArgs {
 pub enum DeploymentError {
     #[error("no region is set; give --region, or set AWS_REGION")]
     NoRegion,
-    #[error("no AWS credentials are found: {0}; set AWS_PROFILE, or sign in")]
+    #[error("`{0}` can't be a region; give one such as eu-central-1 with {1}")]
+    BadRegion(String, &'static str),
+    #[error("{0} is empty, maybe since a variable is; give a name")]
+    Empty(&'static str),
+    #[error(
+        "AWS_PROFILE names the profile {0}, which does not exist; `aws configure list-profiles` shows those that do"
+    )]
+    NoProfile(String),
+    #[error(
+        "no AWS credentials are found: {0}; sign in (`aws login` or `aws sso login`), or set AWS_PROFILE"
+    )]
     NoCredentials(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -57,12 +79,35 @@ pub enum DeploymentError {
         stack: String,
         region: String,
         fault: String,
-        advice: &'static str,
+        advice: String,
     },
     #[error("stack {stack} has no output {output}: is it a stack of PushWatch?")]
     NoOutput { stack: String, output: &'static str },
-    #[error("STS can't say who you are: {0}; check your credentials")]
-    WhoAmI(String),
+    #[error("STS can't say who you are: {fault}; {advice}")]
+    WhoAmI { fault: String, advice: String },
+}
+
+/// Has `learn` say that it is throttled, instead of the SDK waiting in silence.
+#[derive(Debug)]
+struct ThrottlingIsSaid;
+
+impl ClassifyRetry for ThrottlingIsSaid {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = match context.output_or_error() {
+            Some(Err(error)) => error.as_operation_error(),
+            _ => None,
+        };
+        let error = error.and_then(|error| error.downcast_ref::<LookupEventsError>());
+        if error.is_some_and(|error| error.code() == Some("ThrottlingException")) {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "throttling"
+    }
 }
 
 /// A deployment's names.
@@ -78,6 +123,14 @@ pub struct Names {
 pub struct Session {
     config: SdkConfig,
     region: String,
+    quiet: bool,
+}
+
+/// Who types the command.
+#[derive(Debug)]
+pub struct Caller {
+    pub account: String,
+    pub arn: String,
 }
 
 impl Session {
@@ -85,7 +138,8 @@ impl Session {
     ///
     /// # Errors
     /// When one of them is missing.
-    pub async fn open(region: Option<&str>) -> Result<Self, DeploymentError> {
+    pub async fn open(region: Option<&str>, quiet: bool) -> Result<Self, DeploymentError> {
+        let _waiting = Waiting::on("reading the AWS credentials", quiet);
         let http = pushwatch::aws::http_client(TrustRoots::System, CONNECT_TIMEOUT)?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http)
@@ -97,26 +151,33 @@ impl Session {
                     .build(),
             );
         if let Some(region) = region {
-            loader = loader.region(Region::new(region.to_owned()));
+            loader = loader.region(Region::new(check_region(region, REGION_OPTION)?.to_owned()));
         }
         let config = loader.load().await;
-        let region = config
-            .region()
-            .ok_or(DeploymentError::NoRegion)?
-            .to_string();
-        let none = || DeploymentError::NoCredentials("there is no provider".to_owned());
+        let Some(region) = config.region() else {
+            return Err(missing_profile().await.unwrap_or(DeploymentError::NoRegion));
+        };
+        let region = check_region(region.as_ref(), REGION_OPTION)?.to_owned();
         // Asked for here, so that what is missing is said before any work.
-        config
-            .credentials_provider()
-            .ok_or_else(none)?
-            .provide_credentials()
-            .await
-            .map_err(|error| DeploymentError::NoCredentials(error.to_string()))?;
-        Ok(Self { config, region })
+        if let Err(reason) = credentials(&config).await {
+            let no_profile = missing_profile().await;
+            return Err(no_profile.unwrap_or(DeploymentError::NoCredentials(reason)));
+        }
+        Ok(Self {
+            config,
+            region,
+            quiet,
+        })
     }
 
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Another address of DynamoDB, if it is not AWS's.
+    pub fn dynamodb_endpoint(&self) -> Option<String> {
+        let own = std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok();
+        own.or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 
     /// The tables. Without a findings table no finding can be looked up.
@@ -151,23 +212,35 @@ impl Session {
     pub fn cloudtrail(&self, region: &str) -> aws_sdk_cloudtrail::Client {
         let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)
             .region(Region::new(region.to_owned()))
+            .retry_classifier(ThrottlingIsSaid)
             .build();
         aws_sdk_cloudtrail::Client::from_conf(config)
     }
 
-    /// The ARN of whoever types the command.
+    /// Who types the command.
     ///
     /// # Errors
     /// When STS does not answer.
-    pub async fn caller(&self) -> Result<String, DeploymentError> {
-        aws_sdk_sts::Client::new(&self.config)
+    pub async fn caller(&self) -> Result<Caller, DeploymentError> {
+        let _waiting = Waiting::on("asking STS who you are", self.quiet);
+        let answer = aws_sdk_sts::Client::new(&self.config)
             .get_caller_identity()
             .send()
             .await
-            .map_err(|error| AwsError::new("STS GetCallerIdentity", "the caller", error))
-            .map_err(|error| DeploymentError::WhoAmI(error.fault().to_owned()))?
-            .arn
-            .ok_or_else(|| DeploymentError::WhoAmI("its answer names nobody".to_owned()))
+            .map_err(|error| {
+                let error = AwsError::new("STS GetCallerIdentity", "the caller", error);
+                DeploymentError::WhoAmI {
+                    advice: error.advice("check your credentials"),
+                    fault: error.fault().to_owned(),
+                }
+            })?;
+        match (answer.account, answer.arn) {
+            (Some(account), Some(arn)) => Ok(Caller { account, arn }),
+            _ => Err(DeploymentError::WhoAmI {
+                fault: "its answer names nobody".to_owned(),
+                advice: "check AWS_ENDPOINT_URL if it is set".to_owned(),
+            }),
+        }
     }
 
     /// The names in a stack's outputs.
@@ -175,6 +248,7 @@ impl Session {
     /// # Errors
     /// When there is no such stack, or it is none of PushWatch.
     pub async fn names(&self, stack: &str) -> Result<Names, DeploymentError> {
+        let waiting = Waiting::on("reading the stack's outputs", self.quiet);
         let described = aws_sdk_cloudformation::Client::new(&self.config)
             .describe_stacks()
             .stack_name(stack)
@@ -185,14 +259,15 @@ impl Session {
                 DeploymentError::Stack {
                     stack: clean_cut(stack, 200),
                     region: self.region.clone(),
-                    // ValidationError is its answer to a name that it does not know.
-                    advice: match error.code.as_deref() {
+                    advice: error.advice(match error.code.as_deref() {
                         None | Some("Throttling") => "a retry can help",
-                        Some(_) => "check the stack's name, its region and your rights",
-                    },
+                        // ValidationError: it knows no stack of this name.
+                        Some(_) => "check the stack's name, its region and AWS_PROFILE",
+                    }),
                     fault: error.fault().to_owned(),
                 }
             })?;
+        drop(waiting);
         let outputs = described
             .stacks()
             .first()
@@ -222,6 +297,18 @@ impl TablesArgs {
     /// # Errors
     /// As [`Session::names`].
     pub async fn names(&self, session: &Session) -> Result<Option<Names>, DeploymentError> {
+        for (option, value) in [
+            ("--stack", &self.stack),
+            ("--table", &self.table),
+            ("--findings-table", &self.findings_table),
+        ] {
+            if value
+                .as_deref()
+                .is_some_and(|value| value.trim().is_empty())
+            {
+                return Err(DeploymentError::Empty(option));
+            }
+        }
         Ok(match (&self.stack, &self.table) {
             (Some(stack), _) => Some(session.names(stack).await?),
             (None, Some(table)) => Some(Names {
@@ -231,5 +318,108 @@ impl TablesArgs {
             }),
             (None, None) => None,
         })
+    }
+}
+
+/// The region, if it can be one: a word for what can't would be looked up in DNS.
+///
+/// # Errors
+/// When it can't be one.
+pub fn check_region<'a>(region: &'a str, option: &'static str) -> Result<&'a str, DeploymentError> {
+    if region.trim().is_empty() {
+        return Err(DeploymentError::Empty(option));
+    }
+    let mut parts = region.rsplit('-');
+    let number = parts.next().unwrap_or_default();
+    let words: Vec<_> = parts.collect();
+    let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    let is_word = |word: &&str| {
+        (2..=20).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase())
+    };
+    if is_number && (2..=4).contains(&words.len()) && words.iter().all(is_word) {
+        Ok(region)
+    } else {
+        Err(DeploymentError::BadRegion(clean_cut(region, 40), option))
+    }
+}
+
+/// Asks for the credentials; why there are none, in the SDK's words.
+async fn credentials(config: &SdkConfig) -> Result<(), String> {
+    let provider = config.credentials_provider();
+    let provider = provider.ok_or("there is no provider of them")?;
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(clean_cut(&reason(&error), 400)),
+        Err(_) => Err(format!(
+            "what gives them did not answer within {} seconds",
+            CREDENTIALS_TIMEOUT.as_secs()
+        )),
+    }
+}
+
+/// What lies at the bottom of an error, after the SDK's own general words.
+fn reason(error: &CredentialsError) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(chain) = error.downcast_ref::<ProviderChainError<CredentialsError>>() {
+            let each = chain.attempts().iter();
+            let each =
+                each.map(|attempt| format!("{}: {}", attempt.name(), reason(attempt.error())));
+            return each.collect::<Vec<_>>().join(", ");
+        }
+        let is_general = error.is::<CredentialsError>();
+        let words = error.to_string();
+        if !is_general && !reasons.iter().any(|said| said.contains(&words)) {
+            reasons.push(words);
+        }
+        next = error.source();
+    }
+    match reasons.as_slice() {
+        [] => error.to_string(),
+        reasons => reasons.join(": "),
+    }
+}
+
+/// The profile that `AWS_PROFILE` names, if there is none such.
+async fn missing_profile() -> Option<DeploymentError> {
+    let name = std::env::var("AWS_PROFILE").ok()?;
+    // Their types have no name that the SDK promises to keep.
+    let (files, system, variables) = <_>::default();
+    let profiles = profile::load(&system, &variables, &files, None).await;
+    let exists = profiles.ok()?.get_profile(&name).is_some();
+    (!exists).then(|| DeploymentError::NoProfile(clean_cut(&name, 100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_region;
+
+    #[test]
+    fn a_region_has_the_shape_of_aws_s_own() {
+        for region in [
+            "eu-central-1",
+            "us-gov-west-1",
+            "ap-southeast-5",
+            "cn-north-1",
+            "us-isob-east-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(check_region(region, "--region").is_ok(), "{region}");
+        }
+        for region in [
+            "",
+            "mars",
+            "eu-central",
+            "eu central-1",
+            "EU-CENTRAL-1",
+            "eu-central-1a",
+            "eu-central-1.evil.example",
+            "-1",
+            "eu--1",
+        ] {
+            let error = check_region(region, "--region").unwrap_err().to_string();
+            assert!(error.contains("--region"), "{error}");
+        }
     }
 }

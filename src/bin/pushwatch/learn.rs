@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::SystemClock;
 use pushwatch::event::Push;
@@ -15,18 +16,21 @@ use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{Manage, MemoryStore};
 use pushwatch::text::clean_cut;
+use pushwatch::time::whole_seconds;
 use pushwatch::watch::Watch;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Wanted};
-use crate::deployment::Session;
+use crate::deployment::{Session, check_region};
+use crate::learn_progress::{BoundTo, ProgressFile};
 use crate::lookup_events;
 use crate::replay::in_time_order;
 use crate::uploaders::args::PlaceArgs;
-use crate::uploaders::import::{Existing, write_all};
+use crate::uploaders::import::{AT_ONCE, Counts, Existing, write_all};
 use crate::uploaders::list::{ago, table, write_table};
 use crate::uploaders::{Place, ask, read_file, write_file};
-use crate::{CommandError, EXIT_FAULT, block_on, say};
+use crate::waiting::Waiting;
+use crate::{CommandError, EXIT_FAULT, block_on, say, store_fault};
 
 /// Somebody first seen since then is worth a look.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -37,7 +41,7 @@ const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// second); with one it reads CloudTrail files, as `replay` does. It shows whom it
 /// would learn, and writes after a yes. Nobody is learned from failed pushes, nor
 /// the root user, nor a session that it minted. Who is in the table already stays
-/// there as is.
+/// there as is; if all are, nothing is asked.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -62,7 +66,8 @@ pub struct LearnArgs {
           value_parser = clap::value_parser!(u16).range(1..=90))]
     pub days: u16,
 
-    /// Where it is kept how far the event history was read, to go on after an interruption
+    /// Where it is kept for a day how far the event history was read, to go on after an
+    /// interruption; for the same account, table, regions and days only
     #[arg(
         long,
         value_name = "FILE",
@@ -150,51 +155,139 @@ pub fn run(args: &LearnArgs) -> Result<ExitCode, CommandError> {
 }
 
 async fn run_on(args: &LearnArgs) -> Result<ExitCode, CommandError> {
+    for region in &args.lookup_region {
+        check_region(region, "--lookup-region")?;
+    }
     let place = args.place.find().await?;
     let now = Timestamp::now();
+    let mut progress_file = None;
     let (history, faults) = if args.paths.is_empty() {
         let own;
         let session = match &place {
             Place::Tables(session, _) => session,
             Place::File(_) => {
-                own = Session::open(args.lookup_region.first().map(String::as_str)).await?;
+                let region = args.lookup_region.first().map(String::as_str);
+                own = Session::open(region, false).await?;
                 &own
             }
         };
-        lookup_events::read(session, args, now).await?
+        let regions = match args.lookup_region.as_slice() {
+            [] => &[session.region().to_owned()][..],
+            regions => regions,
+        };
+        let bound_to = BoundTo {
+            account: session.caller().await?.account,
+            uploaders: place.describe()?,
+            lookup_regions: regions.iter().cloned().collect(),
+            days: args.days,
+        };
+        let (mut file, progress) =
+            ProgressFile::open(&args.progress, &bound_to, whole_seconds(now))?;
+        let read = lookup_events::read(session, regions, progress, &mut file).await?;
+        progress_file = Some(file);
+        read
     } else {
         from_files(args.paths.clone(), now).await?
     };
-    let learned = learnable(&history);
-    show(&history, &learned, now).map_err(CommandError::Output)?;
-    let code = if faults > 0 {
-        ExitCode::from(EXIT_FAULT)
-    } else {
-        ExitCode::SUCCESS
-    };
-    if learned.is_empty() {
-        say("There is nobody to learn.");
-        return Ok(code);
-    }
-    if !ask(&format!("Learn these {}?", learned.len()), args.yes)? {
-        return Ok(code);
-    }
-    match place {
+    let done = match &place {
         Place::File(path) => {
-            let store = read_file(&path, true)?;
-            if write(&store, learned, now).await? {
-                write_file(&store, &path).await?;
+            let store = read_file(path, true)?;
+            let done = learn(&store, &history, args.yes, now).await?;
+            if matches!(&done, Done::Learned(counts) if counts.added > 0) {
+                write_file(&store, path).await?;
             }
+            done
         }
         Place::Tables(session, names) => {
             let store = session.store(&names.uploaders, names.findings.as_deref());
-            write(&store, learned, now).await?;
+            learn(&store, &history, args.yes, now).await?
+        }
+    };
+    say_done(&done);
+    // What was read counts for the next run only as long as it is not written.
+    if let (false, Some(file)) = (matches!(done, Done::Declined), progress_file) {
+        file.end();
+    }
+    Ok(if faults > 0 {
+        ExitCode::from(EXIT_FAULT)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What learning came to.
+enum Done {
+    Nobody,
+    AllKnown(usize),
+    Declined,
+    Learned(Counts),
+}
+
+/// Shows who would be learned, asks, and writes.
+async fn learn<S: Manage>(
+    store: &S,
+    history: &History,
+    yes: bool,
+    now: Timestamp,
+) -> Result<Done, CommandError> {
+    let all = learnable(history);
+    let count = all.len();
+    let new = not_known(store, all).await?;
+    if new.is_empty() && count > 0 {
+        return Ok(Done::AllKnown(count));
+    }
+    show(history, &new, now).map_err(CommandError::Output)?;
+    if new.is_empty() {
+        return Ok(Done::Nobody);
+    }
+    if !ask(&format!("Learn {}?", uploaders(new.len())), yes)? {
+        return Ok(Done::Declined);
+    }
+    let known = count - new.len();
+    let new_count = new.len() as u64;
+    let mut counts = write_all(store, new.into_iter(), new_count, Existing::Leave, now).await?;
+    counts.unchanged += known;
+    Ok(Done::Learned(counts))
+}
+
+/// Those of the uploaders who are not in the table.
+async fn not_known<S: Manage>(
+    store: &S,
+    records: Vec<Record>,
+) -> Result<Vec<Record>, CommandError> {
+    let _waiting = Waiting::on("looking up who is known already", false);
+    let looked_up = stream::iter(records).map(|record| async move {
+        let found = store.find(&record.uploader).await.map_err(store_fault)?;
+        Ok::<_, CommandError>(found.is_none().then_some(record))
+    });
+    let not_known: Vec<Option<Record>> = looked_up.buffered(AT_ONCE).try_collect().await?;
+    Ok(not_known.into_iter().flatten().collect())
+}
+
+fn say_done(done: &Done) {
+    match done {
+        Done::Nobody => say("There is nobody to learn."),
+        Done::AllKnown(1) => say("The uploader whom history shows is known already."),
+        Done::AllKnown(count) => say(&format!(
+            "All {count} uploaders whom history shows are known already."
+        )),
+        Done::Declined => say("Nobody was learned."),
+        Done::Learned(counts) => {
+            let known = match counts.unchanged {
+                0 => String::new(),
+                1 => "; 1 was known already".to_owned(),
+                known => format!("; {known} were known already"),
+            };
+            say(&format!("Learned {}{known}.", uploaders(counts.added)));
         }
     }
-    if args.paths.is_empty() {
-        lookup_events::forget_progress(&args.progress);
+}
+
+fn uploaders(count: usize) -> String {
+    match count {
+        1 => "1 uploader".to_owned(),
+        count => format!("{count} uploaders"),
     }
-    Ok(code)
 }
 
 /// Reads files, and says what can't be read; how many faults there are.
@@ -221,7 +314,7 @@ async fn from_files(paths: Vec<PathBuf>, now: Timestamp) -> Result<(History, usi
 fn learnable(history: &History) -> Vec<Record> {
     let records = history.watch.store.records().into_iter();
     records
-        .filter(|record| !history.counts_as_root(record) && record.first_seen.is_some())
+        .filter(|record| is_learnable(history, record))
         .map(|mut record| {
             record.standing = Standing::Learned;
             // It is in no table.
@@ -232,14 +325,24 @@ fn learnable(history: &History) -> Vec<Record> {
         .collect()
 }
 
+fn is_learnable(history: &History, record: &Record) -> bool {
+    !history.counts_as_root(record) && record.first_seen.is_some()
+}
+
 fn is_root(record: &Record) -> bool {
     record.kind.as_deref() == Some("Root")
 }
 
-/// Shows who would be learned, and who would not.
-fn show(history: &History, learned: &[Record], now: Timestamp) -> io::Result<()> {
+/// Shows who would be learned, and who can't be.
+fn show(history: &History, new: &[Record], now: Timestamp) -> io::Result<()> {
+    let is_new = |record: &Record| new.iter().any(|new| new.uploader == record.uploader);
+    let left_out = |record: &Record| !is_learnable(history, record);
     let all = history.watch.store.records();
-    if all.is_empty() {
+    let shown: Vec<_> = all
+        .iter()
+        .filter(|record| is_new(record) || left_out(record))
+        .collect();
+    if shown.is_empty() {
         return Ok(());
     }
     let mut table = table();
@@ -253,7 +356,7 @@ fn show(history: &History, learned: &[Record], now: Timestamp) -> io::Result<()>
         "ODD",
         "KEY",
     ]);
-    for record in &all {
+    for record in &shown {
         let more = history.more.get(record.uploader.as_str());
         let time =
             |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
@@ -270,11 +373,14 @@ fn show(history: &History, learned: &[Record], now: Timestamp) -> io::Result<()>
         ]);
     }
     write_table(&mut io::stdout().lock(), &table)?;
-    let left_out = all.len() - learned.len();
-    if left_out > 0 {
-        say(&format!(
-            "{left_out} are not learned: the root user, sessions that it minted, and who failed to push."
-        ));
+    match shown.len() - new.len() {
+        0 => {}
+        1 => say(
+            "1 is not learned: the root user, sessions that it minted, and who failed to push never are.",
+        ),
+        count => say(&format!(
+            "{count} are not learned: the root user, sessions that it minted, and who failed to push."
+        )),
     }
     Ok(())
 }
@@ -320,19 +426,4 @@ fn odd(record: &Record, more: Option<&More>, now: Timestamp) -> Vec<String> {
         odd.push("deleted and made again".to_owned());
     }
     odd
-}
-
-/// Writes who is not there yet; whether there was anybody.
-async fn write<S: Manage>(
-    store: &S,
-    learned: Vec<Record>,
-    now: Timestamp,
-) -> Result<bool, CommandError> {
-    let count = learned.len() as u64;
-    let counts = write_all(store, learned.into_iter(), count, Existing::Leave, now).await?;
-    say(&format!(
-        "Learned {}; {} were in the table already.",
-        counts.added, counts.unchanged
-    ));
-    Ok(counts.added > 0)
 }

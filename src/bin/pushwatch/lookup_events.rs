@@ -1,85 +1,60 @@
 //! Pushes out of CloudTrail's event history, by `LookupEvents`: 90 days, a
 //! region at a time, newest first, at most 50 events a page.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
-use indicatif::{ProgressBar, ProgressStyle};
-use jiff::{SignedDuration, Timestamp};
-use pushwatch::aws::AwsError;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use pushwatch::aws::{AwsError, AwsErrorKind};
 use pushwatch::event::{self, Event};
 use pushwatch::identity::identify;
-use pushwatch::record::Record;
-use pushwatch::text::{clean, clean_cut};
-use pushwatch::time::whole_seconds;
-use serde::{Deserialize, Serialize};
+use pushwatch::text::clean_cut;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::deployment::Session;
-use crate::learn::{History, LearnArgs, More};
-use crate::uploaders_file::Save;
-use crate::{CommandError, say};
+use crate::learn::History;
+use crate::learn_progress::{Progress, ProgressFile, Reached};
+use crate::{CommandError, say, waiting};
 
 /// CloudTrail takes two requests a second in a region.
 const PACE: Duration = Duration::from_millis(500);
+/// How long is waited after each refusal in turn of what others ask too: a minute
+/// in all.
+const PATIENCE: [Duration; 6] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+];
 const PAGE: i32 = 50;
+const LOOKUP: &str = "CloudTrail LookupEvents";
+const SPINNER: &str = "{spinner} {msg} ({elapsed})";
+const BAR: &str = "{spinner} {bar:40} {percent} %, {msg}, {eta} left";
 
-/// How far the event history was read, and what was seen in it.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Progress {
-    from: Timestamp,
-    until: Timestamp,
-    regions: BTreeMap<String, Reached>,
-    uploaders: Vec<Record>,
-    more: BTreeMap<String, More>,
-}
-
-/// How far back a region was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Reached {
-    /// The oldest event's time; none before the first one.
-    time: Option<Timestamp>,
-    /// The events of that second, which are in the next answer too.
-    events: Vec<String>,
-    done: bool,
-}
-
-/// Reads the event history of the regions that are asked for, going on where an
-/// earlier run stopped; what was seen, and how many events can't be read.
+/// Reads the event history of the regions, going on where an earlier run
+/// stopped; what was seen, and how many events can't be read.
 ///
 /// # Errors
 /// When CloudTrail refuses, or the progress can't be kept.
 pub async fn read(
     session: &Session,
-    args: &LearnArgs,
-    now: Timestamp,
+    regions: &[String],
+    mut progress: Progress,
+    file: &mut ProgressFile<'_>,
 ) -> Result<(History, usize), CommandError> {
-    let regions = match args.lookup_region.as_slice() {
-        [] => vec![session.region().to_owned()],
-        regions => regions.to_vec(),
-    };
-    let now = whole_seconds(now);
-    let days = SignedDuration::from_hours(i64::from(args.days) * 24);
-    let mut progress = Progress::load(&args.progress)?.unwrap_or_else(|| Progress {
-        from: now - days,
-        until: now,
-        regions: BTreeMap::new(),
-        uploaders: Vec::new(),
-        more: BTreeMap::new(),
-    });
     let mut history = History::of(
         std::mem::take(&mut progress.uploaders),
         std::mem::take(&mut progress.more),
     );
-    let bar = bar(&progress, regions.len());
+    let seconds = (progress.until.as_second() - progress.from.as_second()).unsigned_abs();
+    let bar = waiting::bar(seconds * regions.len() as u64, SPINNER);
+    let now = progress.until;
     let mut unreadable = 0;
-    for (place, region) in (0..).zip(&regions) {
+    for (place, region) in (0..).zip(regions) {
         let mut lookup = Lookup {
             client: session.cloudtrail(region),
             region,
@@ -89,16 +64,31 @@ pub async fn read(
         let mut ticks = tokio::time::interval_at(Instant::now(), PACE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reached = progress.regions.get(region).cloned().unwrap_or_default();
+        if !reached.done {
+            bar.set_message(format!("waiting for CloudTrail in {region}"));
+        }
+        let mut patience = PATIENCE.into_iter();
         while !reached.done {
             ticks.tick().await;
-            let stopped = |error| {
-                bar.finish_and_clear();
-                error
-            };
             let page = lookup
-                .page(&mut reached, progress.from, progress.until, &args.progress)
-                .await
-                .map_err(stopped)?;
+                .page(&mut reached, progress.from, progress.until)
+                .await;
+            let page = match page {
+                Ok(page) => page,
+                Err(fault) => {
+                    let pause = patience.next().filter(|_| is_throttled(&fault));
+                    let Some(pause) = pause else {
+                        bar.finish_and_clear();
+                        return Err(lookup.error(&fault, file.kept()));
+                    };
+                    bar.set_message(format!(
+                        "CloudTrail allows two calls a second in {region}, and others call too: waiting"
+                    ));
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+            };
+            patience = PATIENCE.into_iter();
             for (id, json) in page {
                 match event::read(&json, now) {
                     Ok(Event::Push(push, identity)) => {
@@ -113,7 +103,10 @@ pub async fn read(
                 }
             }
             progress.regions.insert(region.clone(), reached.clone());
-            progress.save(&args.progress, &history).map_err(stopped)?;
+            if let Err(error) = file.save(&progress, &history) {
+                bar.finish_and_clear();
+                return Err(error);
+            }
             show(&bar, &progress, place, region, &reached);
         }
     }
@@ -121,13 +114,8 @@ pub async fn read(
     Ok((history, unreadable))
 }
 
-/// Deletes what was kept of the way.
-pub fn forget_progress(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        say(&format!("{}: {error}", clean(&path.to_string_lossy())));
-    }
+fn is_throttled(fault: &AwsError) -> bool {
+    fault.code.as_deref() == Some("ThrottlingException")
 }
 
 /// The questions to one region.
@@ -146,14 +134,16 @@ impl Lookup<'_> {
         reached: &mut Reached,
         from: Timestamp,
         until: Timestamp,
-        kept: &Path,
-    ) -> Result<Vec<(String, String)>, CommandError> {
+    ) -> Result<Vec<(String, String)>, AwsError> {
         let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
         let attribute = LookupAttribute::builder()
             .attribute_key(LookupAttributeKey::EventName)
             .attribute_value("PutImage")
             .build()
-            .map_err(|error| CommandError::Usage(error.to_string()))?;
+            .map_err(|error| {
+                let fault = error.to_string();
+                AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, self.region, fault)
+            })?;
         // With a token, the other parameters must be those of the first request.
         let end = self
             .restarted_at
@@ -168,36 +158,23 @@ impl Lookup<'_> {
             .start_time(seconds(from))
             .end_time(seconds(end))
             .max_results(PAGE)
-            .set_next_token(self.token.take())
+            .set_next_token(self.token.clone())
             .send()
             .await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let fault = AwsError::new("CloudTrail LookupEvents", self.region, error);
+                let fault = AwsError::new(LOOKUP, self.region, error);
                 let expired = fault
                     .code
                     .as_deref()
                     .is_some_and(|code| code.contains("NextToken"));
                 if expired && reached.time.is_some_and(|time| time < end) {
+                    self.token = None;
                     self.restarted_at = None;
                     return Ok(Vec::new());
                 }
-                return Err(CommandError::Lookup {
-                    region: clean_cut(self.region, 40),
-                    advice: match fault.code.as_deref() {
-                        Some("AccessDeniedException" | "AccessDenied") => {
-                            "it needs the right cloudtrail:LookupEvents"
-                        }
-                        Some("ThrottlingException") => {
-                            "others ask too, and CloudTrail takes two requests a second"
-                        }
-                        None => "check the region and your connection",
-                        Some(_) => "check your credentials and the region",
-                    },
-                    fault: fault.fault().to_owned(),
-                    kept: clean(&kept.to_string_lossy()),
-                });
+                return Err(fault);
             }
         };
         let mut events = Vec::new();
@@ -230,52 +207,22 @@ impl Lookup<'_> {
         reached.done = self.token.is_none();
         Ok(events)
     }
-}
 
-impl Progress {
-    fn load(path: &Path) -> Result<Option<Self>, CommandError> {
-        let fault = |fault: String| CommandError::Progress {
-            path: clean(&path.to_string_lossy()),
-            fault,
-        };
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let progress: Self = serde_json::from_str(&text)
-                    .map_err(|error| fault(clean_cut(&error.to_string(), 200)))?;
-                say(&format!(
-                    "Going on from {}, which reads from {} to {}; delete it to begin anew.",
-                    clean(&path.to_string_lossy()),
-                    progress.from,
-                    progress.until
-                ));
-                Ok(Some(progress))
+    fn error(&self, fault: &AwsError, kept: Option<String>) -> CommandError {
+        let otherwise = match fault.code.as_deref() {
+            Some("ThrottlingException") => {
+                "others ask too, and CloudTrail takes two requests a second: try again later"
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault(error.to_string())),
+            None => "check the region and your connection",
+            Some(_) => "check your credentials and the region",
+        };
+        CommandError::Lookup {
+            region: clean_cut(self.region, 40),
+            advice: fault.advice(otherwise),
+            fault: fault.fault().to_owned(),
+            kept,
         }
     }
-
-    /// Keeps how far it is, whole or not at all.
-    fn save(&self, path: &Path, history: &History) -> Result<(), CommandError> {
-        let (uploaders, more) = history.kept();
-        let json = serde_json::json!({
-            "from": self.from,
-            "until": self.until,
-            "regions": self.regions,
-            "uploaders": uploaders,
-            "more": more,
-        });
-        Ok(Save::prepare(path)?.text(&json.to_string())?)
-    }
-}
-
-fn bar(progress: &Progress, regions: usize) -> ProgressBar {
-    let seconds = progress.until.as_second() - progress.from.as_second();
-    // Drawn on standard error, and only if that is a terminal.
-    ProgressBar::new(seconds.unsigned_abs() * regions as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {percent} %, {msg}, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    )
 }
 
 fn show(bar: &ProgressBar, progress: &Progress, place: u64, region: &str, reached: &Reached) {
@@ -285,9 +232,10 @@ fn show(bar: &ProgressBar, progress: &Progress, place: u64, region: &str, reache
         Some(time) => (progress.until.as_second() - time.as_second()).unsigned_abs(),
         None => 0,
     };
+    bar.set_style(waiting::style(BAR));
     bar.set_position(place * whole + read);
     let time = reached
         .time
         .map_or_else(String::new, |time| format!(" back to {time}"));
-    bar.set_message(format!("{}{time}", clean_cut(region, 40)));
+    bar.set_message(format!("{region}{time}"));
 }

@@ -6,6 +6,7 @@ mod deployment;
 mod explain;
 mod json_stream;
 mod learn;
+mod learn_progress;
 mod lookup_events;
 mod render;
 mod replay;
@@ -14,6 +15,7 @@ mod uploader_key;
 mod uploaders;
 mod uploaders_csv;
 mod uploaders_file;
+mod waiting;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -60,22 +62,23 @@ enum CommandError {
         bad_lines(*.0)
     )]
     BadLines(usize),
-    #[error(
-        "CloudTrail LookupEvents in {region}: {fault}; {advice}. What was read is kept in {kept}: run it again to go on"
-    )]
+    #[error("CloudTrail LookupEvents in {region}: {fault}; {advice}{}", to_go_on(.kept.as_deref()))]
     Lookup {
         region: String,
         fault: String,
-        advice: &'static str,
-        kept: String,
+        advice: String,
+        /// Where it is kept what was read, if something is.
+        kept: Option<String>,
     },
-    #[error("{path} can't be read: {fault}; delete it to begin anew")]
+    #[error(
+        "{path} can't be read: {fault}; delete it to begin anew, or name another file with --progress"
+    )]
     Progress { path: String, fault: String },
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Store(String),
-    #[error("stopped; run the same command again to go on")]
+    #[error("stopped; nothing is half-written: run the same command again")]
     Interrupted,
     #[error("no PATH is given, and nothing is piped in; see pushwatch replay --help")]
     NothingToRead,
@@ -157,4 +160,10 @@ pub fn bad_lines(count: usize) -> String {
         1 => "1 bad line".to_owned(),
         count => format!("{count} bad lines"),
     }
+}
+
+fn to_go_on(kept: Option<&str>) -> String {
+    kept.map_or_else(String::new, |kept| {
+        format!(". What was read is kept in {kept}: run it again to go on")
+    })
 }

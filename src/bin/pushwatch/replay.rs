@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstream::AutoStream;
+use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::SystemClock;
 use pushwatch::notify::{Nobody, Notifier, SnsNotifier, TerminalNotifier};
@@ -20,12 +21,13 @@ use crate::deployment::Session;
 use crate::render;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
+use crate::waiting::{self, Above};
 use crate::{CommandError, EXIT_FAULT, EXIT_FINDING, block_on, say};
 
 /// How long one push may take in the tables of a deployment.
 const LONGEST_PUSH: SignedDuration = SignedDuration::from_mins(1);
 
-type Terminal = TerminalNotifier<AutoStream<Stdout>>;
+type Terminal = TerminalNotifier<Above<AutoStream<Stdout>>>;
 
 /// Runs the command.
 ///
@@ -59,6 +61,19 @@ async fn run_on(
         args.tables.region.as_deref(),
         policy.absence_days,
     );
+    // What a deployment decides takes a call or two a push.
+    let bar = if deployment.is_some() && !args.quiet {
+        waiting::bar(
+            0,
+            "{spinner} {bar:40} {pos} of {len} pushes decided, {eta} left",
+        )
+    } else {
+        ProgressBar::hidden()
+    };
+    let output = Above {
+        bar: bar.clone(),
+        writer: output,
+    };
     let terminal = TerminalNotifier::new(output, args.format.into(), place);
 
     let summary = if let Some((store, notifier)) = deployment {
@@ -69,7 +84,7 @@ async fn run_on(
             policy,
             findings_per_minute: Some(MOST_PER_MINUTE),
         };
-        replay(&watch, &terminal, contents, args.show_learned).await?
+        replay(&watch, &terminal, contents, args.show_learned, &bar).await?
     } else {
         let watch = Watch {
             store: known,
@@ -79,7 +94,7 @@ async fn run_on(
             policy,
             findings_per_minute: None,
         };
-        let mut summary = replay(&watch, &terminal, contents, args.show_learned).await?;
+        let mut summary = replay(&watch, &terminal, contents, args.show_learned, &bar).await?;
         summary.uploaders = Some(watch.store.len());
         if let Some(save) = save {
             save.write(&watch.store.records())?;
@@ -111,7 +126,7 @@ async fn deployment(
     if args.save.is_some() || args.policy.known.is_some() {
         return Err(CommandError::TwoStores);
     }
-    let session = Session::open(tables.region.as_deref()).await?;
+    let session = Session::open(tables.region.as_deref(), args.quiet).await?;
     let names = tables.names(&session).await?;
     let topic = args.topic.clone();
     let Some(names) = names else {
@@ -169,6 +184,7 @@ async fn replay<S: Store, N: Notifier>(
     terminal: &Terminal,
     contents: Contents,
     show_learned: bool,
+    bar: &ProgressBar,
 ) -> Result<Summary, CommandError> {
     let globs = &watch.policy.trusted;
     let mut summary = Summary {
@@ -179,6 +195,7 @@ async fn replay<S: Store, N: Notifier>(
     };
     let (pushes, ignored) = in_time_order(contents.entries);
     summary.ignored = ignored.len();
+    bar.set_length(pushes.len() as u64);
     for pushed in pushes {
         let Pushed { push, identified } = *pushed;
         let uploader = &identified.uploader;
@@ -187,13 +204,14 @@ async fn replay<S: Store, N: Notifier>(
             .push(&push, uploader, Timestamp::now() + LONGEST_PUSH)
             .await
             .map_err(|error| CommandError::Watch(error.to_string()))?;
+        bar.inc(1);
         summary.count(&handled);
         match &handled.deferred {
             None | Some(DeferReason::Budget) => {}
             // Once is enough: what fails is the same for all.
             Some(_) if summary.publish_fault => {}
             Some(why) => {
-                say(&why.to_string());
+                bar.suspend(|| say(&why.to_string()));
                 summary.publish_fault = true;
             }
         }
@@ -216,5 +234,6 @@ async fn replay<S: Store, N: Notifier>(
             }
         }
     }
+    bar.finish_and_clear();
     Ok(summary)
 }

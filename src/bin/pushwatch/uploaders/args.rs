@@ -48,6 +48,17 @@ impl UploadersCommand {
         }
     }
 
+    /// The key that is typed, if one is.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Show(args) => Some(&args.key),
+            Self::Trust(args) => Some(&args.key),
+            Self::Revoke(args) => Some(&args.key),
+            Self::Forget(args) => Some(&args.key),
+            Self::List(_) | Self::Import(_) | Self::Export(_) => None,
+        }
+    }
+
     /// Whether there may be no uploaders file yet.
     pub fn may_begin_a_file(&self) -> bool {
         matches!(self, Self::Trust(_) | Self::Revoke(_) | Self::Import(_))

@@ -19,7 +19,7 @@ use crate::uploaders_file::{self, FirstLines, Listed};
 use crate::{CommandError, bad_lines, say, store_fault};
 
 /// Writes under way at a time; the most that a batch write would take.
-const AT_ONCE: usize = 25;
+pub const AT_ONCE: usize = 25;
 const TRIES: usize = 5;
 /// Bad lines that are named; the rest are counted.
 const MOST_NAMED: usize = 100;

@@ -25,6 +25,27 @@ pub enum Place {
     Tables(Box<Session>, Names),
 }
 
+impl Place {
+    /// Which uploaders these are, and no others, in words.
+    ///
+    /// # Errors
+    /// When this folder has no name.
+    pub fn describe(&self) -> Result<String, CommandError> {
+        Ok(match self {
+            Self::File(path) => {
+                let path = std::path::absolute(path).map_err(CommandError::Runtime)?;
+                format!("the file {}", path.display())
+            }
+            Self::Tables(session, names) => {
+                let endpoint = session.dynamodb_endpoint();
+                let endpoint = endpoint.map_or_else(String::new, |url| format!(" at {url}"));
+                let (table, region) = (&names.uploaders, session.region());
+                format!("the table {table} in {region}{endpoint}")
+            }
+        })
+    }
+}
+
 /// What a command needs to know beside the store.
 pub struct Context {
     /// Who types it.
@@ -44,6 +65,12 @@ pub fn run(args: &UploadersArgs) -> Result<ExitCode, CommandError> {
 
 async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
     let now = Timestamp::now();
+    if command.key().is_some_and(|key| key.trim().is_empty()) {
+        return Err(CommandError::Usage(
+            "the KEY is empty, maybe since a variable is; `pushwatch uploaders list` shows the keys"
+                .to_owned(),
+        ));
+    }
     match command.place().find().await? {
         Place::File(path) => {
             let store = read_file(&path, command.may_begin_a_file())?;
@@ -61,7 +88,7 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
                 caller: match command {
                     UploadersCommand::Trust(_)
                     | UploadersCommand::Revoke(_)
-                    | UploadersCommand::Import(_) => session.caller().await?,
+                    | UploadersCommand::Import(_) => session.caller().await?.arn,
                     _ => String::new(),
                 },
                 // Which absence the function lets pass is not asked for.
@@ -179,7 +206,7 @@ impl PlaceArgs {
         if tables.stack.is_none() && tables.table.is_none() {
             return Err(CommandError::NoPlace);
         }
-        let session = Session::open(tables.region.as_deref()).await?;
+        let session = Session::open(tables.region.as_deref(), false).await?;
         match tables.names(&session).await? {
             Some(names) => Ok(Place::Tables(Box::new(session), names)),
             None => Err(CommandError::NoPlace),
