@@ -42,6 +42,36 @@ pub struct Config {
     pub faults: Vec<ConfigError>,
 }
 
+/// The settings that say what is told, and how, wherever that is done.
+#[derive(Debug)]
+pub struct Settings {
+    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
+    pub policy: Policy,
+    /// `FINDINGS_PER_MINUTE`
+    pub findings_per_minute: u8,
+    /// `HTTPS_FORMAT`
+    pub https_format: HttpsFormat,
+    /// What is wrong, and left out.
+    pub faults: Vec<ConfigError>,
+}
+
+impl Settings {
+    /// Reads the settings through `lookup`, as [`Config::read`] does.
+    ///
+    /// # Errors
+    /// With the first setting that is wrong.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let env = Env(&lookup);
+        let mut faults = Vec::new();
+        Ok(Self {
+            policy: env.policy(&mut faults)?,
+            findings_per_minute: env.findings_per_minute()?,
+            https_format: env.https_format()?,
+            faults,
+        })
+    }
+}
+
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("setting {variable}: {fault}")]
@@ -82,12 +112,12 @@ impl Config {
         }
         let endpoints = env.endpoints()?;
         let trust_roots = env.trust_roots(topic.partition, &endpoints)?;
-        let mut faults = Vec::new();
+        let settings = Settings::read(&lookup)?;
         Ok(Self {
             uploaders_table: env.required("UPLOADERS_TABLE")?,
             findings_table: env.required("FINDINGS_TABLE")?,
-            policy: env.policy(&mut faults)?,
-            findings_per_minute: env.findings_per_minute()?,
+            policy: settings.policy,
+            findings_per_minute: settings.findings_per_minute,
             aws: AwsConfig {
                 region,
                 credentials: env.credentials()?,
@@ -100,9 +130,9 @@ impl Config {
             function_name: env
                 .optional("AWS_LAMBDA_FUNCTION_NAME")
                 .unwrap_or_else(|| "pushwatch".to_owned()),
-            https_format: env.https_format()?,
+            https_format: settings.https_format,
             topic_arn,
-            faults,
+            faults: settings.faults,
         })
     }
 }

@@ -246,7 +246,7 @@ impl Record {
         self.trusted_at = None;
     }
 
-    /// Trusts the uploader; what was noted with a revocation goes.
+    /// Trusts the uploader. Who revoked it before stays noted.
     pub fn trust(
         &mut self,
         by: &str,
@@ -254,7 +254,6 @@ impl Record {
         until: Option<Timestamp>,
         now: Timestamp,
     ) {
-        self.withdraw_revocation();
         self.standing = Standing::Trusted;
         self.trusted_by = Some(cut(by));
         self.trust_reason = reason.map(cut);
@@ -263,9 +262,10 @@ impl Record {
         self.revision += 1;
     }
 
-    /// Revokes the uploader: every later push is told.
+    /// Revokes the uploader: every later push is told. Who trusted it before stays
+    /// noted, but not until when.
     pub fn revoke(&mut self, by: &str, reason: Option<&str>, now: Timestamp) {
-        self.withdraw_trust();
+        self.trusted_until = None;
         self.standing = Standing::Revoked;
         self.revoked_by = Some(cut(by));
         self.revoke_reason = reason.map(cut);
@@ -320,21 +320,21 @@ impl Record {
         true
     }
 
+    /// Takes the standing of another record, and who gave it. Who gave the one
+    /// before stays noted, if the other record does not say it better.
     fn take_standing(&mut self, other: &Self) {
         self.standing = other.standing.clone();
-        self.trusted_by.clone_from(&other.trusted_by);
-        self.trust_reason.clone_from(&other.trust_reason);
         self.trusted_until = other.trusted_until;
-        self.trusted_at = other.trusted_at;
-        self.revoked_by.clone_from(&other.revoked_by);
-        self.revoke_reason.clone_from(&other.revoke_reason);
-        self.revoked_at = other.revoked_at;
-    }
-
-    fn withdraw_revocation(&mut self) {
-        self.revoked_by = None;
-        self.revoke_reason = None;
-        self.revoked_at = None;
+        if other.trusted_by.is_some() || other.standing == Standing::Trusted {
+            self.trusted_by.clone_from(&other.trusted_by);
+            self.trust_reason.clone_from(&other.trust_reason);
+            self.trusted_at = other.trusted_at;
+        }
+        if other.revoked_by.is_some() || other.standing == Standing::Revoked {
+            self.revoked_by.clone_from(&other.revoked_by);
+            self.revoke_reason.clone_from(&other.revoke_reason);
+            self.revoked_at = other.revoked_at;
+        }
     }
 
     /// Which of first and last seen a push at `time` moves.
@@ -432,18 +432,38 @@ mod tests {
     }
 
     #[test]
-    fn trust_and_revocation_take_each_other_s_place() {
+    fn of_trust_and_revocation_the_last_entry_of_each_is_kept() {
         let now: Timestamp = MAR.parse().unwrap();
         let mut record = seen(Standing::New, JAN, FEB);
         record.trust("alice", Some("build user"), Some(now), now);
         assert_eq!(record.trusted_at, Some(now));
         record.revoke("bob", Some("left"), now);
         assert_eq!(record.standing, Standing::Revoked);
-        assert_eq!(record.trusted_by, None);
+        assert_eq!(record.trusted_by.as_deref(), Some("alice"));
+        assert_eq!(record.trust_reason.as_deref(), Some("build user"));
         assert_eq!(record.trusted_until, None);
-        record.trust("alice", None, None, now);
-        assert_eq!(record.revoked_by, None);
+        record.trust("carol", None, None, now);
+        assert_eq!(record.standing, Standing::Trusted);
+        assert_eq!(record.trusted_by.as_deref(), Some("carol"));
+        assert_eq!(record.trust_reason, None);
+        assert_eq!(record.revoked_by.as_deref(), Some("bob"));
+        assert_eq!(record.revoke_reason.as_deref(), Some("left"));
+        assert_eq!(record.revoked_at, Some(now));
         assert_eq!(record.revision, 10);
         assert_eq!(record.first_seen.unwrap().to_string(), JAN);
+    }
+
+    #[test]
+    fn a_list_that_revokes_leaves_who_trusted() {
+        let now: Timestamp = MAR.parse().unwrap();
+        let mut stored = seen(Standing::New, JAN, FEB);
+        stored.trust("alice", Some("build user"), Some(now), now);
+        let mut listed = Record::unseen(KEY.into(), Standing::New);
+        listed.revoke("bob", Some("left"), now);
+        assert!(stored.merge(&listed));
+        assert_eq!(stored.standing, Standing::Revoked);
+        assert_eq!(stored.trusted_by.as_deref(), Some("alice"));
+        assert_eq!(stored.trusted_until, None);
+        assert_eq!(stored.revoked_by.as_deref(), Some("bob"));
     }
 }

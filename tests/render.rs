@@ -44,6 +44,12 @@ fn an_event_and_all_that_sns_makes_of_its_finding_render_alike() {
 }
 
 #[test]
+fn without_a_format_it_is_the_email() {
+    let ran = pushwatch(&events(), &["render", "iam-user.json"]);
+    assert_eq!((ran.code, ran.out), (0, of_event("email")));
+}
+
+#[test]
 fn a_cloudtrail_file_of_one_event_renders_and_one_of_several_is_refused() {
     let event = std::fs::read_to_string(events().join("iam-user.json")).unwrap();
     let event: Value = serde_json::from_str(&event).unwrap();

@@ -220,7 +220,8 @@ fn suppressed_findings_are_counted_and_a_failing_expression_is_mentioned() {
     let ran = replay(&["--suppress", "push.nosuch == 1"], &events);
     assert_eq!(ran.findings(), new(&["a"]));
     assert!(
-        ran.err.contains("--suppress failed on 1 of the findings"),
+        ran.err
+            .contains("--suppress failed on 1 finding, told all the same"),
         "{}",
         ran.err
     );
@@ -232,7 +233,7 @@ fn learned_uploaders_are_counted_and_shown_on_request() {
         push("1", "2026-01-01T00:00:00Z", "a"),
         push("2", "2026-02-01T00:00:00Z", "b"),
     ];
-    let until = ["--learning-until", "2026-02-01T00:00:00Z"];
+    let until = ["--learning-until", "2026-02-01"];
     let ran = replay(&until, &events);
     assert_eq!(ran.findings(), new(&["b"]));
     assert!(ran.err.contains("1 learned"), "{}", ran.err);
@@ -494,4 +495,95 @@ fn the_samples_can_be_explained() {
         &["explain", "sso-user.json", "ignored-image-action.json"],
     );
     insta::assert_snapshot!(ran.out);
+}
+
+fn explained(args: &[&str], events: &[Value]) -> String {
+    let here = folder(&[("events.json", json!(events).to_string().as_bytes())]);
+    let ran = pushwatch(here.path(), &[&["explain", "events.json"], args].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.out
+}
+
+#[test]
+fn what_is_ignored_is_explained_with_its_place() {
+    let mut other = push("1", "2026-01-01T00:00:00Z", "a");
+    other["eventName"] = json!("GetAuthorizationToken");
+    let place = push("2", "2026-01-01T00:00:00Z", "a").to_string().len() + 2;
+    let shown = explained(&[], &[push("2", "2026-01-01T00:00:00Z", "a"), other]);
+    let ignored = format!(
+        "Ignored: events.json: line 1, byte {place}: the call is `GetAuthorizationToken`, not PutImage\n"
+    );
+    assert!(shown.starts_with(&ignored), "{ignored}{shown}");
+}
+
+#[test]
+fn it_is_explained_why_neither_learning_nor_a_glob_kept_a_finding_back() {
+    let root = json!({"type": "Root", "principalId": "111122223333", "accountId": "111122223333",
+                      "arn": "arn:aws:iam::111122223333:root"});
+    let time = "2026-01-02T00:00:00Z";
+    let by_user = [push("1", time, "a")];
+    let by_root = [record("1", time, &root)];
+    let everybody = "arn:aws:iam::*:**";
+    let early = ["--learning-until", "2026-01-01"];
+    let late = ["--learning-until", "2026-02-01"];
+    let role = ["--trusted", "arn:aws:iam::*:role/*"];
+    let all = ["--trusted", everybody];
+    for (args, events, why) in [
+        (
+            &early,
+            &by_user,
+            "  learning  it ended 2026-01-01T00:00:00Z, before this push\n",
+        ),
+        (
+            &late,
+            &by_root,
+            "  learning  the root user is never learned, nor a session that it minted\n",
+        ),
+        (&role, &by_user, "  trusted   no trusted glob matches\n"),
+        (
+            &all,
+            &by_root,
+            "  trusted   arn:aws:iam::*:** matches, but the root user needs one without a wildcard\n",
+        ),
+    ] {
+        let shown = explained(args, events);
+        assert!(shown.contains(why), "{why}{shown}");
+    }
+    for args in [&late[..], &all, &[]] {
+        let shown = explained(args, &by_user);
+        assert!(
+            !shown.contains("  learning  ") && !shown.contains("  trusted   "),
+            "{shown}"
+        );
+    }
+    let known = json!({"uploader": user("a"), "standing": "revoked"}).to_string();
+    let here = folder(&[
+        ("events.json", json!(by_user).to_string().as_bytes()),
+        ("known.jsonl", known.as_bytes()),
+    ]);
+    let args = [
+        "explain",
+        "events.json",
+        "--known",
+        "known.jsonl",
+        all[0],
+        all[1],
+    ];
+    let shown = pushwatch(here.path(), &args).out;
+    assert!(
+        shown.contains("matches, but a revocation goes before it"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn counts_agree_with_their_nouns() {
+    let mut other = push("2", "2026-01-01T00:00:00Z", "a");
+    other["eventSource"] = json!("s3.amazonaws.com");
+    let ran = replay(&[], &[push("1", "2026-01-01T00:00:00Z", "a"), other]);
+    assert!(
+        ran.err.contains("Ignored     1 event of another kind"),
+        "{}",
+        ran.err
+    );
 }

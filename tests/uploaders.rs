@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use common::cli::{Ran, folder, pushwatch_in};
+use common::cli::{Ran, folder, on_terminal, pushwatch_in, pushwatch_on_terminal};
 use common::{CI_ROLE, TEST_USER, envelope, iam_user, record, role_session};
 use lambda::Function;
 use libtest_mimic::Arguments;
@@ -41,7 +41,16 @@ fn main() -> ExitCode {
         show_tells_everything_with_the_finding,
         list_filters_and_sorts,
         a_glob_shows_whom_it_matches_and_asks,
+        a_glob_undoes_no_revocation_and_changes_no_terms_of_trust,
+        trust_of_somebody_revoked_asks_and_both_histories_are_kept,
+        trust_of_the_root_user_warns,
+        a_question_is_answered_by_a_whole_line,
+        show_finds_by_name_or_suggests,
         import_takes_every_kind_of_list_and_names_each_bad_line,
+        import_refuses_what_would_trust_somebody_else_or_for_ever,
+        import_shows_and_asks_before_it_writes_many,
+        import_names_terms_that_stay_and_writes_nothing_on_a_dry_run,
+        a_file_of_another_form_is_not_rewritten,
         what_the_arn_of_a_federated_user_means_is_said,
         import_never_takes_away_what_was_seen_and_can_be_run_again,
         import_of_many_writes_each_once_and_export_gives_them_back,
@@ -49,6 +58,7 @@ fn main() -> ExitCode {
         a_damaged_record_is_named_and_the_others_are_listed,
         a_mistake_is_one_line_that_says_what_to_do,
         a_stack_names_its_tables,
+        replay_takes_the_settings_of_a_stack,
         learn_from_files_makes_the_first_day_quiet,
         learn_writes_only_after_a_yes_and_changes_nobody_who_is_there,
         learn_leaves_out_the_sessions_that_root_minted,
@@ -283,9 +293,18 @@ fn every_change_is_the_same_on_a_file_and_on_a_table() {
         let mut args = command.to_vec();
         args.extend(["--file", "known.jsonl"]);
         let file = laptop.run_bare(&args, &[("USER", "alice")]);
+        // Who did it before differs.
+        let by_whom = |ran: &Ran| {
+            let by = |text: &str| Some((text.find(" by ")?, text.find(" just now")?));
+            let mut text = ran.err.clone();
+            if let Some((from, to)) = by(&text) {
+                text.replace_range(from..to, "");
+            }
+            text
+        };
         assert_eq!(
-            (table.code, &table.err),
-            (file.code, &file.err),
+            (table.code, by_whom(&table)),
+            (file.code, by_whom(&file)),
             "{command:?}"
         );
     };
@@ -299,7 +318,7 @@ fn every_change_is_the_same_on_a_file_and_on_a_table() {
         "2099-12-31",
     ]);
     on_both(&["uploaders", "revoke", TEST_USER]);
-    on_both(&["uploaders", "trust", TEST_USER, "--reason", "back"]);
+    on_both(&["uploaders", "trust", TEST_USER, "--reason", "yes", "--yes"]);
     on_both(&[
         "uploaders",
         "trust",
@@ -343,6 +362,8 @@ fn every_change_is_the_same_on_a_file_and_on_a_table() {
                 // Who and when differ.
                 assert!(fields.remove("trustedBy").is_some());
                 assert!(fields.remove("trustedAt").is_some());
+                fields.remove("revokedBy");
+                fields.remove("revokedAt");
                 record
             })
             .collect();
@@ -442,6 +463,33 @@ fn list_filters_and_sorts() {
     assert!(ran.out.contains("1 hour ago"), "{}", ran.out);
     let ran = laptop.run(&["uploaders", "list", "--standing", "suppressed"]);
     assert!(ran.err.contains("no such uploader"), "{}", ran.err);
+    for (options, counted) in [
+        (&[][..], "3 of 3 uploaders\n"),
+        (&["--standing", "new"], "1 of 3 uploaders\n"),
+        (&["--limit", "2"], "2 of 3 uploaders\n"),
+        (&["--json"], ""),
+    ] {
+        let ran = laptop.run(&[&["uploaders", "list"], options].concat());
+        assert_eq!(ran.err, counted, "{options:?}");
+    }
+    let ran = laptop.run(&["uploaders", "list", "--limit", "0"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+
+    // On a terminal no line is broken but a key's.
+    succeeded(laptop.run(&["uploaders", "export", "--output", "known.jsonl"]));
+    let on_terminal = |columns: u16| {
+        let args = ["uploaders", "list", "--file", "known.jsonl"];
+        pushwatch_on_terminal(laptop.folder.path(), &args, &[], "", columns).out
+    };
+    let wide = on_terminal(200);
+    assert_eq!(wide.lines().count(), 5, "{wide}");
+    let narrow = on_terminal(80);
+    assert_eq!(narrow.lines().count(), 8, "{narrow}");
+    assert!(
+        narrow.contains("\n  arn:aws:iam::444455556666:user/other\n")
+            && narrow.ends_with("3 of 3 uploaders\n"),
+        "{narrow}"
+    );
 }
 
 fn a_glob_shows_whom_it_matches_and_asks() {
@@ -470,6 +518,439 @@ fn a_glob_shows_whom_it_matches_and_asks() {
         "x",
     ]);
     assert!(ran.err.contains("matches no uploader"), "{}", ran.err);
+}
+
+/// An uploaders file's line.
+fn line(name: &str, standing: &str, more: &Value) -> String {
+    let mut line = json!({"uploader": format!("arn:aws:iam::111122223333:user/{name}"), "name": name,
+                          "kind": "IAMUser", "accountId": "111122223333", "standing": standing, "firstSeen": T1, "lastSeen": T2, "pushes": 2, "revision": 3});
+    let fields = line.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    line.to_string()
+}
+
+fn known(laptop: &Laptop) -> Vec<Value> {
+    let text = fs::read_to_string(laptop.folder.path().join("known.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn on_file(laptop: &Laptop, args: &[&str]) -> Ran {
+    let args = [&["uploaders"], args, &["--file", "known.jsonl"]].concat();
+    laptop.run_bare(&args, &[("USER", "ada")])
+}
+
+fn a_glob_undoes_no_revocation_and_changes_no_terms_of_trust() {
+    let laptop = Laptop::new();
+    let lines = [
+        line(
+            "root",
+            "new",
+            &json!({"uploader": "arn:aws:iam::111122223333:root", "kind": "Root"}),
+        ),
+        line("gone", "revoked", &json!({"revokedBy": "ada"})),
+        line("kept", "trusted", &json!({"trustedBy": "ada"})),
+        line("seen", "new", &json!({})),
+        line(
+            "timed",
+            "trusted",
+            &json!({"trustedUntil": "2099-01-01T00:00:00Z"}),
+        ),
+    ];
+    laptop.write("known.jsonl", &lines.join("\n"));
+    let before = known(&laptop);
+    let all = "arn:aws:iam::*:**";
+    let ran = succeeded(on_file(&laptop, &["trust", all, "--reason", "x", "--yes"]));
+    assert_eq!(
+        ran.err,
+        "  arn:aws:iam::111122223333:user/seen (new)\n\
+         Passed over 1 revoked, 1 trusted already, 1 trusted until a time already, \
+         1 with the root user's power; give the key to change one of them.\n\
+         Trusted arn:aws:iam::111122223333:user/seen.\n"
+    );
+    let after = known(&laptop);
+    for (before, after) in before.iter().zip(&after) {
+        let is_changed = before["name"] == "seen";
+        assert_eq!(after["standing"] == "trusted" && is_changed, is_changed);
+        assert_eq!(before == after, !is_changed, "{after}");
+    }
+
+    let ran = succeeded(on_file(&laptop, &["revoke", all, "--yes"]));
+    assert!(
+        ran.err.contains("Passed over 1 revoked already;"),
+        "{}",
+        ran.err
+    );
+    let ran = succeeded(on_file(&laptop, &["revoke", all, "--yes"]));
+    assert_eq!(
+        ran.err,
+        "Passed over 5 revoked already; give the key to change one of them.\n"
+    );
+    assert_eq!(known(&laptop)[1], before[1]);
+
+    // Of many the first are shown.
+    let many = (0..72).map(|number| line(&format!("u{number}"), "new", &json!({})));
+    laptop.write("known.jsonl", &many.collect::<Vec<_>>().join("\n"));
+    let ran = on_file(&laptop, &["trust", all, "--reason", "x"]);
+    assert!(ran.err.contains("\n  and 62 more\n"), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.lines().count()), (2, 12), "{}", ran.err);
+}
+
+fn trust_of_somebody_revoked_asks_and_both_histories_are_kept() {
+    const FEDERATED: &str = "federated:arn:aws:iam::111122223333:user/broker/mary";
+    let laptop = Laptop::new();
+    succeeded(laptop.run(&[
+        "uploaders",
+        "trust",
+        NEWBIE,
+        "--reason",
+        "migration",
+        "--until",
+        "9d",
+    ]));
+    succeeded(laptop.run(&["uploaders", "revoke", NEWBIE, "--reason", "left us"]));
+    let revoked = laptop.uploader(NEWBIE);
+    assert_eq!(revoked["trustReason"], "migration");
+    assert_eq!(revoked["trustedUntil"], Value::Null);
+
+    let ran = laptop.run(&["uploaders", "trust", NEWBIE, "--reason", "back"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains(" was revoked by arn:aws:")
+            && ran.err.contains(" just now (20")
+            && ran.err.contains("): left us\n"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(laptop.uploader(NEWBIE), revoked);
+    let ran = succeeded(laptop.run(&["uploaders", "trust", NEWBIE, "--reason", "back", "--yes"]));
+    assert!(ran.err.contains("left us"), "{}", ran.err);
+    let shown = succeeded(laptop.run(&["uploaders", "show", NEWBIE])).out;
+    for told in [
+        "standing       trusted",
+        "trusted by     arn:",
+        "trust reason   back",
+        "was revoked by arn:",
+        "revoke reason  left us",
+    ] {
+        assert!(shown.contains(told), "{told}\n{shown}");
+    }
+
+    // A record of its own would end a revocation under the former key.
+    let former = "arn:aws:sts::111122223333:federated-user/mary";
+    succeeded(laptop.run(&["uploaders", "revoke", former, "--reason", "left"]));
+    let ran = laptop.run(&["uploaders", "trust", FEDERATED, "--reason", "x"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains(&format!("{former} was revoked")),
+        "{}",
+        ran.err
+    );
+    laptop.write("keys.txt", FEDERATED);
+    let ran = succeeded(laptop.run(&["uploaders", "import", "keys.txt"]));
+    assert!(ran.err.contains("1 is revoked and stays so"), "{}", ran.err);
+    assert_eq!(laptop.uploader(FEDERATED), Value::Null);
+}
+
+fn trust_of_the_root_user_warns() {
+    let laptop = Laptop::new();
+    for key in [
+        "arn:aws:iam::111122223333:root",
+        "federated:arn:aws:iam::111122223333:root/mary",
+    ] {
+        let ran = succeeded(on_file(&laptop, &["trust", key, "--reason", "x"]));
+        assert!(ran.err.starts_with("Warning: "), "{}", ran.err);
+        laptop.write("keys.txt", key);
+        let ran = succeeded(on_file(&laptop, &["import", "keys.txt"]));
+        assert!(
+            ran.err.contains("line 1: ") && ran.err.contains("has the root user's power"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+fn a_question_is_answered_by_a_whole_line() {
+    let laptop = Laptop::new();
+    let answer = |typed: &str| {
+        laptop.write("known.jsonl", &line("test", "new", &json!({})));
+        let args = ["uploaders", "forget", TEST_USER, "--file", "known.jsonl"];
+        let ran = pushwatch_on_terminal(laptop.folder.path(), &args, &[], typed, 80);
+        assert_eq!(ran.code, 0, "{}", ran.out);
+        assert!(ran.out.contains("with 2 pushes.") && ran.out.contains("[y/N]"));
+        (known(&laptop).is_empty(), ran.out)
+    };
+    for typed in ["y\n", "YES\n"] {
+        let (is_gone, shown) = answer(typed);
+        assert!(is_gone && shown.contains("Forgot"), "{typed} {shown}");
+    }
+    for typed in ["maybe\n", "\n", "n\n", "yep\n", "\u{4}"] {
+        let (is_gone, shown) = answer(typed);
+        assert!(
+            !is_gone && shown.contains("Nothing is done."),
+            "{typed} {shown}"
+        );
+    }
+    // Ctrl-C is heard while the question stands.
+    let args = ["uploaders", "forget", TEST_USER, "--file", "known.jsonl"];
+    let ran = pushwatch_on_terminal(laptop.folder.path(), &args, &[], "\u{3}", 80);
+    assert_eq!(ran.code, 130, "{}", ran.out);
+    assert_eq!(known(&laptop).len(), 1);
+}
+
+fn show_finds_by_name_or_suggests() {
+    let laptop = Laptop::new();
+    let role = "arn:aws:iam::111122223333:role/ci/test";
+    let lines = [
+        line("test", "new", &json!({})),
+        line("mary", "new", &json!({})),
+        line("x", "new", &json!({"uploader": role, "name": "test"})),
+    ];
+    laptop.write("known.jsonl", &lines.join("\n"));
+    for typed in ["mary", "er/mary", "111122223333:user/mary"] {
+        let ran = succeeded(on_file(&laptop, &["show", typed]));
+        assert!(ran.out.starts_with("arn:aws:iam::111122223333:user/mary\n"));
+    }
+    let ran = succeeded(on_file(&laptop, &["show", "ci/test"]));
+    assert!(ran.out.starts_with(role), "{}", ran.out);
+    let ran = on_file(&laptop, &["show", "test"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(
+        ran.err.contains(role) && ran.err.contains(TEST_USER),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("test stands for 2 uploaders"),
+        "{}",
+        ran.err
+    );
+    let ran = on_file(&laptop, &["show", "nobody"]);
+    assert!(ran.err.contains("no uploader has the key"), "{}", ran.err);
+    let ran = on_file(&laptop, &["forget", "arn:aws:iam::*:user/*", "--yes"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("globs are for `trust` and `revoke`"),
+        "{}",
+        ran.err
+    );
+}
+
+fn import_refuses_what_would_trust_somebody_else_or_for_ever() {
+    let laptop = Laptop::new();
+    let mary = "arn:aws:iam::111122223333:user/mary";
+    for (list, fault) in [
+        (
+            format!("{mary}2,migration,2099-12-31\n"),
+            "list.csv: line 1: `arn:aws:iam::111122223333:user/mary2,migration,2099-12-31` has \
+             several columns",
+        ),
+        (
+            format!("# ours\n\nname,reason\n{mary},x\n"),
+            "list.csv: line 3: `name,reason` has several columns, and none says which is the key",
+        ),
+        (
+            format!("uploader,unti\n{mary},2099-12-31\n"),
+            "list.csv: line 1: `unti` is none of the columns; if it is to be `until`",
+        ),
+        (
+            format!("uploader,until,Trusteduntil\n{mary},2099-12-31,\n"),
+            "`Trusteduntil` is the second column of that meaning",
+        ),
+        (
+            format!("uploader;reason;until\n{mary};x;2099-12-31\n"),
+            "list.csv: line 1: `uploader;reason;until` has `;` in it: columns are separated by commas",
+        ),
+        (
+            format!("uploader\treason\n{mary}\tx\n"),
+            "has a tab in it: columns are separated by commas",
+        ),
+        (format!("{mary};x\n"), "has `;` in it"),
+    ] {
+        laptop.write("list.csv", &list);
+        let ran = on_file(&laptop, &["import", "list.csv", "--skip-bad", "--yes"]);
+        assert_eq!(ran.code, 2, "{list} {}", ran.err);
+        assert!(ran.err.contains(fault), "{list} {}", ran.err);
+        assert!(!laptop.folder.path().join("known.jsonl").exists(), "{list}");
+    }
+    // Of these only the lines are bad.
+    for (list, fault) in [
+        (format!("{mary}\n{mary}2,x\n"), "line 2: `arn:"),
+        (
+            format!("uploader\n{mary};x\n"),
+            "line 2: `arn:aws:iam::111122223333:user/mary;x` has `;` in it",
+        ),
+        (
+            format!("uploader,until\n{mary},2020-01-01\n"),
+            "line 2: the time in `until`, 2020-01-01T00:00:00Z, has passed",
+        ),
+        (
+            format!("uploader,standing,until\n{mary},revoked,2099-01-01\n"),
+            "line 2: `until` is for those who are trusted",
+        ),
+    ] {
+        laptop.write("list.csv", &list);
+        let ran = on_file(&laptop, &["import", "list.csv"]);
+        assert_eq!(ran.code, 2, "{list} {}", ran.err);
+        assert!(ran.err.contains(fault), "{list} {}", ran.err);
+    }
+    // A name with a comma is one that IAM takes.
+    laptop.write("list.csv", &format!("Name,ARN\nMary,\"{mary},jr\"\n"));
+    let ran = succeeded(on_file(&laptop, &["import", "list.csv"]));
+    assert!(
+        ran.err.contains("list.csv: passed over: `Name`\n"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(known(&laptop)[0]["uploader"], format!("{mary},jr"));
+
+    laptop.write("list.txt", &"bad\n".repeat(72));
+    let ran = on_file(&laptop, &["import", "list.txt"]);
+    assert!(
+        ran.err.contains("\nlist.txt: and 62 more bad lines\n"),
+        "{}",
+        ran.err
+    );
+    let ran = laptop.run_bare(&["replay", "--known", "list.txt", "list.txt"], &[]);
+    assert!(
+        ran.err.contains("\nlist.txt: and 62 more bad lines\n"),
+        "{}",
+        ran.err
+    );
+}
+
+fn import_shows_and_asks_before_it_writes_many() {
+    let laptop = Laptop::new();
+    let keys: Vec<_> = (0..72)
+        .map(|number| format!("arn:aws:iam::111122223333:user/u{number:02}"))
+        .collect();
+    laptop.write("keys.txt", &keys.join("\n"));
+    let ran = on_file(&laptop, &["import", "keys.txt"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains(
+            "  arn:aws:iam::111122223333:user/u09 (not there yet, will be trusted)\n  and 62 more\n\
+                          72 to add, 0 to change, 0 unchanged.\n"
+        ) && ran.err.contains("give --yes"),
+        "{}",
+        ran.err
+    );
+    assert!(!laptop.folder.path().join("known.jsonl").exists());
+
+    let program = env!("CARGO_BIN_EXE_pushwatch");
+    let from_input = format!("{program} uploaders import - --file known.jsonl < keys.txt");
+    let import = |typed: &str| {
+        on_terminal(
+            laptop.folder.path(),
+            &["sh", "-c", &from_input],
+            &[],
+            typed,
+            80,
+        )
+    };
+    let ran = import("n\n");
+    assert!(ran.out.contains("Write these 72? [y/N]"), "{}", ran.out);
+    assert!(!laptop.folder.path().join("known.jsonl").exists());
+    let ran = import("y\n");
+    assert!(ran.out.contains("Added 72,"), "{}", ran.out);
+    assert_eq!(known(&laptop).len(), 72);
+    // A second time there is nothing to ask.
+    let ran = succeeded(on_file(&laptop, &["import", "keys.txt"]));
+    assert!(ran.err.contains("unchanged 72"), "{}", ran.err);
+    // On a table, from standard input.
+    let input = format!("{program} uploaders import - --yes \"$@\" < keys.txt");
+    let ran = Command::new("sh")
+        .current_dir(laptop.folder.path())
+        .args(["-c", &input, "sh", "--table", &laptop.stack.uploaders])
+        .args(["--region", REGION])
+        .env_clear()
+        .envs([
+            ("AWS_ENDPOINT_URL", laptop.endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(block_on(laptop.stack.uploaders()).len(), 72);
+}
+
+fn import_names_terms_that_stay_and_writes_nothing_on_a_dry_run() {
+    let laptop = Laptop::new();
+    let lines = [
+        line(
+            "timed",
+            "trusted",
+            &json!({"trustedUntil": "2099-01-01T00:00:00Z"}),
+        ),
+        line("seen", "new", &json!({})),
+        line("gone", "revoked", &json!({})),
+    ];
+    laptop.write("known.jsonl", &lines.join("\n"));
+    laptop.write(
+        "list.csv",
+        "uploader,until\n\
+         arn:aws:iam::111122223333:user/timed,2098-01-01\n\
+         arn:aws:iam::111122223333:user/seen,2098-01-01\n\
+         arn:aws:iam::111122223333:user/newbie,\n\
+         arn:aws:iam::111122223333:user/gone,\n",
+    );
+    let before = known(&laptop);
+    let dry = succeeded(on_file(&laptop, &["import", "list.csv", "--dry-run"]));
+    insta::assert_snapshot!("a_dry_run", dry.err);
+    assert_eq!(known(&laptop), before);
+    let ran = succeeded(on_file(&laptop, &["import", "list.csv"]));
+    let stays = "arn:aws:iam::111122223333:user/timed stays trusted until 2099-01-01T00:00:00Z; \
+                 the list says until 2098-01-01T00:00:00Z.";
+    assert!(ran.err.contains(stays), "{}", ran.err);
+    assert!(
+        ran.err.contains("Added 1, changed 1, unchanged 1."),
+        "{}",
+        ran.err
+    );
+}
+
+fn a_file_of_another_form_is_not_rewritten() {
+    let laptop = Laptop::new();
+    for (text, form) in [
+        (
+            "Name,ARN\nTest,arn:aws:iam::111122223333:user/test\n",
+            "CSV",
+        ),
+        (
+            "# ours\narn:aws:iam::111122223333:user/test\n",
+            "a list of plain keys",
+        ),
+    ] {
+        laptop.write("good.csv", text);
+        laptop.write("trail.json", &json!({"Records": history()}).to_string());
+        for args in [
+            &["uploaders", "trust", NEWBIE, "--reason", "x"][..],
+            &["uploaders", "revoke", NEWBIE],
+            &["uploaders", "forget", TEST_USER, "--yes"],
+            &["uploaders", "import", "good.csv"],
+            &["learn", "trail.json", "--yes"],
+        ] {
+            let ran = laptop.run_bare(&[args, &["--file", "good.csv"]].concat(), &[]);
+            assert_eq!(ran.code, 2, "{args:?} {}", ran.err);
+            assert!(
+                ran.err.contains(&format!("good.csv is {form}"))
+                    && ran
+                        .err
+                        .contains("pushwatch uploaders import good.csv --file"),
+                "{args:?} {}",
+                ran.err
+            );
+            let after = fs::read_to_string(laptop.folder.path().join("good.csv")).unwrap();
+            assert_eq!(after, text, "{args:?}");
+        }
+        succeeded(laptop.run_bare(&["uploaders", "list", "--file", "good.csv"], &[]));
+    }
 }
 
 fn import_takes_every_kind_of_list_and_names_each_bad_line() {
@@ -594,7 +1075,7 @@ fn import_never_takes_away_what_was_seen_and_can_be_run_again() {
         "{}",
         ran.err
     );
-    assert!(ran.err.contains("1 are revoked and stay so"), "{}", ran.err);
+    assert!(ran.err.contains("1 is revoked and stays so"), "{}", ran.err);
     let test = laptop.uploader(TEST_USER);
     assert_eq!(test["standing"], "trusted");
     assert_eq!(
@@ -622,7 +1103,7 @@ fn import_of_many_writes_each_once_and_export_gives_them_back() {
         .map(|number| format!("arn:aws:iam::111122223333:user/u{number:04}"))
         .collect();
     laptop.write("keys.txt", &keys.join("\n"));
-    succeeded(laptop.run(&["uploaders", "import", "keys.txt"]));
+    succeeded(laptop.run(&["uploaders", "import", "keys.txt", "--yes"]));
     let ran = succeeded(laptop.run(&["uploaders", "export", "--output", "all.jsonl"]));
     assert_eq!(ran.out, "");
     let exported = fs::read_to_string(laptop.folder.path().join("all.jsonl")).unwrap();
@@ -639,7 +1120,7 @@ fn import_of_many_writes_each_once_and_export_gives_them_back() {
         other.folder.path().join("all.jsonl"),
     )
     .unwrap();
-    let ran = succeeded(other.run(&["uploaders", "import", "all.jsonl"]));
+    let ran = succeeded(other.run(&["uploaders", "import", "all.jsonl", "--yes"]));
     assert!(ran.err.contains("Added 1200"), "{}", ran.err);
     let trusted_by = |laptop: &Laptop| {
         let shown = succeeded(laptop.run(&["uploaders", "show", &keys[7], "--json"])).out;
@@ -820,6 +1301,103 @@ fn a_stack_names_its_tables() {
         ran.err.contains("is it a stack of PushWatch?"),
         "{}",
         ran.err
+    );
+}
+
+fn replay_takes_the_settings_of_a_stack() {
+    let laptop = Laptop::new();
+    let parameter = |value: &str| json!({"Type": "String", "Default": value});
+    let mut template = json!({
+        "Parameters": {
+            "HttpsFormat": parameter("amazon-q"),
+            "FindingsPerMinute": {"Type": "Number", "Default": 5},
+            "TrustedUploaders": parameter("arn:aws:iam::*:user/ci-*"),
+            "SuppressFindings": parameter("uploader.name == 'sandbox'"),
+            "LearningUntil": parameter("2026-01-02T00:00:00Z"),
+            "EmailAddress": parameter("")
+        },
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {
+            "UploadersTable": {"Value": laptop.stack.uploaders},
+            "FindingsTable": {"Value": laptop.stack.findings},
+            "FindingsTopicArn": {"Value": laptop.stack.topic_arn}
+        }
+    });
+    let name = &laptop.stack.uploaders;
+    moto::create_stack(name, &template.to_string());
+    let pushes = [
+        push("1", T1, "learned"),
+        push("2", T2, "ci-build"),
+        push("3", T2, "sandbox"),
+        push("4", T2, "test"),
+    ];
+    laptop.write("missed.json", &json!(pushes).to_string());
+    let function = Function::start(&laptop.stack, &[]);
+    let topic = function.proxy.address();
+    let replay = |stack: &str, options: &[&str]| {
+        let replay = [
+            "replay",
+            "missed.json",
+            "--region",
+            REGION,
+            "--stack",
+            stack,
+        ];
+        let variables = [("AWS_ENDPOINT_URL_SNS", topic.as_str())];
+        laptop.run_bare(&[&replay, options].concat(), &variables)
+    };
+    let ran = succeeded(replay(name, &[]));
+    let settings = format!(
+        "Settings of stack {name} in {REGION}: HttpsFormat amazon-q; FindingsPerMinute 5; \
+         TrustedUploaders arn:aws:iam::*:user/ci-*; SuppressFindings uploader.name == 'sandbox'; \
+         LearningUntil 2026-01-02T00:00:00Z; AbsenceDays the default, since it has no such parameter"
+    );
+    assert_eq!(ran.err.lines().next(), Some(settings.as_str()));
+    let counts = "Pushes      4: 1 trusted by a glob, 1 learned, 1 suppressed\nFindings    1: 1 new_uploader";
+    assert!(ran.err.contains(counts), "{}", ran.err);
+    assert!(!ran.err.contains("Warning"), "{}", ran.err);
+    let messages = function.proxy.messages();
+    let [(_, message)] = messages.as_slice() else {
+        panic!("{messages:?}");
+    };
+    let bodies: Value = serde_json::from_str(message).unwrap();
+    let https: Value = serde_json::from_str(bodies["https"].as_str().unwrap()).unwrap();
+    assert_eq!(https["source"], "custom", "{https}");
+
+    // What is typed goes before it.
+    let others = [push("5", T1, "early"), push("6", T2, "ci-deploy")];
+    laptop.write("missed.json", &json!(others).to_string());
+    let options = [
+        "--trusted",
+        "arn:aws:iam::*:user/x",
+        "--learning-until",
+        "2026-01-01",
+    ];
+    let ran = succeeded(replay(name, &options));
+    assert!(
+        ran.err.contains("Findings    2: 2 new_uploader"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("TrustedUploaders from --trusted;")
+            && ran.err.contains("LearningUntil from --learning-until;"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(succeeded(replay(name, &["--quiet"])).err, "");
+
+    // A parameter of another version is named.
+    template["Parameters"]["FindingsPerMinute"]["Default"] = json!(9);
+    let other = format!("{name}-other");
+    moto::create_stack(&other, &template.to_string());
+    let ran = replay(&other, &[]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.err,
+        format!(
+            "error: stack {other}: parameter FindingsPerMinute: `9` is wrong; it takes a number from 1 to 5\n"
+        )
     );
 }
 

@@ -45,6 +45,49 @@ pub fn pushwatch_in(folder: &Path, args: &[&str], environment: &[(&str, &str)]) 
     Ran::of(output)
 }
 
+/// The same on a terminal of so many columns, where somebody types `typed`. What
+/// is written there is in `out`.
+pub fn pushwatch_on_terminal(
+    folder: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    typed: &str,
+    columns: u16,
+) -> Ran {
+    let program = env!("CARGO_BIN_EXE_pushwatch");
+    on_terminal(
+        folder,
+        &[&[program], args].concat(),
+        environment,
+        typed,
+        columns,
+    )
+}
+
+/// Runs a command so.
+pub fn on_terminal(
+    folder: &Path,
+    command: &[&str],
+    environment: &[(&str, &str)],
+    typed: &str,
+    columns: u16,
+) -> Ran {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let output = Command::new(python)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .envs(environment.iter().copied())
+        .args(["-c", include_str!("terminal.py")])
+        .args([&columns.to_string(), typed])
+        .args(command)
+        .output()
+        .unwrap();
+    let mut ran = Ran::of(output);
+    ran.out = ran.out.replace("\r\n", "\n");
+    ran
+}
+
 impl Ran {
     fn of(output: std::process::Output) -> Self {
         Self {

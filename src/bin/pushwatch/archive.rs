@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use walkdir::WalkDir;
 
 use crate::json_stream::{JsonStream, Position, read_some};
+use crate::words::counted;
 
 /// The word that every push has in it, as a whole JSON string.
 const PUT_IMAGE: &[u8] = b"\"PutImage\"";
@@ -68,7 +69,7 @@ pub struct Pushed {
 #[derive(Debug)]
 pub enum Entry {
     Push(Box<Pushed>),
-    /// Nothing for PushWatch, and why.
+    /// Nothing for PushWatch: where it stands, and why.
     Ignored(String),
 }
 
@@ -195,7 +196,7 @@ fn read_source(
     let untold = reading.contents.fault_count.saturating_sub(MAX_FAULTS);
     if untold > 0 {
         let faults = &mut reading.contents.faults;
-        faults.push(format!("{source}: and {untold} more faults"));
+        faults.push(format!("{source}: and {}", counted(untold, "more fault")));
     }
     reading.contents
 }
@@ -284,11 +285,8 @@ impl Reading<'_> {
                 };
                 self.contents.entries.push(Entry::Push(Box::new(pushed)));
             }
-            Ok(Event::Ignored(why)) => self.contents.entries.push(Entry::Ignored(why)),
-            Ok(Event::Sweep) => {
-                let why = "the event is the schedule's".to_owned();
-                self.contents.entries.push(Entry::Ignored(why));
-            }
+            Ok(Event::Ignored(why)) => self.ignored(position, &why),
+            Ok(Event::Sweep) => self.ignored(position, "the event is the schedule's"),
             Err(Unreadable::NeitherEventNorRecord) if !within => {
                 self.records_further_back(position, json);
             }
@@ -313,16 +311,22 @@ impl Reading<'_> {
         }
     }
 
+    fn ignored(&mut self, position: Position, why: &str) {
+        let ignored = self.at(position, why);
+        self.contents.entries.push(Entry::Ignored(ignored));
+    }
+
     fn fault(&mut self, position: Position, what: &str) {
         self.contents.fault_count += 1;
         if self.contents.fault_count <= MAX_FAULTS {
-            let Position { line, byte } = position;
-            self.contents.faults.push(format!(
-                "{}: line {line}, byte {byte}: {}",
-                self.source,
-                clean(what)
-            ));
+            let fault = self.at(position, what);
+            self.contents.faults.push(fault);
         }
+    }
+
+    fn at(&self, position: Position, what: &str) -> String {
+        let Position { line, byte } = position;
+        format!("{}: line {line}, byte {byte}: {}", self.source, clean(what))
     }
 
     fn fault_of_file(&mut self, error: &io::Error) {

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::glob::Glob;
-use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::policy::Policy;
 use pushwatch::render::Format;
 use pushwatch::suppress::{Suppression, SuppressionError};
-use pushwatch::time;
 
 use crate::deployment::TablesArgs;
 use crate::learn::LearnArgs;
 use crate::render::RenderArgs;
 use crate::uploaders::args::UploadersArgs;
+use crate::when;
 
 /// Tells you, once, when somebody new pushes a container image to Amazon ECR.
 #[derive(Debug, Parser)]
@@ -60,13 +60,14 @@ Examples:
   pushwatch replay --known known.jsonl --save known.jsonl 2026/01/02/
 
   # Learn from January, tell what is new in February
-  pushwatch replay --learning-until 2026-02-01T00:00:00Z 2026/01/ 2026/02/
+  pushwatch replay --learning-until 2026-02-01 2026/01/ 2026/02/
 
   # Trust the build roles, and leave the sandbox alone
   pushwatch replay --trusted 'arn:aws:iam::*:role/ci-*' \\
     --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
 
-  # What a deployment has missed: its tables remember, its topic tells
+  # What a deployment has missed: its tables remember, its topic tells, and its
+  # settings count, but for those that an option gives
   pushwatch replay --stack pushwatch missed/
 
 Exit codes:
@@ -149,15 +150,16 @@ pub struct PolicyArgs {
 
     /// Suppress findings for which this CEL expression over the finding's JSON is true
     #[arg(long, value_name = "CEL")]
-    suppress: Option<String>,
+    pub suppress: Option<String>,
 
-    /// Learn uploaders first seen before this time (RFC 3339) instead of telling them
+    /// Learn uploaders first seen before this date (its beginning in UTC) or RFC 3339 time instead
+    /// of telling them
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    learning_until: Option<Timestamp>,
+    pub learning_until: Option<Timestamp>,
 
-    /// Tell uploaders who come back after more than N days; 0 switches it off
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_ABSENCE_DAYS)]
-    absence_days: u16,
+    /// Tell uploaders who come back after more than N days; 0 switches it off [default: 90]
+    #[arg(long, value_name = "N")]
+    pub absence_days: Option<u16>,
 }
 
 impl PolicyArgs {
@@ -166,15 +168,25 @@ impl PolicyArgs {
     /// # Errors
     /// When the CEL expression does not parse.
     pub fn policy(&self) -> Result<Policy, SuppressionError> {
+        self.before(Policy::default())
+    }
+
+    /// The policy, where the options go before what is set otherwise.
+    ///
+    /// # Errors
+    /// When the CEL expression does not parse.
+    pub fn before(&self, set: Policy) -> Result<Policy, SuppressionError> {
         Ok(Policy {
-            trusted: self.trusted.clone(),
-            suppress: self
-                .suppress
-                .as_deref()
-                .map(Suppression::parse)
-                .transpose()?,
-            learning_until: self.learning_until,
-            absence_days: self.absence_days,
+            trusted: match self.trusted.as_slice() {
+                [] => set.trusted,
+                trusted => trusted.to_vec(),
+            },
+            suppress: match &self.suppress {
+                None => set.suppress,
+                Some(expression) => Some(Suppression::parse(expression)?),
+            },
+            learning_until: self.learning_until.or(set.learning_until),
+            absence_days: self.absence_days.unwrap_or(set.absence_days),
         })
     }
 }
@@ -216,5 +228,6 @@ impl From<FormatArg> for Format {
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
-    time::parse(text).ok_or("it takes an RFC 3339 time from 1970 on, such as 2026-01-02T03:04:05Z")
+    when::parse_time(text)
+        .ok_or("it takes a date such as 2026-12-31, or an RFC 3339 time, from 1970 on")
 }

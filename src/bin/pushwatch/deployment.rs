@@ -1,6 +1,7 @@
 //! A deployment of PushWatch: its tables and its topic, reached from a laptop
 //! with whatever credentials its user has.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::meta::ProviderChainError;
@@ -10,6 +11,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_cloudformation::types::Stack as CloudFormationStack;
 use aws_sdk_cloudtrail::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
@@ -118,6 +120,14 @@ pub struct Names {
     pub topic_arn: Option<String>,
 }
 
+/// What a stack of PushWatch tells.
+#[derive(Debug)]
+pub struct Stack {
+    /// From its outputs.
+    pub names: Names,
+    pub parameters: BTreeMap<String, String>,
+}
+
 /// AWS, with the region and the credentials of whoever types the command.
 #[derive(Debug)]
 pub struct Session {
@@ -193,9 +203,14 @@ impl Session {
     }
 
     /// The topic.
-    pub fn notifier(&self, topic_arn: String, place: RenderContext) -> SnsNotifier {
+    pub fn notifier(
+        &self,
+        topic_arn: String,
+        place: RenderContext,
+        https_format: HttpsFormat,
+    ) -> SnsNotifier {
         let client = aws_sdk_sns::Client::new(&self.config);
-        SnsNotifier::new(client, topic_arn, place, HttpsFormat::default())
+        SnsNotifier::new(client, topic_arn, place, https_format)
     }
 
     /// Where commands about the deployment lead.
@@ -243,12 +258,12 @@ impl Session {
         }
     }
 
-    /// The names in a stack's outputs.
+    /// A stack's names and parameters.
     ///
     /// # Errors
     /// When there is no such stack, or it is none of PushWatch.
-    pub async fn names(&self, stack: &str) -> Result<Names, DeploymentError> {
-        let waiting = Waiting::on("reading the stack's outputs", self.quiet);
+    pub async fn stack(&self, stack: &str) -> Result<Stack, DeploymentError> {
+        let waiting = Waiting::on("reading the stack", self.quiet);
         let described = aws_sdk_cloudformation::Client::new(&self.config)
             .describe_stacks()
             .stack_name(stack)
@@ -280,13 +295,25 @@ impl Session {
                 .and_then(|output| output.output_value())
                 .map(str::to_owned)
         };
-        Ok(Names {
+        let names = Names {
             uploaders: output("UploadersTable").ok_or_else(|| DeploymentError::NoOutput {
                 stack: clean_cut(stack, 200),
                 output: "UploadersTable",
             })?,
             findings: output("FindingsTable"),
             topic_arn: output("FindingsTopicArn"),
+        };
+        let parameters = described
+            .stacks()
+            .iter()
+            .flat_map(CloudFormationStack::parameters);
+        let parameters = parameters.filter_map(|parameter| {
+            let value = parameter.parameter_value()?.to_owned();
+            Some((parameter.parameter_key()?.to_owned(), value))
+        });
+        Ok(Stack {
+            names,
+            parameters: parameters.collect(),
         })
     }
 }
@@ -295,7 +322,7 @@ impl TablesArgs {
     /// The deployment that the options name; none if they name none.
     ///
     /// # Errors
-    /// As [`Session::names`].
+    /// As [`Session::stack`].
     pub async fn names(&self, session: &Session) -> Result<Option<Names>, DeploymentError> {
         for (option, value) in [
             ("--stack", &self.stack),
@@ -310,7 +337,7 @@ impl TablesArgs {
             }
         }
         Ok(match (&self.stack, &self.table) {
-            (Some(stack), _) => Some(session.names(stack).await?),
+            (Some(stack), _) => Some(session.stack(stack).await?.names),
             (None, Some(table)) => Some(Names {
                 uploaders: table.clone(),
                 findings: self.findings_table.clone(),

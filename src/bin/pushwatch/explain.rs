@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
+use pushwatch::decide::DecisionRule;
+use pushwatch::identity::Uploader;
 use pushwatch::notify::Nobody;
+use pushwatch::policy::Policy;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Outcome, PushOutcome, Watch};
 
@@ -45,7 +48,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
                 .await
                 .map_err(|error| CommandError::Watch(error.to_string()))?;
             output
-                .write_all(explain(pushed, &handled).as_bytes())
+                .write_all(explain(pushed, &handled, &watch.policy).as_bytes())
                 .map_err(CommandError::Output)?;
         }
         Ok::<(), CommandError>(())
@@ -57,7 +60,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
-fn explain(pushed: &Pushed, handled: &PushOutcome<Infallible>) -> String {
+fn explain(pushed: &Pushed, handled: &PushOutcome<Infallible>, policy: &Policy) -> String {
     let push = &pushed.push;
     let uploader = &pushed.identified.uploader;
     let identity = pushed.identified.rule;
@@ -84,6 +87,14 @@ fn explain(pushed: &Pushed, handled: &PushOutcome<Infallible>) -> String {
         "decision",
         format!("row {}: {}", decision.number(), decision.why()),
     );
+    if handled.finding.is_some() && handled.outcome != Outcome::Learned {
+        if let Some(why) = why_no_glob(uploader, handled.rule, policy) {
+            line("trusted", why);
+        }
+        if let Some(why) = why_not_learned(pushed, handled.rule, policy) {
+            line("learning", why);
+        }
+    }
     line("outcome", outcome(handled));
     if let Some(fault) = &handled.suppression_fault {
         let fault = clean_cut(fault, 200);
@@ -93,6 +104,35 @@ fn explain(pushed: &Pushed, handled: &PushOutcome<Infallible>) -> String {
         );
     }
     text
+}
+
+/// Why no trusted glob keeps the finding back, if there are globs.
+fn why_no_glob(uploader: &Uploader, row: DecisionRule, policy: &Policy) -> Option<String> {
+    let mut globs = policy.trusted.iter();
+    let Some(glob) = globs.find(|glob| glob.matches(&uploader.key)) else {
+        let is_any = !policy.trusted.is_empty();
+        return is_any.then(|| "no trusted glob matches".to_owned());
+    };
+    let but = match row {
+        DecisionRule::Unidentified => "whom nothing identifies no glob trusts",
+        DecisionRule::Revoked => "a revocation goes before it",
+        // No row but these goes before a glob that trusts.
+        _ => "the root user needs one without a wildcard",
+    };
+    Some(format!(
+        "{} matches, but {but}",
+        clean_cut(&glob.to_string(), 200)
+    ))
+}
+
+/// Why somebody new is not learned, if anybody is.
+fn why_not_learned(pushed: &Pushed, row: DecisionRule, policy: &Policy) -> Option<String> {
+    let until = policy.learning_until.filter(|_| row == DecisionRule::New)?;
+    Some(if pushed.push.event_time >= until {
+        format!("it ended {until}, before this push")
+    } else {
+        "the root user is never learned, nor a session that it minted".to_owned()
+    })
 }
 
 fn outcome(handled: &PushOutcome<Infallible>) -> String {

@@ -24,12 +24,14 @@ use crate::archive::{self, Wanted};
 use crate::deployment::{Session, check_region};
 use crate::learn_progress::{BoundTo, ProgressFile};
 use crate::lookup_events;
+use crate::question::ask;
 use crate::replay::in_time_order;
 use crate::uploaders::args::PlaceArgs;
 use crate::uploaders::import::{AT_ONCE, Counts, Existing, write_all};
 use crate::uploaders::list::{ago, table, write_table};
-use crate::uploaders::{Place, ask, read_file, write_file};
+use crate::uploaders::{Place, read_file, write_file};
 use crate::waiting::Waiting;
+use crate::words::counted;
 use crate::{CommandError, EXIT_FAULT, block_on, say, store_fault};
 
 /// Somebody first seen since then is worth a look.
@@ -240,7 +242,7 @@ async fn learn<S: Manage>(
     if new.is_empty() {
         return Ok(Done::Nobody);
     }
-    if !ask(&format!("Learn {}?", uploaders(new.len())), yes)? {
+    if !ask(&format!("Learn {}?", counted(new.len(), "uploader")), yes).await? {
         return Ok(Done::Declined);
     }
     let known = count - new.len();
@@ -278,15 +280,11 @@ fn say_done(done: &Done) {
                 1 => "; 1 was known already".to_owned(),
                 known => format!("; {known} were known already"),
             };
-            say(&format!("Learned {}{known}.", uploaders(counts.added)));
+            say(&format!(
+                "Learned {}{known}.",
+                counted(counts.added, "uploader")
+            ));
         }
-    }
-}
-
-fn uploaders(count: usize) -> String {
-    match count {
-        1 => "1 uploader".to_owned(),
-        count => format!("{count} uploaders"),
     }
 }
 

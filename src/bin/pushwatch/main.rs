@@ -8,14 +8,18 @@ mod json_stream;
 mod learn;
 mod learn_progress;
 mod lookup_events;
+mod question;
 mod render;
 mod replay;
+mod stack_settings;
 mod summary;
 mod uploader_key;
 mod uploaders;
 mod uploaders_csv;
 mod uploaders_file;
 mod waiting;
+mod when;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,6 +45,8 @@ enum CommandError {
     UploadersFile(#[from] uploaders_file::UploadersFileError),
     #[error(transparent)]
     Deployment(#[from] deployment::DeploymentError),
+    #[error(transparent)]
+    Parameter(#[from] stack_settings::ParameterError),
     #[error(
         "--known and --save are for the embedded store; the tables of a deployment remember by themselves"
     )]
@@ -59,7 +65,7 @@ enum CommandError {
     Busy(String),
     #[error(
         "{}, named above; nothing is written. Mend them, or pass over them with --skip-bad",
-        bad_lines(*.0)
+        words::counted(.0, "bad line")
     )]
     BadLines(usize),
     #[error("CloudTrail LookupEvents in {region}: {fault}; {advice}{}", to_go_on(.kept.as_deref()))]
@@ -151,15 +157,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     // Files that are being read are not waited for.
     runtime.shutdown_background();
     done
-}
-
-/// How many lines of a list are bad, in words.
-#[must_use]
-pub fn bad_lines(count: usize) -> String {
-    match count {
-        1 => "1 bad line".to_owned(),
-        count => format!("{count} bad lines"),
-    }
 }
 
 fn to_go_on(kept: Option<&str>) -> String {

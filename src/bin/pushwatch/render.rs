@@ -31,7 +31,8 @@ use crate::{CommandError, block_on};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  pushwatch render --format email events/iam-user.json
+  # The e-mail
+  pushwatch render events/iam-user.json
 
   # What Security Hub would import
   pushwatch render --format asff events/iam-user.json > finding.json
@@ -41,7 +42,7 @@ pub struct RenderArgs {
     pub file: PathBuf,
 
     /// The form
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value_t = FormatArg::Email)]
     pub format: FormatArg,
 
     /// The uploaders table that commands name

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::SystemClock;
 use pushwatch::notify::{Nobody, Notifier, SnsNotifier, TerminalNotifier};
 use pushwatch::policy::Policy;
-use pushwatch::render::Message;
+use pushwatch::render::{HttpsFormat, Message, RenderContext};
 use pushwatch::store::{DynamoStore, MOST_PER_MINUTE, MemoryStore, Store};
 use pushwatch::watch::{DeferReason, Outcome, Watch};
 
@@ -19,6 +19,7 @@ use crate::archive::{self, Contents, Entry, Pushed, Wanted};
 use crate::args::{PolicyArgs, ReplayArgs};
 use crate::deployment::Session;
 use crate::render;
+use crate::stack_settings::StackSettings;
 use crate::summary::Summary;
 use crate::uploaders_file::{self, Save, UploadersFileError};
 use crate::waiting::{self, Above};
@@ -48,19 +49,13 @@ async fn run_on(
     known: MemoryStore,
     save: Option<Save>,
 ) -> Result<ExitCode, CommandError> {
-    let deployment = deployment(args, policy.absence_days).await?;
+    let deployment = deployment(args).await?;
     let contents = archive::read(paths, Wanted::Pushes, Timestamp::now(), args.quiet);
     for fault in &contents.faults {
         say(fault);
     }
     // Removes styles where standard output is no terminal, or NO_COLOR is set.
     let output = AutoStream::auto(io::stdout());
-    let place = render::place(
-        args.tables.table.as_deref(),
-        args.tables.findings_table.as_deref(),
-        args.tables.region.as_deref(),
-        policy.absence_days,
-    );
     // What a deployment decides takes a call or two a push.
     let bar = if deployment.is_some() && !args.quiet {
         waiting::bar(
@@ -74,18 +69,20 @@ async fn run_on(
         bar: bar.clone(),
         writer: output,
     };
-    let terminal = TerminalNotifier::new(output, args.format.into(), place);
+    let terminal = |place| TerminalNotifier::new(output, args.format.into(), place);
 
-    let summary = if let Some((store, notifier)) = deployment {
+    let summary = if let Some(deployment) = deployment {
         let watch = Watch {
-            store,
-            notifier,
+            store: deployment.store,
+            notifier: deployment.notifier,
             clock: SystemClock,
-            policy,
-            findings_per_minute: Some(MOST_PER_MINUTE),
+            policy: deployment.policy,
+            findings_per_minute: Some(deployment.findings_per_minute),
         };
-        replay(&watch, &terminal, contents, args.show_learned, &bar).await?
+        replay(&watch, &terminal(deployment.place), contents, args, &bar).await?
     } else {
+        let region = args.tables.region.as_deref();
+        let place = render::place(None, None, region, policy.absence_days);
         let watch = Watch {
             store: known,
             // Told is what is shown.
@@ -94,7 +91,7 @@ async fn run_on(
             policy,
             findings_per_minute: None,
         };
-        let mut summary = replay(&watch, &terminal, contents, args.show_learned, &bar).await?;
+        let mut summary = replay(&watch, &terminal(place), contents, args, &bar).await?;
         summary.uploaders = Some(watch.store.len());
         if let Some(save) = save {
             save.write(&watch.store.records())?;
@@ -114,11 +111,18 @@ async fn run_on(
     })
 }
 
-/// The tables and the topic of the deployment that is named, if one is.
-async fn deployment(
-    args: &ReplayArgs,
-    absence_days: u16,
-) -> Result<Option<(DynamoStore, SnsNotifier)>, CommandError> {
+/// A deployment and its settings.
+struct Deployment {
+    store: DynamoStore,
+    notifier: SnsNotifier,
+    place: RenderContext,
+    policy: Policy,
+    findings_per_minute: u8,
+}
+
+/// The deployment that is named, if one is. A stack has settings; of tables that are
+/// named by themselves none are known.
+async fn deployment(args: &ReplayArgs) -> Result<Option<Deployment>, CommandError> {
     let tables = &args.tables;
     if tables.stack.is_none() && tables.table.is_none() {
         return Ok(None);
@@ -127,19 +131,36 @@ async fn deployment(
         return Err(CommandError::TwoStores);
     }
     let session = Session::open(tables.region.as_deref(), args.quiet).await?;
-    let names = tables.names(&session).await?;
-    let topic = args.topic.clone();
+    let (names, settings) = if let Some(name) = &tables.stack {
+        let stack = session.stack(name).await?;
+        let settings = StackSettings::of(&stack, name, session.region(), &args.policy)?;
+        (Some(stack.names), Some(settings))
+    } else {
+        (tables.names(&session).await?, None)
+    };
     let Some(names) = names else {
         return Ok(None);
     };
-    let place = session.place(&names, absence_days);
-    match (names.findings, topic.or(names.topic_arn)) {
-        (Some(findings), Some(topic)) => Ok(Some((
-            session.store(&names.uploaders, Some(&findings)),
-            session.notifier(topic, place),
-        ))),
-        _ => Err(CommandError::HalfADeployment),
-    }
+    let (Some(findings), Some(topic)) = (
+        &names.findings,
+        args.topic.as_ref().or(names.topic_arn.as_ref()),
+    ) else {
+        return Err(CommandError::HalfADeployment);
+    };
+    let settings = settings.map(|settings| settings.said(args.quiet));
+    let (set, https_format, findings_per_minute) = match settings {
+        None => (Policy::default(), HttpsFormat::default(), MOST_PER_MINUTE),
+        Some(set) => (set.policy, set.https_format, set.findings_per_minute),
+    };
+    let policy = args.policy.before(set)?;
+    let place = session.place(&names, policy.absence_days);
+    Ok(Some(Deployment {
+        store: session.store(&names.uploaders, Some(findings)),
+        notifier: session.notifier(topic.clone(), place.clone(), https_format),
+        place,
+        policy,
+        findings_per_minute,
+    }))
 }
 
 fn paths(args: &ReplayArgs) -> Result<Vec<PathBuf>, CommandError> {
@@ -183,14 +204,19 @@ async fn replay<S: Store, N: Notifier>(
     watch: &Watch<S, N, SystemClock>,
     terminal: &Terminal,
     contents: Contents,
-    show_learned: bool,
+    args: &ReplayArgs,
     bar: &ProgressBar,
 ) -> Result<Summary, CommandError> {
-    let globs = &watch.policy.trusted;
+    // Those of a stack have more to match than what is replayed.
+    let globs = &args.policy.trusted;
     let mut summary = Summary {
         files: contents.files,
         faults: contents.fault_count,
         idle_globs: globs.iter().map(ToString::to_string).collect(),
+        suppressed_by: match args.policy.suppress {
+            Some(_) => "--suppress",
+            None => "SuppressFindings",
+        },
         ..Summary::default()
     };
     let (pushes, ignored) = in_time_order(contents.entries);
@@ -218,7 +244,7 @@ async fn replay<S: Store, N: Notifier>(
         let Some(finding) = &handled.finding else {
             continue;
         };
-        if handled.outcome == Outcome::Learned && !show_learned {
+        if handled.outcome == Outcome::Learned && !args.show_learned {
             continue;
         }
         match terminal

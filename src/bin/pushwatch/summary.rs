@@ -9,6 +9,8 @@ use pushwatch::policy::Policy;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Outcome, PushOutcome};
 
+use crate::words::counted;
+
 /// Counts of a replay.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -24,6 +26,8 @@ pub struct Summary {
     pub pushes: usize,
     pub outcomes: BTreeMap<Outcome, usize>,
     pub findings: BTreeMap<Reason, usize>,
+    /// What the expression is called that suppresses.
+    pub suppressed_by: &'static str,
     pub suppression_faults: usize,
     pub first_suppression_fault: Option<String>,
     /// Trusted globs that matched no uploader: a typing error?
@@ -71,7 +75,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcomes = [
-            (Outcome::Known, "by known uploaders"),
+            (Outcome::Known, "by somebody known"),
             (Outcome::Trusted, "trusted by a glob"),
             (Outcome::Learned, "learned"),
             (Outcome::FindingSuppressed, "suppressed"),
@@ -95,11 +99,12 @@ impl fmt::Display for Summary {
         if deferred > 0 {
             writeln!(
                 f,
-                "DeferReason    {deferred}; the next sweep of the function tells them"
+                "Deferred    {deferred}, to be told by the next sweep of the function"
             )?;
         }
         if self.ignored > 0 {
-            writeln!(f, "Ignored     {} events that are no pushes", self.ignored)?;
+            let events = counted(self.ignored, "event");
+            writeln!(f, "Ignored     {events} of another kind")?;
         }
         if self.faults > 0 {
             writeln!(f, "Not read    {}, named above", self.faults)?;
@@ -107,8 +112,9 @@ impl fmt::Display for Summary {
         if let Some(fault) = &self.first_suppression_fault {
             writeln!(
                 f,
-                "Warning     --suppress failed on {} of the findings, which were told: {fault}",
-                self.suppression_faults
+                "Warning     {} failed on {}, told all the same: {fault}",
+                self.suppressed_by,
+                counted(self.suppression_faults, "finding")
             )?;
         }
         for glob in &self.idle_globs {

@@ -68,6 +68,14 @@ pub fn former_key(key: &str) -> Option<String> {
     ))
 }
 
+/// Whether a key is the root user's, or that of a session that it minted.
+pub fn has_root_power(key: &str) -> bool {
+    let minted = key.strip_prefix(FEDERATED_PREFIX);
+    let issuer = minted.and_then(|rest| Some(rest.rsplit_once('/')?.0));
+    Arn::parse(issuer.unwrap_or(key))
+        .is_some_and(|arn| arn.service == "iam" && arn.resource == "root")
+}
+
 /// Reads a key. A role session's ARN becomes its role's key.
 ///
 /// # Errors
@@ -279,7 +287,7 @@ fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key)
 
 #[cfg(test)]
 mod tests {
-    use super::{former_key, parse};
+    use super::{former_key, has_root_power, parse};
 
     #[test]
     fn every_kind_of_key_is_read() {
@@ -387,6 +395,20 @@ mod tests {
             "A revocation of this one does",
         ] {
             assert!(note.contains(said), "{note}");
+        }
+    }
+
+    #[test]
+    fn the_root_user_and_whom_it_minted_are_known_by_their_keys() {
+        for (key, is_root) in [
+            ("arn:aws:iam::111122223333:root", true),
+            ("arn:aws-cn:iam::111122223333:root", true),
+            ("federated:arn:aws:iam::111122223333:root/bob", true),
+            ("federated:arn:aws:iam::111122223333:user/root/bob", false),
+            ("arn:aws:iam::111122223333:user/root", false),
+            ("arn:aws:sts::111122223333:federated-user/root", false),
+        ] {
+            assert_eq!(has_root_power(key), is_root, "{key}");
         }
     }
 

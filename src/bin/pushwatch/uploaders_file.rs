@@ -13,17 +13,31 @@ use pushwatch::text::{clean, clean_cut};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-use crate::uploader_key as key;
-use crate::uploaders_csv;
+use crate::words::{FEW, rest};
+use crate::{say, uploader_key as key, uploaders_csv};
+
+/// How much of a list is searched for its first line that says something.
+const HEAD: usize = 64 * 1024;
 
 /// Why an uploaders file can't be used.
 #[derive(Debug, Error)]
 pub enum UploadersFileError {
     #[error("{path}: {error}")]
     Unreadable { path: String, error: io::Error },
-    /// All bad lines, so that they can be mended at once.
+    /// The bad lines, so that they can be mended at once.
     #[error("{0}")]
     BadLines(String),
+    #[error("{path}: line {line}: {fault}")]
+    Form {
+        path: String,
+        line: u64,
+        fault: String,
+    },
+    #[error(
+        "{path} is {form}, which would be rewritten as JSON Lines; `pushwatch uploaders import \
+         {path} --file NEW.jsonl` makes an uploaders file of it, `export` one of a deployment"
+    )]
+    OtherForm { path: String, form: &'static str },
     #[error("{path} can't be written: {error}")]
     Unwritable { path: String, error: io::Error },
 }
@@ -52,36 +66,127 @@ impl Listed {
 /// The lines of a list that say something, with their numbers from 1.
 pub type Lines = Box<dyn Iterator<Item = (u64, Result<Listed, String>)>>;
 
+/// A list of uploaders.
+pub struct List {
+    /// The columns of CSV that say nothing here.
+    pub passed_over: Vec<String>,
+    pub lines: Lines,
+}
+
+/// What a list is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A record as JSON, or a plain key, a line.
+    Records,
+    Keys,
+    /// Below a header.
+    Csv,
+}
+
 /// Opens a list of uploaders. A line is a record as JSON, or a plain key, which
 /// is trusted; `#` begins a comment. A list with a header is CSV.
-pub fn lines(path: &Path) -> Result<Lines, UploadersFileError> {
+///
+/// # Errors
+/// When it can't be read, or is in none of these forms.
+pub fn open(path: &Path) -> Result<List, UploadersFileError> {
+    let shown = || clean(&path.to_string_lossy());
     let unreadable = |error| UploadersFileError::Unreadable {
-        path: clean(&path.to_string_lossy()),
+        path: shown(),
         error,
     };
-    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-    if is_csv(&mut reader).map_err(unreadable)? {
-        return uploaders_csv::lines(reader).map_err(unreadable);
+    let (form, reader) = open_as(path)?;
+    if form == Form::Csv {
+        return match uploaders_csv::read(reader).map_err(unreadable)? {
+            Ok(list) => Ok(list),
+            Err((line, fault)) => Err(UploadersFileError::Form {
+                path: shown(),
+                line,
+                fault,
+            }),
+        };
     }
     let lines = (1..).zip(reader.split(b'\n'));
-    Ok(Box::new(lines.filter_map(|(number, line)| {
+    let lines = lines.filter_map(|(number, line)| {
         let line = line.map_err(|error| error.to_string());
         let read = line.and_then(|line| match std::str::from_utf8(&line) {
             Ok(line) => parse_line(line.trim_start_matches('\u{feff}').trim()),
             Err(_) => Err("it is not UTF-8".to_owned()),
         });
         Some((number, read.transpose()?))
-    })))
+    });
+    Ok(List {
+        passed_over: Vec::new(),
+        lines: Box::new(lines),
+    })
 }
 
-/// Whether the first line is a header.
-fn is_csv(reader: &mut BufReader<File>) -> io::Result<bool> {
-    let head = reader.fill_buf()?;
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    Ok(uploaders_csv::is_header(
-        line.trim_start_matches('\u{feff}').trim(),
-    ))
+/// Refuses a file that is in another form than the one in which it would be
+/// written back.
+///
+/// # Errors
+/// When it is, with what to do; when it can't be read. None need be there.
+pub fn check_can_be_rewritten(path: &Path) -> Result<(), UploadersFileError> {
+    let form = match open_as(path) {
+        Err(UploadersFileError::Unreadable { error, .. })
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            return Ok(());
+        }
+        opened => match opened?.0 {
+            Form::Records => return Ok(()),
+            Form::Keys => "a list of plain keys",
+            Form::Csv => "CSV",
+        },
+    };
+    Err(UploadersFileError::OtherForm {
+        path: clean(&path.to_string_lossy()),
+        form,
+    })
+}
+
+/// Opens a file and looks at its first line, to tell its form.
+fn open_as(path: &Path) -> Result<(Form, BufReader<File>), UploadersFileError> {
+    let shown = || clean(&path.to_string_lossy());
+    let unreadable = |error| UploadersFileError::Unreadable {
+        path: shown(),
+        error,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut reader = BufReader::with_capacity(HEAD, file);
+    let head = reader.fill_buf().map_err(unreadable)?;
+    let first = (1..)
+        .zip(head.split(|byte| *byte == b'\n'))
+        .find_map(|(number, line)| {
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim_start_matches('\u{feff}').trim();
+            let says_something = !line.is_empty() && !line.starts_with('#');
+            says_something.then(|| (number, form(line)))
+        });
+    match first {
+        None => Ok((Form::Records, reader)),
+        Some((_, Ok(form))) => Ok((form, reader)),
+        Some((line, Err(fault))) => Err(UploadersFileError::Form {
+            path: shown(),
+            line,
+            fault,
+        }),
+    }
+}
+
+/// The form of a list that begins with this line.
+fn form(line: &str) -> Result<Form, String> {
+    if line.starts_with('{') {
+        Ok(Form::Records)
+    } else if uploaders_csv::is_header(line) {
+        Ok(Form::Csv)
+    } else {
+        uploaders_csv::check_one_column(without_comment(line))?;
+        Ok(Form::Keys)
+    }
+}
+
+fn without_comment(line: &str) -> &str {
+    line.split_once(" #").map_or(line, |(key, _)| key)
 }
 
 /// Keeps watch that nobody stands in a list twice.
@@ -110,13 +215,15 @@ impl FirstLines {
     }
 }
 
-/// Reads all of a list.
+/// Reads all of a list, and says which of its columns are passed over.
 pub fn read(path: &Path) -> Result<Vec<Record>, UploadersFileError> {
     let shown = clean(&path.to_string_lossy());
     let mut records = Vec::new();
     let mut faults = Vec::new();
     let mut first_lines = FirstLines::default();
-    for (number, listed) in lines(path)? {
+    let list = open(path)?;
+    say_passed_over(&shown, &list);
+    for (number, listed) in list.lines {
         let checked =
             listed.and_then(|listed| Ok((first_lines.is_first(number, &listed)?, listed)));
         match checked {
@@ -126,9 +233,19 @@ pub fn read(path: &Path) -> Result<Vec<Record>, UploadersFileError> {
         }
     }
     if faults.is_empty() {
-        Ok(records)
-    } else {
-        Err(UploadersFileError::BadLines(faults.join("\n")))
+        return Ok(records);
+    }
+    let more = rest(faults.len(), "bad line").map(|more| format!("{shown}: {more}"));
+    faults.truncate(FEW);
+    faults.extend(more);
+    Err(UploadersFileError::BadLines(faults.join("\n")))
+}
+
+/// Says which columns of a list say nothing here: a misspelt one might.
+pub fn say_passed_over(shown: &str, list: &List) {
+    if !list.passed_over.is_empty() {
+        let columns = list.passed_over.join(", ");
+        say(&format!("{shown}: passed over: {columns}"));
     }
 }
 
@@ -147,7 +264,8 @@ fn parse_line(line: &str) -> Result<Option<Listed>, String> {
         let note = key::former_key_note(&record.uploader);
         return Ok(Some(Listed::new(record, note)));
     }
-    let typed = line.split_once(" #").map_or(line, |(key, _)| key);
+    let typed = without_comment(line);
+    uploaders_csv::check_one_column(typed)?;
     let key = key::parse(typed)?;
     let mut record = key.unseen(Standing::Trusted);
     record.trusted_by = Some("import".into());

@@ -3,11 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use pushwatch::record::Standing;
-use pushwatch::time;
 
 use crate::deployment::TablesArgs;
 
@@ -110,8 +106,8 @@ pub struct ListArgs {
     pub sort: Option<SortArg>,
 
     /// Show no more than N
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
 
     /// A record a line, as in the uploaders file
     #[arg(long)]
@@ -133,7 +129,8 @@ pub enum SortArg {
 /// Show all that is known of an uploader, and the finding that was sent
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The uploader's key, as `list` and findings show it
+    /// The uploader's key, as `list` and findings show it; its name or how the key ends,
+    /// if that is one uploader's only
     pub key: String,
 
     #[command(flatten)]
@@ -148,7 +145,9 @@ pub struct ShowArgs {
 ///
 /// Who typed the command and when is recorded beside the reason. When the trust
 /// has ended, the next push is told. A glob trusts those whom it matches now,
-/// after a question; to trust whoever will match, see the setting `TRUSTED_UPLOADERS`.
+/// after a question, but for those who are revoked or trusted already, and the root
+/// user; to trust whoever will match, see the setting `TRUSTED_UPLOADERS`. Of one who
+/// is revoked it is asked first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -215,10 +214,18 @@ pub struct ForgetArgs {
 /// A plain key is trusted. CSV has a header; the column `uploader` (or `key`, or
 /// `arn`) is the key, and `standing`, `reason` and `until` may be there too. What
 /// was seen is never lost, somebody revoked stays revoked, and a second run
-/// changes nothing. Nothing is written while a line is bad.
+/// changes nothing. Nothing is written while a line is bad, and more than ten
+/// uploaders only after a preview and a yes.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # What would come of a list
+  pushwatch uploaders import builders.csv --dry-run --stack pushwatch
+
+  # A list that another program makes
+  list-builders | pushwatch uploaders import - --yes --stack pushwatch")]
 pub struct ImportArgs {
-    /// The list
+    /// The list, or - for standard input
     #[arg(value_name = "LIST")]
     pub list: PathBuf,
 
@@ -232,6 +239,14 @@ pub struct ImportArgs {
     /// Pass over bad lines
     #[arg(long)]
     pub skip_bad: bool,
+
+    /// Show what would happen, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Export all uploaders as an uploaders file, a record a line
@@ -259,75 +274,5 @@ fn parse_reason(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err("say why, in a few words"),
         reason => Ok(reason.to_owned()),
-    }
-}
-
-/// A time in the past: a span before now, a date, or an RFC 3339 time.
-pub fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
-    parse_when(text, now, -1)
-}
-
-/// A time to come.
-pub fn parse_until(text: &str, now: Timestamp) -> Option<Timestamp> {
-    parse_when(text, now, 1)
-}
-
-fn parse_when(text: &str, now: Timestamp, direction: i32) -> Option<Timestamp> {
-    if let Some(time) = time::parse(text) {
-        return Some(time);
-    }
-    if let Ok(date) = text.parse::<Date>() {
-        let midnight = date.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
-        return (midnight >= Timestamp::UNIX_EPOCH).then_some(midnight);
-    }
-    let span: Span = text.parse().ok()?;
-    let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    let time = now.checked_add(duration.checked_mul(direction)?).ok()?;
-    (duration.is_positive() && time >= Timestamp::UNIX_EPOCH).then(|| time::whole_seconds(time))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{parse_since, parse_until};
-    use jiff::Timestamp;
-
-    #[test]
-    fn a_time_is_a_span_a_date_or_rfc_3339() {
-        let now: Timestamp = "2026-01-10T12:00:00Z".parse().unwrap();
-        for (text, since, until) in [
-            (
-                "7d",
-                Some("2026-01-03T12:00:00Z"),
-                Some("2026-01-17T12:00:00Z"),
-            ),
-            (
-                "12h",
-                Some("2026-01-10T00:00:00Z"),
-                Some("2026-01-11T00:00:00Z"),
-            ),
-            (
-                "2w",
-                Some("2025-12-27T12:00:00Z"),
-                Some("2026-01-24T12:00:00Z"),
-            ),
-            (
-                "2026-01-02",
-                Some("2026-01-02T00:00:00Z"),
-                Some("2026-01-02T00:00:00Z"),
-            ),
-            (
-                "2026-01-02T03:04:05+01:00",
-                Some("2026-01-02T02:04:05Z"),
-                Some("2026-01-02T02:04:05Z"),
-            ),
-            ("-7d", None, None),
-            ("7", None, None),
-            ("tomorrow", None, None),
-            ("1960-01-01", None, None),
-        ] {
-            let words = |time: Option<Timestamp>| time.map(|time| time.to_string());
-            assert_eq!(words(parse_since(text, now)).as_deref(), since, "{text}");
-            assert_eq!(words(parse_until(text, now)).as_deref(), until, "{text}");
-        }
     }
 }

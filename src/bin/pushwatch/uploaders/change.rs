@@ -1,14 +1,21 @@
 //! `pushwatch uploaders trust`, `revoke` and `forget`.
 
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
 use pushwatch::glob::{self, Glob};
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{Commit, CommitAnswer, ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
 
-use super::args::{ForgetArgs, RevokeArgs, TrustArgs, parse_until};
+use super::args::{ForgetArgs, RevokeArgs, TrustArgs};
 use super::list::ago;
-use super::{Context, Done, ask};
-use crate::uploader_key::{self, Key};
+use super::{Context, Done, find};
+use crate::question::ask;
+use crate::uploader_key::{self, Key, has_root_power};
+use crate::when::parse_until;
+use crate::words::{Few, counted};
 use crate::{CommandError, say, store_fault};
 
 /// How often a change is tried when the function writes the same record.
@@ -35,21 +42,54 @@ pub async fn trust<S: Manage>(
             Some(time)
         }
     };
-    let keys = keys(store, &args.key, "Trust", args.yes).await?;
-    for key in &keys {
-        let before = write(store, key, context, |record| {
-            record.trust(&context.caller, Some(&args.reason), until, context.now);
-        })
-        .await?;
-        let shown = clean_cut(&key.text, 1024);
-        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
-        say(&match before.as_ref().map(|before| &before.standing) {
-            None => format!("Trusted {shown}{until}; no push by it was seen yet."),
-            Some(Standing::Revoked) => format!("Trusted {shown}{until}; it was revoked before."),
-            Some(_) => format!("Trusted {shown}{until}."),
-        });
+    let trust = |record: &mut Record| {
+        record.trust(&context.caller, Some(&args.reason), until, context.now);
+    };
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    if !glob::is_plain(&args.key) {
+        let many = Many {
+            verb: "Trust",
+            done: &|key| format!("Trusted {key}{until}."),
+            keeps: &keeps_from_trust,
+        };
+        return many
+            .change(store, &args.key, args.yes, context, trust)
+            .await;
     }
-    Ok(Done::changed(!keys.is_empty()))
+
+    let key = key(store, &args.key).await?;
+    let shown = clean_cut(&key.text, 1024);
+    if has_root_power(&key.text) {
+        say(&format!(
+            "Warning: {shown} has the root user's power, and no push by it will be told."
+        ));
+    }
+    let revoked = find(store, &key.text).await?;
+    let revoked = revoked.filter(|record| record.standing == Standing::Revoked);
+    if let Some(record) = &revoked {
+        say(&revocation(record, context.now));
+        if !ask("Trust it all the same?", args.yes).await? {
+            return Ok(Done::changed(false));
+        }
+    }
+    let may_be_revoked = revoked.is_some();
+    let written = write(store, &key, context, |record| {
+        // Nobody was asked about a revocation of this very moment.
+        let may = may_be_revoked || record.standing != Standing::Revoked;
+        if may {
+            trust(record);
+        }
+        may
+    });
+    say(&match written.await? {
+        Written::LeftAsIs => return Err(CommandError::Busy(shown)),
+        Written::Made => format!("Trusted {shown}{until}; no push by it was seen yet."),
+        Written::Changed if may_be_revoked => {
+            format!("Trusted {shown}{until}; it was revoked before.")
+        }
+        Written::Changed => format!("Trusted {shown}{until}."),
+    });
+    Ok(Done::changed(true))
 }
 
 /// Revokes an uploader, or those whom a glob matches.
@@ -58,22 +98,65 @@ pub async fn revoke<S: Manage>(
     args: &RevokeArgs,
     context: &Context,
 ) -> Result<Done, CommandError> {
-    let keys = keys(store, &args.key, "Revoke", args.yes).await?;
-    for key in &keys {
-        let before = write(store, key, context, |record| {
-            record.revoke(&context.caller, args.reason.as_deref(), context.now);
-        })
-        .await?;
-        let seen = match before {
-            Some(_) => "",
-            None => ", by whom no push was seen yet",
+    let revoke = |record: &mut Record| {
+        record.revoke(&context.caller, args.reason.as_deref(), context.now);
+    };
+    let done = |key: &str, seen: &str| {
+        format!("Revoked {key}{seen}; every push from now on is a critical finding.")
+    };
+    if !glob::is_plain(&args.key) {
+        let many = Many {
+            verb: "Revoke",
+            done: &|key| done(key, ""),
+            keeps: &keeps_from_revocation,
         };
-        let shown = clean_cut(&key.text, 1024);
-        say(&format!(
-            "Revoked {shown}{seen}; every push from now on is a critical finding."
-        ));
+        return many
+            .change(store, &args.key, args.yes, context, revoke)
+            .await;
     }
-    Ok(Done::changed(!keys.is_empty()))
+    let key = key(store, &args.key).await?;
+    let written = write(store, &key, context, |record| {
+        revoke(record);
+        true
+    });
+    let seen = match written.await? {
+        Written::Made => ", by whom no push was seen yet",
+        Written::Changed | Written::LeftAsIs => "",
+    };
+    say(&done(&clean_cut(&key.text, 1024), seen));
+    Ok(Done::changed(true))
+}
+
+/// By whom, when and why somebody was revoked.
+fn revocation(record: &Record, now: Timestamp) -> String {
+    let text = |text: &Option<CompactString>| text.as_ref().map(|text| clean_cut(text, 1024));
+    let by = text(&record.revoked_by).map_or_else(String::new, |by| format!(" by {by}"));
+    let when = record
+        .revoked_at
+        .map_or_else(String::new, |time| format!(" {} ({time})", ago(time, now)));
+    let why = text(&record.revoke_reason).map_or_else(
+        || ", without a reason.".to_owned(),
+        |reason| format!(": {reason}"),
+    );
+    let shown = clean_cut(&record.uploader, 1024);
+    format!("{shown} was revoked{by}{when}{why}")
+}
+
+/// Why a glob does not trust somebody, if it does not: a revocation is not undone in
+/// passing, terms that somebody set are not replaced, and the root user's power is
+/// too much.
+fn keeps_from_trust(record: &Record) -> Option<&'static str> {
+    match record.standing {
+        Standing::Revoked => Some("revoked"),
+        Standing::Trusted if record.trusted_until.is_some() => Some("trusted until a time already"),
+        Standing::Trusted => Some("trusted already"),
+        _ if has_root_power(&record.uploader) => Some("with the root user's power"),
+        _ => None,
+    }
+}
+
+fn keeps_from_revocation(record: &Record) -> Option<&'static str> {
+    (record.standing == Standing::Revoked).then_some("revoked already")
 }
 
 /// Forgets an uploader, after a question.
@@ -84,7 +167,14 @@ pub async fn forget<S: Manage>(
 ) -> Result<Done, CommandError> {
     let shown = clean_cut(&args.key, 1024);
     let Some(record) = store.find(&args.key).await.map_err(store_fault)? else {
-        return Err(CommandError::NoSuchUploader(shown));
+        return Err(if glob::is_plain(&args.key) {
+            CommandError::NoSuchUploader(shown)
+        } else {
+            CommandError::Usage(format!(
+                "{shown} is a glob, and globs are for `trust` and `revoke`; give the key of the \
+                 one to forget"
+            ))
+        });
     };
     let owed = if context.findings.is_some() {
         owed(store, &args.key).await?
@@ -92,12 +182,12 @@ pub async fn forget<S: Manage>(
         Vec::new()
     };
     say(&format!(
-        "{shown} is {}, last seen {}, with {} pushes.",
+        "{shown} is {}, last seen {}, with {}.",
         clean_cut(record.standing.as_str(), 40),
         record
             .last_seen
             .map_or_else(|| "never".to_owned(), |last| ago(last, context.now)),
-        record.pushes
+        counted(record.pushes, "push")
     ));
     match owed.as_slice() {
         [] if context.findings.is_some() => say("No finding about it is owed."),
@@ -110,7 +200,9 @@ pub async fn forget<S: Manage>(
     if !ask(
         "Forget it, so that its next push is told as that of somebody new?",
         args.yes,
-    )? {
+    )
+    .await?
+    {
         return Ok(Done::changed(false));
     }
     match store.forget(&record).await.map_err(store_fault)? {
@@ -122,73 +214,148 @@ pub async fn forget<S: Manage>(
     }
 }
 
-/// The keys that are meant: the one that is typed, or those whom the glob
-/// matches, after a question.
-async fn keys<S: Manage>(
-    store: &S,
-    typed: &str,
-    verb: &str,
-    yes: bool,
-) -> Result<Vec<Key>, CommandError> {
-    if glob::is_plain(typed) {
-        // A key of the table is right as it is, whatever it looks like.
-        let key = match store.find(typed).await.map_err(store_fault)? {
-            Some(record) => Key::of(&record),
-            None => uploader_key::parse(typed).map_err(CommandError::Usage)?,
-        };
-        if let Some(note) = &key.note {
-            say(&format!("{} is {note}.", clean_cut(typed, 200)));
-        }
-        return Ok(vec![key]);
+/// The key that is typed.
+async fn key<S: Manage>(store: &S, typed: &str) -> Result<Key, CommandError> {
+    // A key of the table is right as it is, whatever it looks like.
+    let key = match store.find(typed).await.map_err(store_fault)? {
+        Some(record) => Key::of(&record),
+        None => uploader_key::parse(typed).map_err(CommandError::Usage)?,
+    };
+    if let Some(note) = &key.note {
+        say(&format!("{} is {note}.", clean_cut(typed, 200)));
     }
-    let glob = Glob::parse(typed).map_err(|error| CommandError::Usage(error.to_string()))?;
-    let mut keys = Vec::new();
-    let mut next = None;
-    loop {
-        let page = store.records(next).await.map_err(store_fault)?;
-        for record in page.records {
-            if glob.matches(&record.uploader) {
-                let standing = clean_cut(record.standing.as_str(), 40);
-                say(&format!(
-                    "  {} ({standing})",
-                    clean_cut(&record.uploader, 1024)
-                ));
-                keys.push(Key::of(&record));
-            }
-        }
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
-    if keys.is_empty() {
-        return Err(CommandError::Usage(format!(
-            "{} matches no uploader; to trust whoever will match, see TRUSTED_UPLOADERS",
-            clean_cut(typed, 200)
-        )));
-    }
-    let question = format!("{verb} these {}?", keys.len());
-    Ok(if ask(&question, yes)? {
-        keys
-    } else {
-        Vec::new()
-    })
+    Ok(key)
 }
 
-/// Changes a record, or makes one; gives what was there before.
+/// A change of all whom a glob matches now.
+struct Many<'a> {
+    verb: &'a str,
+    /// What is said of each, given the key.
+    done: &'a dyn Fn(&str) -> String,
+    /// Why somebody is passed over.
+    keeps: &'a dyn Fn(&Record) -> Option<&'static str>,
+}
+
+impl Many<'_> {
+    /// Changes them, after a question.
+    async fn change<S: Manage>(
+        &self,
+        store: &S,
+        typed: &str,
+        yes: bool,
+        context: &Context,
+        change: impl Fn(&mut Record),
+    ) -> Result<Done, CommandError> {
+        let keys = self.find(store, typed).await?;
+        let question = match keys.len() {
+            0 => return Ok(Done::changed(false)),
+            1 => format!("{} this one?", self.verb),
+            count => format!("{} these {count}?", self.verb),
+        };
+        if !ask(&question, yes).await? {
+            return Ok(Done::changed(false));
+        }
+        let mut said = Few::default();
+        let mut left = 0;
+        for key in &keys {
+            let written = write(store, key, context, |record| {
+                let may = (self.keeps)(record).is_none();
+                if may {
+                    change(record);
+                }
+                may
+            });
+            match written.await? {
+                Written::LeftAsIs => left += 1,
+                Written::Made | Written::Changed => {
+                    said.say(&(self.done)(&clean_cut(&key.text, 1024)));
+                }
+            }
+        }
+        said.end("");
+        if left > 0 {
+            let others = counted(left, "uploader");
+            say(&format!(
+                "Passed over {others} whom somebody else changed meanwhile."
+            ));
+        }
+        Ok(Done::changed(left < keys.len()))
+    }
+
+    /// Those whom the glob matches, but for whom it passes over; says whom.
+    async fn find<S: Manage>(&self, store: &S, typed: &str) -> Result<Vec<Key>, CommandError> {
+        let glob = Glob::parse(typed).map_err(|error| CommandError::Usage(error.to_string()))?;
+        let mut keys = Vec::new();
+        let mut shown = Few::default();
+        let mut passed_over = BTreeMap::<_, usize>::new();
+        let mut next = None;
+        loop {
+            let page = store.records(next).await.map_err(store_fault)?;
+            for record in page.records {
+                if !glob.matches(&record.uploader) {
+                    continue;
+                }
+                if let Some(why) = (self.keeps)(&record) {
+                    *passed_over.entry(why).or_default() += 1;
+                    continue;
+                }
+                let standing = clean_cut(record.standing.as_str(), 40);
+                let uploader = clean_cut(&record.uploader, 1024);
+                shown.say(&format!("  {uploader} ({standing})"));
+                keys.push(Key::of(&record));
+            }
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        shown.end("  ");
+        if keys.is_empty() && passed_over.is_empty() {
+            return Err(CommandError::Usage(format!(
+                "{} matches no uploader; to trust whoever will match, see TRUSTED_UPLOADERS",
+                clean_cut(typed, 200)
+            )));
+        }
+        if !passed_over.is_empty() {
+            let counts: Vec<_> = passed_over
+                .iter()
+                .map(|(why, count)| format!("{count} {why}"))
+                .collect();
+            say(&format!(
+                "Passed over {}; give the key to change one of them.",
+                counts.join(", ")
+            ));
+        }
+        Ok(keys)
+    }
+}
+
+/// What a write came to.
+enum Written {
+    /// There was no record before.
+    Made,
+    Changed,
+    /// The record is not to be changed.
+    LeftAsIs,
+}
+
+/// Changes a record, or makes one, unless `change` says that it is to be left as it
+/// is: what was read before may be another one now.
 async fn write<S: Manage>(
     store: &S,
     key: &Key,
     context: &Context,
-    change: impl Fn(&mut Record),
-) -> Result<Option<Record>, CommandError> {
+    change: impl Fn(&mut Record) -> bool,
+) -> Result<Written, CommandError> {
     let mut stored = store.find(&key.text).await.map_err(store_fault)?;
     for _ in 0..TRIES {
         let mut record = match &stored {
             Some(stored) => stored.clone(),
             None => key.unseen(Standing::Trusted),
         };
-        change(&mut record);
+        if !change(&mut record) {
+            return Ok(Written::LeftAsIs);
+        }
         let commit = Commit {
             read_revision: stored.as_ref().map(|stored| stored.revision),
             record: Some(&record),
@@ -198,7 +365,12 @@ async fn write<S: Manage>(
         match store.commit(commit).await.map_err(store_fault)? {
             CommitAnswer::Busy => {}
             CommitAnswer::Lost(other) => stored = other.map(|other| *other),
-            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => return Ok(stored),
+            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => {
+                return Ok(match stored {
+                    None => Written::Made,
+                    Some(_) => Written::Changed,
+                });
+            }
         }
     }
     Err(CommandError::Busy(clean_cut(&key.text, 200)))

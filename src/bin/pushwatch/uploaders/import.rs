@@ -4,7 +4,8 @@
 //! has no conditions: it would put its record over one that the function wrote
 //! a moment before.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,17 +13,19 @@ use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{Commit, CommitAnswer, Manage};
 use pushwatch::text::{clean, clean_cut};
+use tempfile::NamedTempFile;
 
 use super::args::ImportArgs;
-use super::{Context, Done};
-use crate::uploaders_file::{self, FirstLines, Listed};
-use crate::{CommandError, bad_lines, say, store_fault};
+use super::{Context, Done, find};
+use crate::question::{ask, ask_beside_input};
+use crate::uploader_key::{former_key, has_root_power};
+use crate::uploaders_file::{self, FirstLines, Listed, UploadersFileError};
+use crate::words::{FEW, Few, counted};
+use crate::{CommandError, say, store_fault};
 
-/// Writes under way at a time; the most that a batch write would take.
+/// Calls under way at a time; the most that a batch write would take.
 pub const AT_ONCE: usize = 25;
 const TRIES: usize = 5;
-/// Bad lines that are named; the rest are counted.
-const MOST_NAMED: usize = 100;
 
 /// Imports a list.
 pub async fn import<S: Manage>(
@@ -30,67 +33,183 @@ pub async fn import<S: Manage>(
     args: &ImportArgs,
     context: &Context,
 ) -> Result<Done, CommandError> {
-    let (count, bad) = check(&args.list)?;
+    let list = List::find(&args.list).await?;
+    let (count, bad) = list.check(context.now)?;
     if bad > 0 && !args.skip_bad {
         return Err(CommandError::BadLines(bad));
     }
-
-    let mut first_lines = FirstLines::default();
-    let good = uploaders_file::lines(&args.list)?.filter_map(|(number, listed)| {
-        let listed = listed.ok()?;
-        let is_first = first_lines.is_first(number, &listed).ok()?;
-        is_first.then(|| record(listed, args, context))
-    });
-    let counts = write_all(store, good, count, Existing::Merge, context.now).await?;
+    let records = || {
+        let lines = list.lines(context.now)?;
+        let listed = lines.filter_map(|(_, listed)| listed.ok().flatten());
+        Ok::<_, CommandError>(listed.map(|listed| record(listed, args, context)))
+    };
+    if args.dry_run || (count > FEW && !args.yes) {
+        let changes = preview(store, records()?).await?;
+        if args.dry_run {
+            say("Nothing is written: this was a dry run.");
+            return Ok(Done::changed(false));
+        }
+        let question = format!("Write these {changes}?");
+        let goes_on = changes <= FEW || list.ask(&question).await?;
+        if !goes_on {
+            return Ok(Done::changed(false));
+        }
+    }
+    let counts = write_all(
+        store,
+        records()?,
+        count as u64,
+        Existing::Merge,
+        context.now,
+    )
+    .await?;
     say(&format!(
         "Added {}, changed {}, unchanged {}.",
         counts.added, counts.changed, counts.unchanged
     ));
-    if counts.stay_revoked > 0 {
-        say(&format!(
-            "{} are revoked and stay so; `pushwatch uploaders trust KEY` trusts them.",
-            counts.stay_revoked
-        ));
-    }
+    counts.say_who_stays_revoked();
     if bad > 0 {
-        say(&format!("Passed over {}.", bad_lines(bad)));
+        say(&format!("Passed over {}.", counted(bad, "bad line")));
     }
     Ok(Done::changed(counts.added + counts.changed > 0))
 }
 
-/// Reads the whole list once before anything is written; how many uploaders
-/// there are in it, and how many bad lines.
-fn check(list: &Path) -> Result<(u64, usize), CommandError> {
-    let shown = clean(&list.to_string_lossy());
-    let mut first_lines = FirstLines::default();
-    let (mut count, mut bad) = (0, 0);
-    for (number, listed) in uploaders_file::lines(list)? {
-        let checked = listed.and_then(|listed| {
-            let is_first = first_lines.is_first(number, &listed)?;
-            Ok((is_first, listed.note))
+/// A list of uploaders, which is read more than once.
+struct List {
+    path: PathBuf,
+    shown: String,
+    /// What came from standard input.
+    copy: Option<NamedTempFile>,
+}
+
+impl List {
+    /// The list that is named; `-` is standard input.
+    async fn find(path: &Path) -> Result<Self, CommandError> {
+        if path.as_os_str() != "-" {
+            return Ok(Self {
+                path: path.to_owned(),
+                shown: clean(&path.to_string_lossy()),
+                copy: None,
+            });
+        }
+        let shown = "standard input";
+        // On a thread of its own, so that Ctrl-C is heard meanwhile.
+        let copy = tokio::task::spawn_blocking(|| {
+            let mut copy = NamedTempFile::new()?;
+            io::copy(&mut io::stdin().lock(), &mut copy)?;
+            Ok(copy)
         });
-        match checked {
-            Ok((is_first, note)) => {
-                count += u64::from(is_first);
-                if let Some(note) = note {
-                    say(&format!("{shown}: line {number}: {note}"));
+        let copy = copy
+            .await
+            .map_err(io::Error::other)
+            .and_then(|copy| copy)
+            .map_err(|error| UploadersFileError::Unreadable {
+                path: shown.to_owned(),
+                error,
+            })?;
+        Ok(Self {
+            path: copy.path().to_owned(),
+            shown: shown.to_owned(),
+            copy: Some(copy),
+        })
+    }
+
+    /// The lines that are an uploader's first, with their numbers; nothing of a plain
+    /// key that comes again.
+    fn lines(
+        &self,
+        now: Timestamp,
+    ) -> Result<impl Iterator<Item = (u64, Result<Option<Listed>, String>)>, CommandError> {
+        let list = uploaders_file::open(&self.path)?;
+        let mut first_lines = FirstLines::default();
+        Ok(list.lines.map(move |(number, listed)| {
+            let checked = listed.and_then(|listed| {
+                let is_first = first_lines.is_first(number, &listed)?;
+                // Of one that was seen it may have ended since.
+                match listed.record.trusted_until {
+                    Some(until) if until <= now && listed.record.revision == 0 => {
+                        Err(format!("the time in `until`, {until}, has passed"))
+                    }
+                    _ => Ok(is_first.then_some(listed)),
                 }
-            }
-            Err(fault) => {
-                bad += 1;
-                if bad <= MOST_NAMED {
-                    say(&format!("{shown}: line {number}: {fault}"));
+            });
+            (number, checked)
+        }))
+    }
+
+    /// Reads the whole list once before anything is written; how many uploaders
+    /// there are in it, and how many bad lines.
+    fn check(&self, now: Timestamp) -> Result<(usize, usize), CommandError> {
+        let shown = &self.shown;
+        uploaders_file::say_passed_over(shown, &uploaders_file::open(&self.path)?);
+        let (mut notes, mut faults) = (Few::default(), Few::default());
+        let (mut count, mut bad) = (0, 0);
+        for (number, listed) in self.lines(now)? {
+            match listed {
+                Ok(None) => {}
+                Ok(Some(listed)) => {
+                    count += 1;
+                    let key = &listed.record.uploader;
+                    let of_root = (listed.record.standing == Standing::Trusted
+                        && has_root_power(key))
+                    .then(|| {
+                        let key = clean_cut(key, 200);
+                        format!("{key} has the root user's power, and no push by it will be told")
+                    });
+                    for note in listed.note.iter().chain(&of_root) {
+                        notes.say(&format!("{shown}: line {number}: {note}"));
+                    }
+                }
+                Err(fault) => {
+                    bad += 1;
+                    faults.say(&format!("{shown}: line {number}: {fault}"));
                 }
             }
         }
+        notes.end_of(&format!("{shown}: "), "line to note");
+        faults.end_of(&format!("{shown}: "), "bad line");
+        Ok((count, bad))
     }
-    if bad > MOST_NAMED {
-        say(&format!(
-            "{shown}: and {} more",
-            bad_lines(bad - MOST_NAMED)
-        ));
+
+    async fn ask(&self, question: &str) -> Result<bool, CommandError> {
+        match self.copy {
+            None => ask(question, false).await,
+            Some(_) => ask_beside_input(question, false).await,
+        }
     }
-    Ok((count, bad))
+}
+
+/// Says what a list would change; how many uploaders.
+async fn preview<S: Manage>(
+    store: &S,
+    records: impl Iterator<Item = Record>,
+) -> Result<usize, CommandError> {
+    let mut counts = Counts::default();
+    let (mut changes, mut terms) = (Few::default(), Few::default());
+    let mut merged = stream::iter(records)
+        .map(|listed| async move {
+            let stored = find(store, &listed.uploader).await?;
+            Ok::<_, CommandError>(Merged::of(stored.as_ref(), &listed))
+        })
+        .buffered(AT_ONCE);
+    while let Some(merged) = merged.next().await {
+        let merged = merged?;
+        counts.count(&merged);
+        if let Some(change) = merged.in_words() {
+            changes.say(&format!("  {change}"));
+        }
+        if let Some(kept) = &merged.keeps_terms {
+            terms.say(kept);
+        }
+    }
+    changes.end("  ");
+    terms.end("");
+    say(&format!(
+        "{} to add, {} to change, {} unchanged.",
+        counts.added, counts.changed, counts.unchanged
+    ));
+    counts.say_who_stays_revoked();
+    Ok(counts.added + counts.changed)
 }
 
 fn progress(count: u64) -> ProgressBar {
@@ -140,6 +259,123 @@ pub struct Counts {
     pub stay_revoked: usize,
 }
 
+impl Counts {
+    fn count(&mut self, merged: &Merged) {
+        self.stay_revoked += usize::from(merged.stays_revoked);
+        match merged.effect {
+            Effect::Added => self.added += 1,
+            Effect::Changed => self.changed += 1,
+            Effect::Unchanged if merged.stays_revoked => {}
+            Effect::Unchanged => self.unchanged += 1,
+        }
+    }
+
+    fn say_who_stays_revoked(&self) {
+        match self.stay_revoked {
+            0 => {}
+            1 => say("1 is revoked and stays so; `pushwatch uploaders trust KEY` trusts it."),
+            many => say(&format!(
+                "{many} are revoked and stay so; `pushwatch uploaders trust KEY` trusts one."
+            )),
+        }
+    }
+}
+
+/// What a list comes to for an uploader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Added,
+    Changed,
+    Unchanged,
+}
+
+/// A list's record and the stored one, put together.
+struct Merged {
+    effect: Effect,
+    /// What is to be written, if anything is.
+    record: Record,
+    /// The standing before, if there was a record.
+    before: Option<Standing>,
+    /// Although the list says otherwise.
+    stays_revoked: bool,
+    /// That somebody trusted keeps other terms than the list has.
+    keeps_terms: Option<String>,
+}
+
+impl Merged {
+    /// `stored` is the uploader's record or, if there is none, that of its former key.
+    fn of(stored: Option<&Record>, listed: &Record) -> Self {
+        let is_own = |stored: &Record| stored.uploader == listed.uploader;
+        let stays_revoked = |stored: &Record| {
+            stored.standing == Standing::Revoked && listed.standing != Standing::Revoked
+        };
+        let Some(stored) = stored.filter(|stored| is_own(stored) || stays_revoked(stored)) else {
+            return Self {
+                effect: Effect::Added,
+                record: listed.clone(),
+                before: None,
+                stays_revoked: false,
+                keeps_terms: None,
+            };
+        };
+        let mut record = stored.clone();
+        let has_changed = is_own(stored) && record.merge(listed);
+        Self {
+            effect: if has_changed {
+                Effect::Changed
+            } else {
+                Effect::Unchanged
+            },
+            record,
+            stays_revoked: stays_revoked(stored),
+            keeps_terms: keeps_terms(stored, listed),
+            before: Some(stored.standing.clone()),
+        }
+    }
+
+    /// What is to be written, for a preview.
+    fn in_words(&self) -> Option<String> {
+        let record = &self.record;
+        let key = clean_cut(&record.uploader, 1024);
+        let standing = |standing: &Standing| clean_cut(standing.as_str(), 40);
+        let now = standing(&record.standing);
+        let until = record.trusted_until;
+        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+        match (self.effect, &self.before) {
+            (Effect::Added, _) => Some(format!("{key} (not there yet, will be {now}{until})")),
+            (Effect::Changed, Some(before)) if *before != record.standing => Some(format!(
+                "{key} ({}, will be {now}{until})",
+                standing(before)
+            )),
+            (Effect::Changed, _) => Some(format!("{key} ({now}, stays so; more is known of it)")),
+            _ => None,
+        }
+    }
+}
+
+/// That somebody trusted stays trusted until another time than the list says.
+fn keeps_terms(stored: &Record, listed: &Record) -> Option<String> {
+    let both_trust = [stored, listed]
+        .iter()
+        .all(|record| record.standing == Standing::Trusted);
+    if !both_trust || stored.trusted_until == listed.trusted_until {
+        return None;
+    }
+    let until = |record: &Record| {
+        let until = record.trusted_until;
+        until.map_or_else(
+            || "without end".to_owned(),
+            |until| format!("until {until}"),
+        )
+    };
+    Some(format!(
+        "{} stays trusted {}; the list says {}. `pushwatch uploaders trust KEY` changes it.",
+        clean_cut(&stored.uploader, 1024),
+        until(stored),
+        until(listed)
+    ))
+}
+
 /// Writes records, with a progress bar.
 ///
 /// # Errors
@@ -153,15 +389,18 @@ pub async fn write_all<S: Manage>(
 ) -> Result<Counts, CommandError> {
     let progress = progress(count);
     let mut counts = Counts::default();
+    let mut terms = Few::default();
     let mut writes = stream::iter(records)
         .map(|record| write(store, record, existing, now))
         .buffer_unordered(AT_ONCE);
     while let Some(written) = writes.next().await {
         match written {
-            Ok(Written::Added) => counts.added += 1,
-            Ok(Written::Changed) => counts.changed += 1,
-            Ok(Written::Unchanged) => counts.unchanged += 1,
-            Ok(Written::StaysRevoked) => counts.stay_revoked += 1,
+            Ok(merged) => {
+                counts.count(&merged);
+                if let Some(kept) = &merged.keeps_terms {
+                    progress.suspend(|| terms.say(kept));
+                }
+            }
             Err(error) => {
                 let done = progress.position();
                 progress.finish_and_clear();
@@ -174,14 +413,8 @@ pub async fn write_all<S: Manage>(
         progress.inc(1);
     }
     progress.finish_and_clear();
+    terms.end("");
     Ok(counts)
-}
-
-enum Written {
-    Added,
-    Changed,
-    Unchanged,
-    StaysRevoked,
 }
 
 /// Adds an uploader, or what is new to the one that is there.
@@ -190,45 +423,40 @@ async fn write<S: Manage>(
     listed: Record,
     existing: Existing,
     now: Timestamp,
-) -> Result<Written, CommandError> {
-    let mut record = listed.clone();
-    let mut read_revision = None;
+) -> Result<Merged, CommandError> {
+    let key = &listed.uploader;
+    // Most are not there yet, and need no look. But a record of its own would end a
+    // revocation under the former key.
+    let has_former_key = former_key(key).is_some();
+    let mut stored = None;
+    if has_former_key {
+        stored = find(store, key).await?;
+    }
     for _ in 0..TRIES {
+        let own = stored.as_ref().filter(|stored| stored.uploader == *key);
+        let read_revision = own.map(|own| own.revision);
+        let mut merged = Merged::of(stored.as_ref(), &listed);
+        if existing == Existing::Leave && merged.before.is_some() {
+            merged.effect = Effect::Unchanged;
+            merged.stays_revoked = false;
+            merged.keeps_terms = None;
+        }
+        if merged.effect == Effect::Unchanged {
+            return Ok(merged);
+        }
         let commit = Commit {
             read_revision,
-            record: Some(&record),
+            record: Some(&merged.record),
             finding: None,
             now,
         };
-        match store.commit(commit).await.map_err(store_fault)? {
-            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => {
-                return Ok(match read_revision {
-                    None => Written::Added,
-                    Some(_) => Written::Changed,
-                });
-            }
-            CommitAnswer::Busy => {}
-            CommitAnswer::Lost(None) => {
-                read_revision = None;
-                record = listed.clone();
-            }
-            CommitAnswer::Lost(Some(_)) if existing == Existing::Leave => {
-                return Ok(Written::Unchanged);
-            }
-            CommitAnswer::Lost(Some(stored)) => {
-                read_revision = Some(stored.revision);
-                record = *stored;
-                if !record.merge(&listed) {
-                    let stays_revoked = record.standing == Standing::Revoked
-                        && listed.standing != Standing::Revoked;
-                    return Ok(if stays_revoked {
-                        Written::StaysRevoked
-                    } else {
-                        Written::Unchanged
-                    });
-                }
-            }
-        }
+        stored = match store.commit(commit).await.map_err(store_fault)? {
+            CommitAnswer::Applied | CommitAnswer::AlreadyDecided => return Ok(merged),
+            CommitAnswer::Busy => stored,
+            CommitAnswer::Lost(Some(other)) => Some(*other),
+            CommitAnswer::Lost(None) if has_former_key => find(store, key).await?,
+            CommitAnswer::Lost(None) => None,
+        };
     }
     Err(CommandError::Busy(clean_cut(&listed.uploader, 200)))
 }

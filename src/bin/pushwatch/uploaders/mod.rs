@@ -6,15 +6,16 @@ pub mod import;
 pub mod list;
 mod show;
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use pushwatch::record::Record;
 use pushwatch::render::RenderContext;
 use pushwatch::store::{Manage, MemoryStore};
 
 use crate::deployment::{Names, Session};
+use crate::uploader_key::former_key;
 use crate::uploaders_file::{self, Save};
 use crate::{CommandError, block_on, store_fault};
 use args::{PlaceArgs, UploadersArgs, UploadersCommand};
@@ -73,6 +74,9 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
     }
     match command.place().find().await? {
         Place::File(path) => {
+            if matches!(command, UploadersCommand::Forget(_)) {
+                uploaders_file::check_can_be_rewritten(&path)?;
+            }
             let store = read_file(&path, command.may_begin_a_file())?;
             let context = Context::of_file(now);
             let done = dispatch(&store, command, &context).await?;
@@ -117,11 +121,25 @@ async fn dispatch<S: Manage>(
     }
 }
 
+/// The record of an uploader, under its key or, if there is none, under its former
+/// key: a finding may be due to a revocation of that.
+async fn find<S: Manage>(store: &S, key: &str) -> Result<Option<Record>, CommandError> {
+    let record = store.find(key).await.map_err(store_fault)?;
+    match (record, former_key(key)) {
+        (None, Some(former)) => store.find(&former).await.map_err(store_fault),
+        (record, _) => Ok(record),
+    }
+}
+
 /// The uploaders of a file.
 ///
 /// # Errors
-/// When it can't be read; that there is none is one only if it must be there.
+/// When it can't be read, or is one that may be new and that no command can write
+/// back; that there is none is one only if it must be there.
 pub fn read_file(path: &Path, may_be_new: bool) -> Result<MemoryStore, CommandError> {
+    if may_be_new {
+        uploaders_file::check_can_be_rewritten(path)?;
+    }
     let is_new = may_be_new && matches!(path.try_exists(), Ok(false));
     let records = if is_new {
         Vec::new()
@@ -212,25 +230,4 @@ impl PlaceArgs {
             None => Err(CommandError::NoPlace),
         }
     }
-}
-
-/// Asks on the terminal. Without one there is nobody to ask.
-///
-/// # Errors
-/// When there is no terminal, or the answer can't be read.
-pub fn ask(question: &str, yes: bool) -> Result<bool, CommandError> {
-    if yes {
-        return Ok(true);
-    }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(CommandError::NobodyToAsk);
-    }
-    dialoguer::Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .interact()
-        .map_err(|dialoguer::Error::IO(error)| match error.kind() {
-            io::ErrorKind::Interrupted => CommandError::Interrupted,
-            _ => CommandError::Output(error),
-        })
 }

@@ -6,16 +6,17 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
-use pushwatch::record::Record;
+use pushwatch::record::{Record, Standing};
 use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::{Manage, StoredFinding};
 use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
 
-use super::Context;
 use super::args::ShowArgs;
 use super::list::ago;
-use crate::uploader_key::{former_key, former_key_note};
+use super::{Context, find};
+use crate::uploader_key::former_key_note;
+use crate::words::{Few, counted};
 use crate::{CommandError, say, store_fault};
 
 /// Shows all that is known of an uploader.
@@ -24,12 +25,10 @@ pub async fn show<S: Manage>(
     args: &ShowArgs,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let mut record = store.find(&args.key).await.map_err(store_fault)?;
-    // A finding may be due to a revocation of the former key.
-    if let (None, Some(former)) = (&record, former_key(&args.key)) {
-        record = store.find(&former).await.map_err(store_fault)?;
-    }
-    let record = record.ok_or_else(|| CommandError::NoSuchUploader(clean_cut(&args.key, 200)))?;
+    let record = match find(store, &args.key).await? {
+        Some(record) => record,
+        None => called(store, &args.key).await?,
+    };
     let finding = match (&record.last_finding_id, &context.findings) {
         (Some(id), Some(_)) => store.finding(id).await.map_err(store_fault)?,
         _ => None,
@@ -57,6 +56,44 @@ pub async fn show<S: Manage>(
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one uploader that has the name that is typed, or whose key ends so.
+async fn called<S: Manage>(store: &S, typed: &str) -> Result<Record, CommandError> {
+    let (mut named, mut ending) = (Vec::new(), Vec::new());
+    let mut next = None;
+    // Everything ends in nothing.
+    while !typed.is_empty() {
+        let page = store.records(next).await.map_err(store_fault)?;
+        for record in page.records {
+            if record.name.as_deref() == Some(typed) {
+                named.push(record);
+            } else if record.uploader.ends_with(typed) {
+                ending.push(record);
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut found = if named.is_empty() { ending } else { named };
+    let shown = clean_cut(typed, 200);
+    match (found.pop(), found.as_slice()) {
+        (None, _) => Err(CommandError::NoSuchUploader(shown)),
+        (Some(record), []) => Ok(record),
+        (Some(last), others) => {
+            let mut keys = Few::default();
+            for record in others.iter().chain([&last]) {
+                keys.say(&format!("  {}", clean_cut(&record.uploader, 1024)));
+            }
+            keys.end("  ");
+            Err(CommandError::Usage(format!(
+                "{shown} stands for {}, named above; give the key of one",
+                counted(found.len() + 1, "uploader")
+            )))
+        }
+    }
 }
 
 /// A finding as it was told.
@@ -104,18 +141,27 @@ fn words(record: &Record, now: Timestamp) -> String {
         |field: fn(&pushwatch::record::LastPush) -> &Option<compact_str::CompactString>| {
             push.and_then(|push| text(field(push)))
         };
+    // Whoever is revoked may have been trusted before, and the other way round.
+    let (trusted_by, trusted_at) = match record.standing {
+        Standing::Revoked => ("was trusted by", "was trusted at"),
+        _ => ("trusted by", "trusted at"),
+    };
+    let (revoked_by, revoked_at) = match record.standing {
+        Standing::Revoked => ("revoked by", "revoked at"),
+        _ => ("was revoked by", "was revoked at"),
+    };
     let mut shown = format!("{}\n", clean_cut(&record.uploader, 1024));
     for (label, value) in [
         ("name", text(&record.name)),
         ("kind", text(&record.kind)),
         ("account", text(&record.account_id)),
         ("standing", Some(clean_cut(record.standing.as_str(), 40))),
-        ("trusted by", text(&record.trusted_by)),
-        ("trusted at", time(record.trusted_at)),
+        (trusted_by, text(&record.trusted_by)),
+        (trusted_at, time(record.trusted_at)),
         ("trusted until", until),
         ("trust reason", text(&record.trust_reason)),
-        ("revoked by", text(&record.revoked_by)),
-        ("revoked at", time(record.revoked_at)),
+        (revoked_by, text(&record.revoked_by)),
+        (revoked_at, time(record.revoked_at)),
         ("revoke reason", text(&record.revoke_reason)),
         ("first seen", time(record.first_seen)),
         ("last seen", time(record.last_seen)),
