@@ -27,11 +27,12 @@ test: ## Everything that CI checks, with the time of each stage
 fmt: ## Check the format
 	$(CARGO) fmt --check
 
-lint: ## Run clippy for each set of features, and see that pure modules are pure
+lint: ## Run clippy for each set of features; check that pure modules are pure, and links
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --lib --bins -- -D warnings
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
+	$(PYTHON) tests/lint/links.py
 
 unit: .venv/installed ## Run all Rust tests, some of them against moto
 	$(CARGO) test --locked --all-features

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         decoys_do_not_push_a_finding_out_of_a_list,
         a_list_holds_as_many_as_its_tightest_body_can_name,
         a_chat_gets_names_as_they_are_and_nothing_that_it_obeys,
-        the_filter_policies_of_the_readme_pass_every_shape_that_they_should,
+        the_documented_filter_policies_pass_every_shape_that_they_should,
         the_samples_in_docs_are_current,
     ];
     trials.push(trial(
@@ -803,10 +803,10 @@ fn passes(policy: &Value, body: &Value) -> bool {
     })
 }
 
-fn the_filter_policies_of_the_readme_pass_every_shape_that_they_should() {
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let policies: Vec<Value> = readme
+fn the_documented_filter_policies_pass_every_shape_that_they_should() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
+    let policies: Vec<Value> = fs::read_to_string(document)
+        .unwrap()
         .lines()
         .filter_map(|line| line.trim().strip_prefix("--attribute-value '"))
         .map(|line| serde_json::from_str(line.split('\'').next().unwrap()).unwrap())

@@ -116,28 +116,25 @@ impl AwsError {
     }
 }
 
-impl AwsErrorKind {
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Retryable => "a retry can help",
-            Self::Refused => "a retry can't help",
-            Self::Deployment => "check its name, its region and the role's policy",
-            Self::Unreadable => "mend or delete the item",
-        }
-    }
-}
-
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             call,
             target,
-            kind,
             fault,
             ..
         } = self;
-        let advice = self.advice(kind.advice());
-        write!(f, "{call} on {target}: {fault}; {advice}")
+        // `table uploaders`
+        let noun = target.split(' ').next().unwrap_or_default();
+        let advice = match self.kind {
+            AwsErrorKind::Retryable => "a retry can help",
+            AwsErrorKind::Refused => "a retry can't help",
+            AwsErrorKind::Deployment => {
+                &format!("check the {noun}'s name, its region and the role's policy")
+            }
+            AwsErrorKind::Unreadable => "mend or delete the item",
+        };
+        write!(f, "{call} on {target}: {fault}; {}", self.advice(advice))
     }
 }
 

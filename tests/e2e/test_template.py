@@ -29,14 +29,19 @@ def rows(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def code_of(module):
+    """All files of a module that is a folder."""
+    return "\n".join(file.read_text() for file in sorted((ROOT / "src" / module).rglob("*.rs")))
+
+
 # For tests and odd networks; who needs them sets them on the function by hand.
 NOT_IN_THE_TEMPLATE = {
     "TRUST_ROOTS", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SNS"}
 
 
-def test_every_setting_of_the_readme_is_a_variable_of_the_function(source):
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("### Settings"):readme.index("**Tables.**")]
+def test_every_documented_setting_is_a_variable_of_the_function(source):
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = text[text.index("## Settings"):text.index("## Tables")]
     first_column = " ".join(row[0] for row in rows(table))
     named = set(re.findall(r"`([A-Z][A-Z_]{4,})`", first_column))
     variables = source["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
@@ -51,8 +56,7 @@ def test_every_variable_is_one_that_the_code_reads(source):
 
 
 def test_keys_index_and_ttl_are_those_of_the_code(resources):
-    sources = ["dynamodb.rs", "expressions.rs"]
-    code = "\n".join((ROOT / "src" / "store" / source).read_text() for source in sources)
+    code = code_of("store/dynamodb")
     tables = of_type(resources, "AWS::DynamoDB::Table")
     names = set()
     for table in tables.values():
@@ -149,7 +153,7 @@ def test_the_alarms_are_these(resources):
 
 
 def test_alarms_and_dashboard_use_metrics_that_the_code_emits(resources):
-    code = (ROOT / "src" / "function.rs").read_text()
+    code = code_of("function")
     emitted = set(re.findall(r'metric\(\s*"(\w+)"', code)) | {"Findings"}
     used = {one["Properties"]["MetricName"] for one in of_type(resources, "AWS::CloudWatch::Alarm").values()
             if one["Properties"]["Namespace"] == "PushWatch"}
@@ -162,15 +166,14 @@ def test_alarms_and_dashboard_use_metrics_that_the_code_emits(resources):
 
 
 def test_the_cost_table_counts_the_metrics_and_alarms(resources):
-    function, finding = (ROOT / "src" / one for one in ("function.rs", "finding.rs"))
-    metrics = len(set(re.findall(r'metric\(\s*"(\w+)"', function.read_text())))
-    reasons = finding.read_text().split("pub enum Reason {")[1].split("}")[0]
+    metrics = len(set(re.findall(r'metric\(\s*"(\w+)"', code_of("function"))))
+    reasons = (ROOT / "src" / "finding.rs").read_text().split("pub enum Reason {")[1].split("}")[0]
     metrics += len(re.findall(r"^    \w+,", reasons, re.MULTILINE))
     alarms = len(of_type(resources, "AWS::CloudWatch::Alarm"))
-    readme = (ROOT / "README.md").read_text()
-    assert f"| metrics | at most {metrics} | {metrics * 0.3:.2f} | {metrics * 0.3:.2f} |" in readme
-    assert f"| alarms | {alarms} | {alarms * 0.1:.2f} | {alarms * 0.1:.2f} |" in readme
-    table = readme[readme.index("### What it costs"):readme.index("### Try it all")]
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    assert f"| metrics | at most {metrics} | {metrics * 0.3:.2f} | {metrics * 0.3:.2f} |" in text
+    assert f"| alarms | {alarms} | {alarms * 0.1:.2f} | {alarms * 0.1:.2f} |" in text
+    table = text[text.index("## What it costs"):text.index("## Try it all")]
     for column in (2, 3):
         cost = {row[0].strip("*"): float(row[column].strip("*")) for row in rows(table)}
         without, dashboard, with_it = (
@@ -197,8 +200,8 @@ def test_every_parameter_is_described_grouped_and_labelled(source):
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
     parameters = source["Parameters"]
     assert sorted(grouped) == sorted(parameters) == sorted(interface["ParameterLabels"])
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("### Parameters"):readme.index("### What it costs")]
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    table = text[text.index("## Parameters"):text.index("## What it costs")]
     assert [row[0].strip("`") for row in rows(table)] == grouped
     for name, described, default in rows(table):
         parameter = parameters[name.strip("`")]
