@@ -14,6 +14,7 @@ mod moto;
 mod trials;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -65,6 +66,15 @@ fn main() -> ExitCode {
         learn_asks_cloudtrail_page_by_page_in_each_region,
         learn_goes_on_where_it_was_interrupted,
         learn_outlives_expired_tokens_and_throttling,
+        learn_goes_on_only_with_its_own_account_table_regions_and_days,
+        learn_begins_anew_after_a_day_and_on_a_file_of_an_earlier_version,
+        learn_ends_its_progress_when_all_is_read_and_there_is_nobody_to_learn,
+        learn_says_learned_only_once_it_is_written,
+        what_a_retry_can_t_help_is_said_at_once,
+        an_endpoint_that_never_answers_is_given_up_within_half_a_minute,
+        what_is_wrong_with_credentials_and_rights_is_said_with_what_to_do,
+        the_credentials_of_aws_login_are_understood,
+        what_is_waited_for_is_named_on_a_terminal_only,
         ctrl_c_leaves_nothing_half_written,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -1662,4 +1672,405 @@ fn ctrl_c_leaves_nothing_half_written() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["pushwatch-learn.json"]);
+}
+
+/// Runs `learn` with the answers, as whoever STS says; the last options are more.
+fn learn_as(laptop: &Laptop, cloudtrail: &CloudTrail, table: &str, more: &[&str]) -> Ran {
+    let mut args = vec!["learn", "--yes", "--table", table, "--region", REGION];
+    args.extend(more);
+    let address = cloudtrail.address();
+    laptop.run_bare(
+        &args,
+        &[
+            ("AWS_ENDPOINT_URL_CLOUDTRAIL", &address),
+            ("AWS_ENDPOINT_URL_STS", &address),
+        ],
+    )
+}
+
+/// Reads one page by `test`, and is refused the second.
+fn interrupted(laptop: &Laptop) -> String {
+    let broken = CloudTrail::start(vec![
+        Answer::page(&[record("2", T2, &iam_user("test"))], Some("second")),
+        Answer::Error(400, "AccessDeniedException"),
+    ]);
+    let ran = learn_as(laptop, &broken, &laptop.stack.uploaders, &[]);
+    assert_eq!(ran.code, 2);
+    fs::read_to_string(laptop.folder.path().join("pushwatch-learn.json")).unwrap()
+}
+
+fn learn_goes_on_only_with_its_own_account_table_regions_and_days() {
+    let laptop = Laptop::new();
+    let kept = interrupted(&laptop);
+    let other = block_on(Stack::create());
+    let own = &laptop.stack.uploaders;
+    for (account, table, more) in [
+        ("444455556666", own, &[][..]),
+        ("111122223333", &other.uploaders, &[]),
+        ("111122223333", own, &["--lookup-region", "us-east-1"]),
+        ("111122223333", own, &["--days", "30"]),
+    ] {
+        // It fails after a page, and nothing of it is kept.
+        let cloudtrail = CloudTrail::start_of(
+            account,
+            vec![
+                Answer::page(&[record("9", T1, &iam_user("far"))], Some("second")),
+                Answer::Error(400, "AccessDeniedException"),
+            ],
+        );
+        let ran = learn_as(&laptop, &cloudtrail, table, more);
+        assert_eq!(ran.code, 2);
+        let lines: Vec<_> = ran.err.lines().collect();
+        assert_eq!(lines.len(), 2, "{}", ran.err);
+        let belongs = format!(
+            "pushwatch-learn.json belongs to account 111122223333, the table {own} in {REGION}"
+        );
+        assert!(lines[0].starts_with(&belongs), "{}", ran.err);
+        assert!(lines[0].contains("90 days of the history of eu-central-1;"));
+        assert!(lines[0].contains("--progress"), "{}", ran.err);
+        assert!(!lines[1].contains("run it again"), "{}", ran.err);
+        let left = fs::read_to_string(laptop.folder.path().join("pushwatch-learn.json"));
+        assert_eq!(left.unwrap(), kept);
+
+        // With a file of its own, both go their way.
+        let whole = CloudTrail::start_of(
+            account,
+            vec![Answer::page(&[record("9", T1, &iam_user("far"))], None)],
+        );
+        let more = [more, &["--progress", "other.json"]].concat();
+        let ran = succeeded(learn_as(&laptop, &whole, table, &more));
+        assert!(!ran.err.contains("belongs"), "{}", ran.err);
+        assert_eq!(whole.asked().len(), 1);
+        assert!(!laptop.folder.path().join("other.json").exists());
+    }
+    assert!(laptop.uploader(TEST_USER).is_null());
+    let rest = CloudTrail::start(vec![Answer::page(
+        &[record("1", T1, &iam_user("test"))],
+        None,
+    )]);
+    let ran = succeeded(learn_as(&laptop, &rest, own, &[]));
+    assert!(ran.err.starts_with("Going on from"), "{}", ran.err);
+    assert_eq!(laptop.uploader(TEST_USER)["pushes"], 2);
+    assert!(!self::kept(laptop.folder.path()));
+}
+
+fn learn_begins_anew_after_a_day_and_on_a_file_of_an_earlier_version() {
+    let laptop = Laptop::new();
+    let kept: Value = serde_json::from_str(&interrupted(&laptop)).unwrap();
+    let now = jiff::Timestamp::now();
+    let of = |hours: i64| {
+        let mut kept = kept.clone();
+        kept["until"] = json!((now - jiff::SignedDuration::from_hours(hours)).to_string());
+        kept
+    };
+    let mut earlier = kept.clone();
+    earlier.as_object_mut().unwrap().remove("boundTo");
+    for (file, pushes, said) in [
+        (of(23), 2, "Going on from pushwatch-learn.json"),
+        (
+            of(25),
+            1,
+            "pushwatch-learn.json is not of the last 24 hours: beginning anew",
+        ),
+        (
+            of(-2),
+            1,
+            "pushwatch-learn.json is not of the last 24 hours: beginning anew",
+        ),
+        (
+            earlier,
+            1,
+            "pushwatch-learn.json is of an earlier version, which did not note whose it is: beginning anew",
+        ),
+    ] {
+        laptop.write("pushwatch-learn.json", &file.to_string());
+        let cloudtrail = CloudTrail::start(vec![Answer::page(
+            &[record("1", T1, &iam_user("test"))],
+            None,
+        )]);
+        let ran = succeeded(learn_as(&laptop, &cloudtrail, &laptop.stack.uploaders, &[]));
+        assert!(ran.err.starts_with(said), "{}", ran.err);
+        assert_eq!(laptop.uploader(TEST_USER)["pushes"], pushes, "{said}");
+        assert!(!self::kept(laptop.folder.path()));
+        succeeded(laptop.run(&["uploaders", "forget", TEST_USER, "--yes"]));
+    }
+    // What is none of ours is not overwritten.
+    for text in ["{}", "nonsense", "{\"from\":1}"] {
+        laptop.write("pushwatch-learn.json", text);
+        let cloudtrail = CloudTrail::start(Vec::new());
+        let ran = learn_as(&laptop, &cloudtrail, &laptop.stack.uploaders, &[]);
+        assert_eq!(ran.code, 2);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(ran.err.contains("--progress"), "{}", ran.err);
+        assert!(cloudtrail.asked().is_empty());
+    }
+}
+
+fn learn_ends_its_progress_when_all_is_read_and_there_is_nobody_to_learn() {
+    let laptop = Laptop::new();
+    let cloudtrail = CloudTrail::start(vec![
+        Answer::page(&[], None),
+        Answer::page(&[record("1", T1, &iam_user("test"))], None),
+        Answer::page(&[record("1", T1, &iam_user("test"))], None),
+    ]);
+    let table = &laptop.stack.uploaders;
+    for said in [
+        "There is nobody to learn.\n",
+        "Learned 1 uploader.\n",
+        "The uploader whom history shows is known already.\n",
+    ] {
+        let ran = succeeded(learn_as(&laptop, &cloudtrail, table, &[]));
+        assert!(ran.err.ends_with(said), "{}", ran.err);
+        assert!(!kept(laptop.folder.path()));
+    }
+    assert_eq!(cloudtrail.asked().len(), 3);
+}
+
+fn learn_says_learned_only_once_it_is_written() {
+    let laptop = Laptop::new();
+    laptop.write("trail.json", &json!({"Records": history()}).to_string());
+    let args = ["learn", "trail.json", "--yes", "--file", "none/known.jsonl"];
+    let ran = laptop.run_bare(&args, &[]);
+    assert_eq!(ran.code, 2);
+    assert!(!ran.err.contains("Learned"), "{}", ran.err);
+}
+
+fn what_a_retry_can_t_help_is_said_at_once() {
+    let laptop = Laptop::new();
+    // Something that speaks no TLS.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_tls = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let _ = connection
+                .unwrap()
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    for (endpoint, said) in [
+        (
+            "http://no-such-host.invalid",
+            "there is no such host, or no network; check the region's name and your connection",
+        ),
+        ("http://127.0.0.1:1", "connection refused; check your"),
+        (&no_tls, "no connection: TLS can't be agreed on: "),
+    ] {
+        for args in [
+            &["uploaders", "list", "--table", "x", "--region", REGION][..],
+            &["uploaders", "list", "--stack", "x", "--region", REGION],
+            &["learn", "--file", "known.jsonl", "--lookup-region", REGION],
+        ] {
+            let began = std::time::Instant::now();
+            let ran = laptop.run_bare(args, &[("AWS_ENDPOINT_URL", endpoint)]);
+            assert_eq!(ran.code, 2);
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{endpoint} {args:?}"
+            );
+            assert!(ran.err.contains(said), "{}", ran.err);
+            assert!(!ran.err.contains("a retry can help"), "{}", ran.err);
+            assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        }
+    }
+}
+
+fn an_endpoint_that_never_answers_is_given_up_within_half_a_minute() {
+    let laptop = Laptop::new();
+    let cloudtrail = CloudTrail::start((0..20).map(|_| Answer::Hang).collect());
+    let began = std::time::Instant::now();
+    let ran = learn_as(&laptop, &cloudtrail, &laptop.stack.uploaders, &[]);
+    let waited = began.elapsed();
+    assert_eq!(ran.code, 2);
+    assert!(waited < Duration::from_secs(35), "{waited:?}");
+    assert_eq!(
+        ran.err,
+        "error: CloudTrail LookupEvents in eu-central-1: no answer in time; \
+         check the region and your connection\n"
+    );
+    assert!(!kept(laptop.folder.path()));
+}
+
+fn what_is_wrong_with_credentials_and_rights_is_said_with_what_to_do() {
+    let laptop = Laptop::new();
+    for (code, said) in [
+        ("ExpiredTokenException", "sign in again (`aws login`"),
+        ("UnrecognizedClientException", "check AWS_PROFILE"),
+        (
+            "AccessDeniedException",
+            "the right cloudtrail:LookupEvents is missing",
+        ),
+    ] {
+        let cloudtrail = CloudTrail::start(vec![Answer::Error(400, code)]);
+        let ran = learn_as(&laptop, &cloudtrail, &laptop.stack.uploaders, &[]);
+        assert_eq!(ran.code, 2);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(
+            ran.err.contains(code) && ran.err.contains(said),
+            "{}",
+            ran.err
+        );
+        assert!(!ran.err.contains("run it again"), "{}", ran.err);
+    }
+    let list = ["uploaders", "list", "--table", "x"];
+    let none = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [&none[..], more].concat();
+    laptop.write(
+        "config",
+        "[profile half]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n",
+    );
+    let config = ("AWS_CONFIG_FILE", "config");
+    let region = ("AWS_REGION", REGION);
+    for (args, environment, said) in [
+        (
+            &list[..],
+            with(&[("AWS_PROFILE", "nope\u{1b}[31m")]),
+            "AWS_PROFILE names the profile nope\\u{1b}[31m, which does not exist; `aws configure list-profiles`",
+        ),
+        (
+            &list,
+            with(&[region, config, ("AWS_PROFILE", "half")]),
+            "missing aws_secret_access_key; sign in",
+        ),
+        (
+            &list,
+            with(&[region]),
+            "Environment: environment variable not set, Profile: ",
+        ),
+        (
+            &list,
+            vec![("AWS_REGION", "mars")],
+            "`mars` can't be a region; give one such as eu-central-1 with --region or AWS_REGION",
+        ),
+        (
+            &["learn", "--file", "f", "--lookup-region", "mars"],
+            vec![],
+            "give one such as eu-central-1 with --lookup-region",
+        ),
+        (
+            &["uploaders", "list", "--stack", ""],
+            vec![region],
+            "--stack is empty, maybe since a variable is; give a name",
+        ),
+        (
+            &["uploaders", "list", "--table", "x", "--region", ""],
+            vec![],
+            "--region or AWS_REGION is empty",
+        ),
+        (
+            &["uploaders", "show", "", "--table", "x"],
+            vec![region],
+            "the KEY is empty, maybe since a variable is; `pushwatch uploaders list` shows the keys",
+        ),
+    ] {
+        let ran = laptop.run_bare(args, &environment);
+        assert_eq!(ran.code, 2);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(ran.err.contains(said), "{args:?} {}", ran.err);
+    }
+}
+
+fn the_credentials_of_aws_login_are_understood() {
+    use std::fmt::Write as _;
+
+    use sha2::Digest as _;
+
+    let laptop = Laptop::new();
+    let session = "arn:aws:iam::111122223333:user/test";
+    let mut name = String::new();
+    for byte in sha2::Sha256::digest(session) {
+        write!(name, "{byte:02x}").unwrap();
+    }
+    let token = json!({
+        "accessToken": {
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+            "secretAccessKey": "secret",
+            "sessionToken": "token",
+            "accountId": "111122223333",
+            "expiresAt": "2199-12-25T21:30:00Z"
+        },
+        "tokenType": "aws_sigv4",
+        "refreshToken": "refresh",
+        "clientId": "aws:signin:::cli/same-device",
+        "dpopKey": "not used before a refresh"
+    });
+    laptop.write("config", &format!("[default]\nlogin_session = {session}\n"));
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_CONFIG_FILE", "config"),
+        ("AWS_LOGIN_CACHE_DIRECTORY", "."),
+    ];
+    let table = laptop.stack.uploaders.clone();
+    let list = ["uploaders", "list", "--table", &table, "--region", REGION];
+    let ran = laptop.run_bare(&list, &environment);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("No such file") && ran.err.contains("; sign in (`aws login`"),
+        "{}",
+        ran.err
+    );
+    laptop.write(&format!("{name}.json"), &token.to_string());
+    succeeded(laptop.run_bare(&list, &environment));
+}
+
+fn what_is_waited_for_is_named_on_a_terminal_only() {
+    let laptop = Laptop::new();
+    let script = Path::new("/usr/bin/script");
+    for is_terminal in [false, true] {
+        if is_terminal && !script.is_file() {
+            continue;
+        }
+        let cloudtrail = CloudTrail::start(vec![
+            Answer::Error(400, "ThrottlingException"),
+            Answer::page(&[], None),
+        ]);
+        let address = cloudtrail.address();
+        let learn = [
+            env!("CARGO_BIN_EXE_pushwatch"),
+            "learn",
+            "--file",
+            "known.jsonl",
+        ];
+        let (program, args) = if is_terminal {
+            let command = shlex::try_join(learn).unwrap();
+            (
+                script,
+                vec!["-qec".to_owned(), command, "/dev/null".to_owned()],
+            )
+        } else {
+            let args = learn[1..].iter().map(ToString::to_string).collect();
+            (Path::new(learn[0]), args)
+        };
+        let output = Command::new(program)
+            .current_dir(laptop.folder.path())
+            .env_clear()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_REGION", REGION),
+                ("AWS_ENDPOINT_URL", &address),
+                ("TERM", "xterm"),
+                ("SHELL", "/bin/sh"),
+            ])
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        if is_terminal {
+            for what in [
+                "waiting for CloudTrail in eu-central-1",
+                "CloudTrail allows two calls a second",
+            ] {
+                assert!(shown.contains(what), "{shown:?}");
+            }
+        } else {
+            assert_eq!(shown, "There is nobody to learn.\n");
+        }
+    }
 }

@@ -303,3 +303,22 @@ fn is_of_the_deployment(code: &str) -> bool {
 pub(super) fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, innermost)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{missing_right, remedy};
+
+    #[test]
+    fn the_missing_right_is_the_one_that_aws_names() {
+        let message = "User: arn:aws:iam::111122223333:user/test is not authorized to perform: \
+                       dynamodb:Scan on resource: x because no policy allows it";
+        assert_eq!(missing_right(message), Some("dynamodb:Scan"));
+        assert_eq!(
+            remedy("AccessDeniedException", message).as_deref(),
+            Some("the right dynamodb:Scan is missing")
+        );
+        for message in ["", "no", "not authorized to perform: \u{1b}[31m"] {
+            assert_eq!(missing_right(message), None);
+        }
+    }
+}

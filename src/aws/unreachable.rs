@@ -7,7 +7,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use thiserror::Error;
 
-use super::error::innermost;
 use crate::text::clean_cut;
 
 /// Why no connection came about, where another try meets the same.
@@ -20,8 +19,8 @@ pub enum Unreachable {
     #[error("connection refused")]
     Refused,
     /// TLS can't be agreed on.
-    #[error("TLS fails: {0}")]
-    Certificate(String),
+    #[error("TLS can't be agreed on: {0}")]
+    Tls(String),
 }
 
 impl Unreachable {
@@ -32,17 +31,20 @@ impl Unreachable {
             if error.to_string() == "dns error" {
                 return Some(Self::Host);
             }
-            match error
-                .downcast_ref::<std::io::Error>()
-                .map(std::io::Error::kind)
-            {
+            let io = error.downcast_ref::<std::io::Error>();
+            match io.map(std::io::Error::kind) {
                 Some(std::io::ErrorKind::ConnectionRefused) => return Some(Self::Refused),
+                // rustls's errors, as tokio-rustls wraps them.
                 Some(std::io::ErrorKind::InvalidData) => {
-                    let why = clean_cut(&innermost(error).to_string(), 160);
-                    return Some(Self::Certificate(why));
+                    return Some(Self::Tls(clean_cut(&error.to_string(), 160)));
                 }
-                _ => next = error.source(),
+                _ => {}
             }
+            // An io::Error leaves out of its sources what it wraps.
+            next = match io.and_then(std::io::Error::get_ref) {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
         }
         None
     }
@@ -51,7 +53,7 @@ impl Unreachable {
         match self {
             Self::Host => "check the region's name and your connection",
             Self::Refused => "check your connection, and AWS_ENDPOINT_URL if it is set",
-            Self::Certificate(_) => {
+            Self::Tls(_) => {
                 "check what stands between you and AWS, such as a proxy, and SSL_CERT_FILE"
             }
         }
@@ -73,5 +75,33 @@ impl HttpConnector for TriesOnce {
                 None => error,
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::Unreachable;
+
+    #[test]
+    fn only_what_a_retry_can_t_help_is_unreachable() {
+        let io = |kind: io::ErrorKind| Unreachable::of(&io::Error::from(kind));
+        assert_eq!(
+            io(io::ErrorKind::ConnectionRefused),
+            Some(Unreachable::Refused)
+        );
+        let tls = io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate");
+        assert_eq!(
+            Unreachable::of(&io::Error::other(tls)),
+            Some(Unreachable::Tls("invalid peer certificate".to_owned()))
+        );
+        for kind in [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::UnexpectedEof,
+        ] {
+            assert_eq!(io(kind), None);
+        }
     }
 }
