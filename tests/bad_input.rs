@@ -219,7 +219,7 @@ fn a_wrong_option_stops_before_any_work() {
         (&["--trusted", ""], "the glob is empty"),
         (
             &["--learning-until", "tomorrow"],
-            "it takes an RFC 3339 time",
+            "it takes a date such as 2026-12-31",
         ),
         (&["--absence-days", "many"], "invalid digit found in string"),
         (&["--absence-days", "-1"], "unexpected argument '-1'"),

@@ -1,10 +1,10 @@
 //! A finding in each form that people and tools read, and the rules for hostile text
 //! that the forms share.
 //!
-//! - The forms: [`text`], [`email`], [`sms`], [`ocsf`], [`asff`], [`amazon_q`] and
-//!   [`pagerduty`], each in the file of its name; [`bodies`] are those that SNS is given.
-//! - What they share: [`subject`], [`wording`] (what happened, and why it is told),
-//!   [`facts`] (who, what, where, when), [`remediation`] (what to do), [`defang`] (how a
+//! - The forms: `text`, `email`, `sms`, `ocsf`, `asff`, `amazon_q` and
+//!   `pagerduty`, each in the file of its name; [`bodies`] are those that SNS is given.
+//! - What they share: [`subject`], `wording` (what happened, and why it is told),
+//!   `facts` (who, what, where, when), `remediation` (what to do), `defang` (how a
 //!   text of an event is kept from being a link).
 //!
 //! A new form is a file here, and a variant of [`Format`].

@@ -8,7 +8,7 @@ use crate::finding::{Finding, Reason};
 /// SNS takes subjects below 100 characters.
 const MAX_SUBJECT: usize = 99;
 
-/// At most [`MAX_SUBJECT`] printable ASCII characters, in which severity, name
+/// At most `MAX_SUBJECT` printable ASCII characters, in which severity, name
 /// and image survive any length.
 #[must_use]
 pub fn of(message: Message<'_>) -> String {

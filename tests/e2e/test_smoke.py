@@ -1,4 +1,4 @@
-"""The README's way to try the function on this machine: cargo-lambda's emulator,
+"""The documented way to try the function on this machine: cargo-lambda's emulator,
 the sample events, and moto for AWS."""
 
 import pytest
