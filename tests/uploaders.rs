@@ -1952,7 +1952,12 @@ fn what_is_wrong_with_credentials_and_rights_is_said_with_what_to_do() {
         ),
         (
             &["uploaders", "list", "--stack", ""],
-            vec![region],
+            vec![],
+            "--stack is empty, maybe since a variable is; give a name",
+        ),
+        (
+            &["replay", "--stack", "", "f"],
+            vec![],
             "--stack is empty, maybe since a variable is; give a name",
         ),
         (

@@ -319,11 +319,11 @@ impl Session {
 }
 
 impl TablesArgs {
-    /// The deployment that the options name; none if they name none.
+    /// Looks at the options before anything is asked for.
     ///
     /// # Errors
-    /// As [`Session::stack`].
-    pub async fn names(&self, session: &Session) -> Result<Option<Names>, DeploymentError> {
+    /// When one of them is empty, as where a variable of the shell is.
+    pub fn check(&self) -> Result<(), DeploymentError> {
         for (option, value) in [
             ("--stack", &self.stack),
             ("--table", &self.table),
@@ -336,6 +336,14 @@ impl TablesArgs {
                 return Err(DeploymentError::Empty(option));
             }
         }
+        Ok(())
+    }
+
+    /// The deployment that the options name; none if they name none.
+    ///
+    /// # Errors
+    /// As [`Session::stack`].
+    pub async fn names(&self, session: &Session) -> Result<Option<Names>, DeploymentError> {
         Ok(match (&self.stack, &self.table) {
             (Some(stack), _) => Some(session.stack(stack).await?.names),
             (None, Some(table)) => Some(Names {

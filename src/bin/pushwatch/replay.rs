@@ -130,6 +130,7 @@ async fn deployment(args: &ReplayArgs) -> Result<Option<Deployment>, CommandErro
     if args.save.is_some() || args.policy.known.is_some() {
         return Err(CommandError::TwoStores);
     }
+    tables.check()?;
     let session = Session::open(tables.region.as_deref(), args.quiet).await?;
     let (names, settings) = if let Some(name) = &tables.stack {
         let stack = session.stack(name).await?;

@@ -224,6 +224,7 @@ impl PlaceArgs {
         if tables.stack.is_none() && tables.table.is_none() {
             return Err(CommandError::NoPlace);
         }
+        tables.check()?;
         let session = Session::open(tables.region.as_deref(), false).await?;
         match tables.names(&session).await? {
             Some(names) => Ok(Place::Tables(Box::new(session), names)),
