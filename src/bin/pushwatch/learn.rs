@@ -412,7 +412,7 @@ fn odd(record: &Record, more: Option<&More>, now: Timestamp) -> Vec<String> {
         return odd;
     };
     if failed > 0 {
-        odd.push(format!("{failed} failed pushes"));
+        odd.push(counted(failed, "failed push"));
     }
     if record.pushes == 1 {
         odd.push("a single push".to_owned());
