@@ -29,7 +29,6 @@ fmt: ## Check the format
 
 lint: ## Run clippy for each set of features; check that pure modules are pure, and links
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
-	$(CARGO) clippy --locked --lib --bins -- -D warnings
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py

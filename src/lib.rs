@@ -22,15 +22,12 @@
 //! handed to them.
 
 pub mod arn;
-#[cfg(feature = "tables")]
 pub mod aws;
 pub mod clock;
-#[cfg(feature = "tables")]
 pub mod config;
 pub mod decide;
 pub mod event;
 pub mod finding;
-#[cfg(feature = "function")]
 pub mod function;
 pub mod glob;
 pub mod identity;

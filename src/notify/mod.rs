@@ -1,7 +1,6 @@
 //! How people are told: a trait, SNS, and the terminal. What they read is made by
 //! [`render`](crate::render).
 
-#[cfg(feature = "tables")]
 mod sns;
 #[cfg(feature = "cli")]
 mod terminal;
@@ -11,7 +10,6 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-#[cfg(feature = "tables")]
 pub use sns::SnsNotifier;
 #[cfg(feature = "cli")]
 pub use terminal::TerminalNotifier;

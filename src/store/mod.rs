@@ -1,6 +1,5 @@
 //! Where uploaders and owed findings are kept: a trait, DynamoDB, and memory.
 
-#[cfg(feature = "tables")]
 mod dynamodb;
 #[cfg(feature = "cli")]
 mod manage;
@@ -9,7 +8,6 @@ mod memory;
 use std::error::Error;
 use std::future::Future;
 
-#[cfg(feature = "tables")]
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
