@@ -59,6 +59,8 @@ struct Between<'a> {
     /// How long settling takes beside.
     settling_seconds: AtomicI64,
     lost: AtomicUsize,
+    /// How many of the next touches meet a transaction.
+    busy: AtomicUsize,
     /// The call of that name is never answered.
     hangs: Mutex<Option<&'static str>>,
 }
@@ -84,6 +86,14 @@ impl Store for Between<'_> {
         policy: &Policy,
     ) -> Result<TouchAnswer, Infallible> {
         self.pass("touch").await;
+        let busy = |left: usize| left.checked_sub(1);
+        if self
+            .busy
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, busy)
+            .is_ok()
+        {
+            return Ok(TouchAnswer::Busy);
+        }
         self.store.touch(push, uploader, policy).await
     }
 
@@ -244,6 +254,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
             milliseconds: AtomicI64::new(0),
             settling_seconds: AtomicI64::new(0),
             lost: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             hangs: Mutex::default(),
         },
         notifier: &inbox,
@@ -650,6 +661,28 @@ fn late_pushes_by_somebody_known_are_one_call_more() {
         let record = &watch.store.store.records()[0];
         assert_eq!((record.pushes, record.revision), (3, 3));
         assert_eq!(record.last_event_id.as_deref(), Some("e3"));
+    });
+}
+
+#[test]
+fn a_question_that_meets_a_transaction_is_asked_again_after_a_wait() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        let (push, mut uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
+        uploader.former_key = Some("former".into());
+        let mut former = Record::unseen("former".into(), Standing::Trusted);
+        former.revoke("eve", None, watch.clock.now());
+        let commit = Commit {
+            read_revision: None,
+            record: Some(&former),
+            finding: None,
+            now: watch.clock.now(),
+        };
+        assert_eq!(watch.store.commit(commit).await, Ok(CommitAnswer::Applied));
+        watch.store.busy.store(1, Ordering::SeqCst);
+        let began = watch.clock.now();
+        let handled = push_now(watch, &push, &uploader).await.unwrap();
+        assert_eq!(handled.finding.unwrap().reason, Reason::RevokedUploader);
+        assert!(watch.clock.now() > began);
     });
 }
 

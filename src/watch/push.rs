@@ -101,12 +101,17 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                 return Err(WatchError::Contended);
             }
             // The answer to the question is no collision.
-            let collisions = decisions + conflicts - 1;
+            let collisions = decisions.max(1) - 1 + conflicts;
             if collisions > 0 {
                 self.clock.sleep(wait(push, collisions)).await;
             }
-            // In a box: an ordinary push has no need of its state.
-            step = Box::pin(self.step(record.as_deref(), push, uploader)).await?;
+            step = if decisions == 0 {
+                // The question met a transaction: nothing was shown yet.
+                Box::pin(self.ask(push, uploader)).await?
+            } else {
+                // In a box: an ordinary push has no need of its state.
+                Box::pin(self.step(record.as_deref(), push, uploader)).await?
+            };
         }
     }
 
