@@ -14,9 +14,12 @@ use std::error::Error;
 use jiff::SignedDuration;
 use thiserror::Error as ThisError;
 
+use crate::clock::SystemClock;
 use crate::decide::DecisionRule;
 use crate::finding::Finding;
+use crate::notify::Nobody;
 use crate::policy::Policy;
+use crate::store::MemoryStore;
 
 pub use sweep::SweepReport;
 
@@ -34,6 +37,20 @@ pub struct Watch<S, N, C> {
     /// How many findings may be published at once in a minute; the others wait
     /// for the sweep. None: all.
     pub findings_per_minute: Option<u8>,
+}
+
+impl Watch<MemoryStore, Nobody, SystemClock> {
+    /// A watch without AWS: it remembers in `store`, and publishes nothing.
+    #[must_use]
+    pub fn in_memory(store: MemoryStore, policy: Policy) -> Self {
+        Self {
+            store,
+            notifier: Nobody,
+            clock: SystemClock,
+            policy,
+            findings_per_minute: None,
+        }
+    }
 }
 
 /// What became of a push.

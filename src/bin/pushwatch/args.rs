@@ -1,140 +1,17 @@
-//! The command line.
+//! Options that several commands have.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::glob::Glob;
 use pushwatch::policy::Policy;
-use pushwatch::render::Format;
+use pushwatch::render::{Format, RenderContext};
+use pushwatch::store::MemoryStore;
 use pushwatch::suppress::{Suppression, SuppressionError};
 
-use crate::deployment::TablesArgs;
-use crate::learn::LearnArgs;
-use crate::render::RenderArgs;
-use crate::uploaders::args::UploadersArgs;
+use crate::list::{self, ListError};
 use crate::when;
-
-/// Tells you, once, when somebody new pushes a container image to Amazon ECR.
-#[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Replay(ReplayArgs),
-    Explain(ExplainArgs),
-    Render(RenderArgs),
-    Uploaders(UploadersArgs),
-    Learn(LearnArgs),
-    /// Print a completion script for a shell
-    ///
-    /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-}
-
-/// Replay CloudTrail events and show what PushWatch would have told
-///
-/// Reads files, folders (with all folders in them) and `-` for standard input:
-/// EventBridge events, CloudTrail records, arrays of either, CloudTrail's
-/// {"Records":[…]} files and JSON Lines, plain or gzipped. Pushes are handled in
-/// the order of their event times. Findings go to standard output, all else to
-/// standard error.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  # The sample events
-  pushwatch replay events/
-
-  # Last month's CloudTrail files, as JSON for other tools
-  pushwatch replay --format json AWSLogs/111122223333/CloudTrail/ > findings.jsonl
-
-  # Day by day, remembering who was seen
-  pushwatch replay --save known.jsonl 2026/01/01/
-  pushwatch replay --known known.jsonl --save known.jsonl 2026/01/02/
-
-  # Learn from January, tell what is new in February
-  pushwatch replay --learning-until 2026-02-01 2026/01/ 2026/02/
-
-  # Trust the build roles, and leave the sandbox alone
-  pushwatch replay --trusted 'arn:aws:iam::*:role/ci-*' \\
-    --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
-
-  # What a deployment has missed: its tables remember, its topic tells, and its
-  # settings count, but for those that an option gives
-  pushwatch replay --stack pushwatch missed/
-
-Exit codes:
-  0  all was read
-  2  something could not be read, or an option is wrong
-  3  there are findings, and --fail-on-finding is set; it goes before 2")]
-pub struct ReplayArgs {
-    /// Files, folders, or - for standard input [default: -, if something is piped in]
-    pub paths: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-
-    #[command(flatten)]
-    pub tables: TablesArgs,
-
-    /// The deployment's topic; findings are published there too
-    #[arg(
-        long,
-        value_name = "ARN",
-        requires = "table",
-        help_heading = "Deployment"
-    )]
-    pub topic: Option<String>,
-
-    /// How findings are shown
-    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
-    pub format: FormatArg,
-
-    /// Also show the findings about learned uploaders, not just their count
-    #[arg(long)]
-    pub show_learned: bool,
-
-    /// Write all uploaders to this file at the end; --known reads it
-    #[arg(long, value_name = "FILE")]
-    pub save: Option<PathBuf>,
-
-    /// Exit with 3 when there are findings
-    #[arg(long)]
-    pub fail_on_finding: bool,
-
-    /// No progress and no summary
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-/// Explain who the uploader of each push is, and what is decided on it
-///
-/// The tool for "why was I not told?": for each event it shows the row of the
-/// identity table that gives the uploader's key, and the row of the decision
-/// table that applies, or why the event is ignored.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  # One event, as PushWatch sees it with nothing known
-  pushwatch explain events/sso-user.json
-
-  # The same, with the settings and uploaders of a deployment
-  pushwatch explain --trusted 'arn:aws:iam::*:role/ci-*' --known known.jsonl event.json")]
-pub struct ExplainArgs {
-    /// Files, folders, or - for standard input
-    #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-}
 
 /// What decisions depend on.
 #[derive(Debug, Args)]
@@ -163,6 +40,15 @@ pub struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// The embedded store, with the uploaders of `--known`.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn store(&self) -> Result<MemoryStore, ListError> {
+        let known = self.known.as_deref().map(list::read).transpose()?;
+        Ok(MemoryStore::with_records(known.unwrap_or_default()))
+    }
+
     /// The policy.
     ///
     /// # Errors
@@ -188,6 +74,22 @@ impl PolicyArgs {
             learning_until: self.learning_until.or(set.learning_until),
             absence_days: self.absence_days.unwrap_or(set.absence_days),
         })
+    }
+}
+
+/// What the words of a message depend on; names that are not given are words to
+/// be replaced.
+pub fn render_context(
+    table: Option<&str>,
+    findings_table: Option<&str>,
+    region: Option<&str>,
+    absence_days: u16,
+) -> RenderContext {
+    RenderContext {
+        table: table.unwrap_or("TABLE").to_owned(),
+        findings_table: Some(findings_table.unwrap_or("FINDINGS_TABLE").to_owned()),
+        region: region.unwrap_or("REGION").to_owned(),
+        absence_days,
     }
 }
 

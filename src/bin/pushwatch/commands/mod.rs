@@ -1,0 +1,76 @@
+//! The commands: each owns its options.
+
+mod explain;
+#[cfg(feature = "aws")]
+mod learn;
+mod render;
+mod replay;
+mod uploaders;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::error::CommandError;
+
+/// Tells you, once, when somebody new pushes a container image to Amazon ECR.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::ReplayArgs),
+    Explain(explain::ExplainArgs),
+    Render(render::RenderArgs),
+    Uploaders(uploaders::UploadersArgs),
+    #[cfg(feature = "aws")]
+    Learn(learn::LearnArgs),
+    /// Learn who pushed in the past (this build can't: it was made without the feature aws)
+    #[cfg(not(feature = "aws"))]
+    #[command(disable_help_flag = true)]
+    Learn {
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<std::ffi::OsString>,
+    },
+    /// Print a completion script for a shell
+    ///
+    /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When it has to stop.
+    pub fn run(&self) -> Result<ExitCode, CommandError> {
+        match &self.command {
+            Command::Replay(args) => replay::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::Render(args) => render::run(args),
+            Command::Uploaders(args) => uploaders::run(args),
+            #[cfg(feature = "aws")]
+            Command::Learn(args) => learn::run(args),
+            #[cfg(not(feature = "aws"))]
+            Command::Learn { .. } => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
+            Command::Completions { shell } => completions(*shell),
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pushwatch", &mut script);
+    io::stdout()
+        .write_all(&script)
+        .map_err(CommandError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}

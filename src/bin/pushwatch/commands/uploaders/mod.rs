@@ -1,0 +1,227 @@
+//! `pushwatch uploaders`: the known uploaders in people's hands.
+
+mod change;
+mod export;
+mod import;
+mod list;
+mod records;
+mod show;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use pushwatch::render::RenderContext;
+use pushwatch::store::{Manage, MemoryStore};
+
+use crate::deployment::{Target, TargetArgs};
+use crate::error::CommandError;
+use crate::list::{Save, check_can_be_rewritten, read as read_list};
+use crate::runtime::block_on;
+#[cfg(feature = "aws")]
+pub use import::{AT_ONCE, Counts, Existing, write_all};
+
+/// Look at the known uploaders, trust, revoke, import and export them
+///
+/// The uploaders are those of a deployment (--stack NAME, or --table NAME), or those
+/// of an uploaders file (--file FILE), without AWS.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --stack, --table and --file the environment says which deployment:
+PUSHWATCH_STACK, or UPLOADERS_TABLE and FINDINGS_TABLE.")]
+pub struct UploadersArgs {
+    #[command(subcommand)]
+    command: UploadersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum UploadersCommand {
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Trust(change::TrustArgs),
+    Revoke(change::RevokeArgs),
+    Forget(change::ForgetArgs),
+    Import(import::ImportArgs),
+    Export(export::ExportArgs),
+}
+
+impl UploadersCommand {
+    fn target(&self) -> &TargetArgs {
+        match self {
+            Self::List(args) => &args.target,
+            Self::Show(args) => &args.target,
+            Self::Trust(args) => &args.target,
+            Self::Revoke(args) => &args.target,
+            Self::Forget(args) => &args.target,
+            Self::Import(args) => &args.target,
+            Self::Export(args) => &args.target,
+        }
+    }
+
+    /// The key that is typed, if one is.
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Show(args) => Some(&args.key),
+            Self::Trust(args) => Some(&args.key),
+            Self::Revoke(args) => Some(&args.key),
+            Self::Forget(args) => Some(&args.key),
+            Self::List(_) | Self::Import(_) | Self::Export(_) => None,
+        }
+    }
+
+    /// Whether there may be no uploaders file yet.
+    fn may_begin_a_file(&self) -> bool {
+        matches!(self, Self::Trust(_) | Self::Revoke(_) | Self::Import(_))
+    }
+}
+
+/// What a command needs to know beside the store.
+pub struct Context {
+    /// Who types it.
+    pub caller: String,
+    /// Where findings can be looked up, if they can.
+    pub findings: Option<RenderContext>,
+    pub now: Timestamp,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// On a wrong option, before any work; when a call or output fails.
+pub fn run(args: &UploadersArgs) -> Result<ExitCode, CommandError> {
+    block_on(run_on(&args.command))?
+}
+
+async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
+    let now = Timestamp::now();
+    if command.key().is_some_and(|key| key.trim().is_empty()) {
+        return Err(CommandError::Usage(
+            "the KEY is empty, maybe since a variable is; `pushwatch uploaders list` shows the keys"
+                .to_owned(),
+        ));
+    }
+    match command.target().find().await? {
+        Target::File(path) => {
+            if matches!(command, UploadersCommand::Forget(_)) {
+                check_can_be_rewritten(&path)?;
+            }
+            let store = read_file(&path, command.may_begin_a_file())?;
+            let context = Context::of_file(now);
+            let outcome = Box::pin(dispatch(&store, command, &context)).await?;
+            if outcome.has_changed {
+                write_file(&store, &path)?;
+            }
+            Ok(outcome.code)
+        }
+        #[cfg(feature = "aws")]
+        Target::Tables(session, names) => {
+            let store = session.store(&names);
+            let context = Context {
+                // Only who changes something is asked for.
+                caller: match command {
+                    UploadersCommand::Trust(_)
+                    | UploadersCommand::Revoke(_)
+                    | UploadersCommand::Import(_) => session.caller().await?.arn,
+                    _ => String::new(),
+                },
+                // Which absence the function lets pass is not asked for.
+                findings: names
+                    .findings
+                    .as_ref()
+                    .map(|_| session.render_context(&names, 0)),
+                now,
+            };
+            let outcome = Box::pin(dispatch(&store, command, &context)).await?;
+            Ok(outcome.code)
+        }
+    }
+}
+
+async fn dispatch<S: Manage>(
+    store: &S,
+    command: &UploadersCommand,
+    context: &Context,
+) -> Result<CommandOutcome, CommandError> {
+    match command {
+        UploadersCommand::List(args) => list::list(store, args, context)
+            .await
+            .map(CommandOutcome::looked),
+        UploadersCommand::Show(args) => show::show(store, args, context)
+            .await
+            .map(CommandOutcome::looked),
+        UploadersCommand::Trust(args) => change::trust(store, args, context).await,
+        UploadersCommand::Revoke(args) => change::revoke(store, args, context).await,
+        UploadersCommand::Forget(args) => change::forget(store, args, context).await,
+        UploadersCommand::Import(args) => import::import(store, args, context).await,
+        UploadersCommand::Export(args) => export::export(store, args)
+            .await
+            .map(CommandOutcome::looked),
+    }
+}
+
+/// The uploaders of a file.
+///
+/// # Errors
+/// When it can't be read, or is one that may be new and that no command can write
+/// back; that there is none is one only if it must be there.
+pub fn read_file(path: &Path, may_be_new: bool) -> Result<MemoryStore, CommandError> {
+    if may_be_new {
+        check_can_be_rewritten(path)?;
+    }
+    let is_new = may_be_new && matches!(path.try_exists(), Ok(false));
+    let records = if is_new { Vec::new() } else { read_list(path)? };
+    Ok(MemoryStore::with_records(records))
+}
+
+/// Writes the uploaders of a store into a file, whole or not at all.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_file(store: &MemoryStore, path: &Path) -> Result<(), CommandError> {
+    let save = Save::prepare(path)?;
+    Ok(save.write(&store.records())?)
+}
+
+impl Context {
+    /// For an uploaders file, which knows no AWS.
+    pub fn of_file(now: Timestamp) -> Self {
+        Self {
+            caller: std::env::var("USER")
+                .or_else(|_| std::env::var("USERNAME"))
+                .unwrap_or_else(|_| "somebody".to_owned()),
+            findings: None,
+            now,
+        }
+    }
+}
+
+/// What a command came to.
+pub struct CommandOutcome {
+    pub code: ExitCode,
+    /// Whether a record is another one now.
+    pub has_changed: bool,
+}
+
+impl CommandOutcome {
+    fn looked(code: ExitCode) -> Self {
+        Self {
+            code,
+            has_changed: false,
+        }
+    }
+
+    fn changed(has_changed: bool) -> Self {
+        Self {
+            code: ExitCode::SUCCESS,
+            has_changed,
+        }
+    }
+}
+
+fn parse_reason(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("say why, in a few words"),
+        reason => Ok(reason.to_owned()),
+    }
+}

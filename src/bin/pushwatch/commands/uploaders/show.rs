@@ -1,0 +1,201 @@
+//! `pushwatch uploaders show`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::pin::pin;
+use std::process::ExitCode;
+
+use clap::Args;
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use pushwatch::finding::Finding;
+use pushwatch::record::{Record, Standing};
+use pushwatch::render::{Format, Message, RenderContext, render};
+use pushwatch::store::{Manage, StoredFinding};
+use pushwatch::text::{clean_cut, clean_json};
+use serde_json::value::RawValue;
+
+use super::Context;
+use super::records::{self, find};
+use crate::deployment::TargetArgs;
+use crate::error::CommandError;
+use crate::list::former_key_note;
+use crate::ui::{ShortList, ago, counted, say};
+
+/// Show all that is known of an uploader, and the finding that was sent
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The uploader's key, as `list` and findings show it; its name or how the key ends,
+    /// if that is one uploader's only
+    pub key: String,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// As JSON: {"uploader":…,"finding":…}
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Shows all that is known of an uploader.
+pub async fn show<S: Manage>(
+    store: &S,
+    args: &ShowArgs,
+    context: &Context,
+) -> Result<ExitCode, CommandError> {
+    let record = match find(store, &args.key).await? {
+        Some(record) => record,
+        None => find_by_name(store, &args.key).await?,
+    };
+    let finding = match (&record.last_finding_id, &context.findings) {
+        (Some(id), Some(_)) => store.finding(id).await.map_err(CommandError::store)?,
+        _ => None,
+    };
+    let shown = if args.json {
+        as_json(&record, finding.as_ref()).map_err(CommandError::Output)? + "\n"
+    } else {
+        words(&record, context.now)
+    };
+    let mut output = io::stdout();
+    output
+        .write_all(shown.as_bytes())
+        .map_err(CommandError::Output)?;
+    if let Some(note) = former_key_note(&record.uploader) {
+        say(&format!("It is {note}."));
+    }
+    match (finding, &context.findings) {
+        _ if args.json => {}
+        (Some(kept), Some(context)) => {
+            writeln!(output, "\n{}", in_words(&kept, context)).map_err(CommandError::Output)?;
+        }
+        (None, None) if record.last_finding_id.is_some() => {
+            say("To see the finding too, name its table: --stack NAME, or --findings-table NAME.");
+        }
+        _ => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one uploader that has the name that is typed, or whose key ends so.
+async fn find_by_name<S: Manage>(store: &S, typed: &str) -> Result<Record, CommandError> {
+    let (mut named, mut ending) = (Vec::new(), Vec::new());
+    // Everything ends in nothing.
+    if !typed.is_empty() {
+        let mut pages = pin!(records::pages(store));
+        while let Some(page) = pages.try_next().await? {
+            for record in page.records {
+                if record.name.as_deref() == Some(typed) {
+                    named.push(record);
+                } else if record.uploader.ends_with(typed) {
+                    ending.push(record);
+                }
+            }
+        }
+    }
+    let mut found = if named.is_empty() { ending } else { named };
+    let shown = clean_cut(typed, 200);
+    match (found.pop(), found.as_slice()) {
+        (None, _) => Err(CommandError::NoSuchUploader(shown)),
+        (Some(record), []) => Ok(record),
+        (Some(last), others) => {
+            let mut keys = ShortList::default();
+            for record in others.iter().chain([&last]) {
+                keys.say(&format!("  {}", clean_cut(&record.uploader, 1024)));
+            }
+            keys.end("  ");
+            Err(CommandError::Usage(format!(
+                "{shown} stands for {}, named above; give the key of one",
+                counted(found.len() + 1, "uploader")
+            )))
+        }
+    }
+}
+
+/// A finding as its e-mail says it, and whether it was published.
+fn in_words(kept: &StoredFinding, context: &RenderContext) -> String {
+    let state = match (kept.is_owed, kept.published_at) {
+        (true, _) => "still owed; the function's sweep publishes it".to_owned(),
+        (false, Some(time)) => format!("published {time}"),
+        (false, None) => "published".to_owned(),
+    };
+    let finding = match serde_json::from_str::<Finding>(&kept.body) {
+        Ok(finding) => render(Message::Finding(&finding), Format::Email, context),
+        Err(error) => format!(
+            "Its body can't be read: {}\n",
+            clean_cut(&error.to_string(), 200)
+        ),
+    };
+    format!("The last finding, {state}:\n\n{}", finding.trim_end())
+}
+
+fn as_json(record: &Record, finding: Option<&StoredFinding>) -> io::Result<String> {
+    let finding = finding.and_then(|kept| RawValue::from_string(kept.body.clone()).ok());
+    let json = serde_json::to_string(&serde_json::json!({"uploader": record}))?;
+    let finding = finding.map_or_else(|| "null".to_owned(), |finding| finding.get().to_owned());
+    let open = json.strip_suffix('}').unwrap_or(&json);
+    Ok(clean_json(&format!("{open},\"finding\":{finding}}}")))
+}
+
+/// A record in words, a line a field.
+fn words(record: &Record, now: Timestamp) -> String {
+    let text = |text: &Option<compact_str::CompactString>| {
+        let text = text.as_ref();
+        text.map(|text| clean_cut(text, 1024))
+    };
+    let time = |time: Option<Timestamp>| time.map(|time| format!("{time} ({})", ago(time, now)));
+    let until = record.trusted_until.map(|until| {
+        let ended = if until <= now {
+            ", which has passed: the next push is told"
+        } else {
+            ""
+        };
+        format!("{until}{ended}")
+    });
+    let push = record.last_push.as_ref();
+    let of_push =
+        |field: fn(&pushwatch::record::LastPush) -> &Option<compact_str::CompactString>| {
+            push.and_then(|push| text(field(push)))
+        };
+    // Whoever is revoked may have been trusted before, and the other way round.
+    let (trusted_by, trusted_at) = match record.standing {
+        Standing::Revoked => ("was trusted by", "was trusted at"),
+        _ => ("trusted by", "trusted at"),
+    };
+    let (revoked_by, revoked_at) = match record.standing {
+        Standing::Revoked => ("revoked by", "revoked at"),
+        _ => ("was revoked by", "was revoked at"),
+    };
+    let mut shown = format!("{}\n", clean_cut(&record.uploader, 1024));
+    for (label, value) in [
+        ("name", text(&record.name)),
+        ("kind", text(&record.kind)),
+        ("account", text(&record.account_id)),
+        ("standing", Some(clean_cut(record.standing.as_str(), 40))),
+        (trusted_by, text(&record.trusted_by)),
+        (trusted_at, time(record.trusted_at)),
+        ("trusted until", until),
+        ("trust reason", text(&record.trust_reason)),
+        (revoked_by, text(&record.revoked_by)),
+        (revoked_at, time(record.revoked_at)),
+        ("revoke reason", text(&record.revoke_reason)),
+        ("first seen", time(record.first_seen)),
+        ("last seen", time(record.last_seen)),
+        ("pushes", Some(record.pushes.to_string())),
+        ("repository", of_push(|push| &push.repository)),
+        ("tag", of_push(|push| &push.tag)),
+        ("digest", of_push(|push| &push.digest)),
+        ("region", of_push(|push| &push.region)),
+        ("source", of_push(|push| &push.source_ip)),
+        ("unique id", text(&record.principal_id)),
+        ("previous id", text(&record.previous_principal_id)),
+        ("last event", text(&record.last_event_id)),
+        ("last finding", text(&record.last_finding_id)),
+        ("revision", Some(record.revision.to_string())),
+    ] {
+        if let Some(value) = value {
+            // Writing to a String cannot fail.
+            let _ = writeln!(shown, "  {label:<14} {value}");
+        }
+    }
+    shown
+}

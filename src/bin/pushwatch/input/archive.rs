@@ -1,0 +1,401 @@
+//! Reads pushes out of files and folders of CloudTrail events.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use memchr::memmem;
+use pushwatch::event::{self, Event, Object, Push, Unreadable};
+use pushwatch::identity::{Identification, identify};
+use pushwatch::text::clean;
+use rayon::prelude::*;
+use serde_json::value::RawValue;
+use walkdir::WalkDir;
+
+use super::json_stream::{JsonStream, Position, read_some};
+use crate::ui::{counted, say, still_bar};
+
+/// The word that every push has in it, as a whole JSON string.
+const PUT_IMAGE: &[u8] = b"\"PutImage\"";
+/// A file without a push is searched for faults of structure up to this size.
+const SMALL: usize = 1024 * 1024;
+/// How much is read at a time.
+const CHUNK: usize = 128 * 1024;
+/// Endings of the files that are read in folders, each also with `.gz`.
+const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
+/// Faults said of one file; the rest are counted.
+const MAX_FAULTS: usize = 10;
+
+/// What events are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input, `-` on the command line.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// A pipe can't.
+    fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::Stdin => false,
+            Self::File(path) => path.is_file(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => f.write_str(&clean(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// A push and who is behind it.
+#[derive(Debug)]
+pub struct IdentifiedPush {
+    pub push: Push,
+    pub identification: Identification,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub files: usize,
+    /// Boxed, since they are sorted and handed on.
+    #[allow(clippy::vec_box)]
+    // moved as they are: a second copy of all would double the memory
+    pub pushes: Vec<Box<IdentifiedPush>>,
+    /// The events that are nothing for PushWatch: where they stand, and why.
+    pub ignored: Vec<String>,
+    /// What could not be read, a line each.
+    pub faults: Vec<String>,
+    /// How many faults there are; not all of one file are said.
+    pub fault_count: usize,
+}
+
+impl Contents {
+    fn append(&mut self, mut other: Self) {
+        self.files += other.files;
+        self.pushes.append(&mut other.pushes);
+        self.ignored.append(&mut other.ignored);
+        self.faults.append(&mut other.faults);
+        self.fault_count += other.fault_count;
+    }
+}
+
+/// Which events are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// Only pushes: values without the word `PutImage` are passed over.
+    Pushes,
+    /// Every event.
+    Everything,
+}
+
+/// Reads all that the paths name, folders with all that is in them, in
+/// parallel; says what can't be read. The pushes come in the order of their event times,
+/// those of the same time in the order of the paths.
+pub fn read(paths: &[PathBuf], selection: Selection, now: Timestamp, quiet: bool) -> Contents {
+    let mut contents = Contents::default();
+    let sources = find(paths, &mut contents.faults);
+    contents.fault_count = contents.faults.len();
+    let progress = progress(&sources, quiet);
+    let read: Vec<_> = sources
+        .par_iter()
+        .map_init(
+            || vec![0; SMALL],
+            |head, source| read_source(source, selection, now, head, &progress),
+        )
+        .collect();
+    progress.finish_and_clear();
+    for one in read {
+        contents.append(one);
+    }
+    for fault in &contents.faults {
+        say(fault);
+    }
+    contents.pushes.sort_by_key(|pushed| pushed.push.event_time);
+    contents
+}
+
+/// The files that the paths name. What can't be looked into is a fault.
+fn find(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            if !sources.contains(&Source::Stdin) {
+                sources.push(Source::Stdin);
+            }
+        } else if path.is_dir() {
+            for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
+                match entry {
+                    Ok(entry) if entry.file_type().is_file() && holds_events(entry.path()) => {
+                        sources.push(Source::File(entry.into_path()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => faults.push(clean(&error.to_string())),
+                }
+            }
+        } else {
+            sources.push(Source::File(path.clone()));
+        }
+    }
+    sources
+}
+
+fn holds_events(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_ascii_lowercase();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    plain
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+fn progress(sources: &[Source], quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let size = |source: &Source| match source {
+        Source::File(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+        Source::Stdin => 0,
+    };
+    // Drawn on standard error, and only if that is a terminal.
+    still_bar(
+        sources.iter().map(size).sum(),
+        "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    )
+}
+
+fn read_source(
+    source: &Source,
+    selection: Selection,
+    now: Timestamp,
+    head: &mut [u8],
+    progress: &ProgressBar,
+) -> Contents {
+    let mut reading = Reading {
+        source,
+        selection,
+        now,
+        contents: Contents {
+            files: 1,
+            ..Contents::default()
+        },
+    };
+    if let Err(error) = reading.read(head, progress) {
+        reading.fault_of_file(&error);
+    }
+    let unsaid = reading.contents.fault_count.saturating_sub(MAX_FAULTS);
+    if unsaid > 0 {
+        let faults = &mut reading.contents.faults;
+        faults.push(format!("{source}: and {}", counted(unsaid, "more fault")));
+    }
+    reading.contents
+}
+
+/// One source being read.
+struct Reading<'a> {
+    source: &'a Source,
+    selection: Selection,
+    now: Timestamp,
+    contents: Contents,
+}
+
+impl Reading<'_> {
+    /// Reads the source, with `head` to keep its first [`SMALL`] bytes in.
+    fn read(&mut self, head: &mut [u8], progress: &ProgressBar) -> io::Result<()> {
+        let mut reader = open(self.source, progress)?;
+        if self.selection == Selection::Everything || !self.source.can_be_read_again() {
+            self.split(&[], reader);
+            return Ok(());
+        }
+
+        // Looking for a word in bytes is several times faster than parsing.
+        let put_image = memmem::Finder::new(PUT_IMAGE);
+        let overlap = PUT_IMAGE.len() - 1;
+        let mut filled = 0;
+        while filled < head.len() {
+            let end = head.len().min(filled + CHUNK);
+            let (length, broken) = match read_some(&mut reader, &mut head[filled..end]) {
+                Ok(length) => (length, None),
+                // What came before the break counts.
+                Err(error) => (0, Some(error)),
+            };
+            let searched = filled.saturating_sub(overlap);
+            filled += length;
+            if let Some(error) = broken {
+                self.split(&head[..filled], FailingReader(Some(error)));
+                return Ok(());
+            }
+            if length == 0 || put_image.find(&head[searched..filled]).is_some() {
+                self.split(&head[..filled], reader);
+                return Ok(());
+            }
+        }
+
+        // Too large to be searched for faults, unless a push comes.
+        head.copy_within(filled - overlap.., 0);
+        let window = &mut head[..overlap + CHUNK];
+        loop {
+            let length = read_some(&mut reader, &mut window[overlap..])?;
+            let end = overlap + length;
+            if length == 0 {
+                return Ok(());
+            }
+            if put_image.find(&window[..end]).is_some() {
+                drop(reader);
+                let again = open(self.source, &ProgressBar::hidden())?;
+                self.split(&[], again);
+                return Ok(());
+            }
+            window.copy_within(end - overlap..end, 0);
+        }
+    }
+
+    fn split(&mut self, head: &[u8], reader: impl Read) {
+        JsonStream::new(head, reader).for_each(|position, value| match value {
+            Ok(value) => self.value(position, value, false),
+            Err(what) => self.fault(position, &what),
+        });
+    }
+
+    /// Reads one value; `within` says that it is of a list that was found late.
+    fn value(&mut self, position: Position, json: &str, within: bool) {
+        if !json.starts_with('{') {
+            self.fault(position, "a record must be a JSON object");
+            return;
+        }
+        if self.selection == Selection::Pushes && memmem::find(json.as_bytes(), PUT_IMAGE).is_none()
+        {
+            return;
+        }
+        match event::read(json, self.now) {
+            Ok(Event::Push(push, identity)) => {
+                let identification = identify(&identity, push.account.as_deref());
+                self.contents.pushes.push(Box::new(IdentifiedPush {
+                    push: *push,
+                    identification,
+                }));
+            }
+            Ok(Event::Ignored(why)) => self.ignored(position, &why),
+            Ok(Event::Sweep) => self.ignored(position, "the event is the schedule's"),
+            Err(Unreadable::NeitherEventNorRecord) if !within => {
+                self.records_further_back(position, json);
+            }
+            Err(error) => self.fault(position, &error.to_string()),
+        }
+    }
+
+    /// `{"Records":[…]}` whose records are not its first field, and so were
+    /// not split.
+    fn records_further_back(&mut self, position: Position, json: &str) {
+        let object = Object::parse(json).unwrap_or_default();
+        match object
+            .raw("Records")
+            .and_then(|records| serde_json::from_str::<Vec<&RawValue>>(records).ok())
+        {
+            Some(records) => {
+                for record in records {
+                    self.value(position, record.get(), true);
+                }
+            }
+            None => self.fault(position, &Unreadable::NeitherEventNorRecord.to_string()),
+        }
+    }
+
+    fn ignored(&mut self, position: Position, why: &str) {
+        let ignored = self.at(position, why);
+        self.contents.ignored.push(ignored);
+    }
+
+    fn fault(&mut self, position: Position, what: &str) {
+        self.contents.fault_count += 1;
+        if self.contents.fault_count <= MAX_FAULTS {
+            let fault = self.at(position, what);
+            self.contents.faults.push(fault);
+        }
+    }
+
+    fn at(&self, position: Position, what: &str) -> String {
+        let Position { line, byte } = position;
+        format!("{}: line {line}, byte {byte}: {}", self.source, clean(what))
+    }
+
+    fn fault_of_file(&mut self, error: &io::Error) {
+        let what = clean(&error.to_string());
+        self.contents.fault_count += 1;
+        self.contents
+            .faults
+            .push(format!("{}: {what}", self.source));
+    }
+}
+
+/// Opens a source; gzip is known by its first bytes, whatever the name.
+fn open(source: &Source, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
+    let raw: Box<dyn Read> = match source {
+        Source::Stdin => Box::new(io::stdin().lock()),
+        Source::File(path) => Box::new(File::open(path)?),
+    };
+    let mut raw = progress.wrap_read(raw);
+    let mut magic = [0; 2];
+    let mut length = 0;
+    while length < magic.len() {
+        match read_some(&mut raw, &mut magic[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    let whole = Cursor::new(magic).take(length as u64).chain(raw);
+    if magic == [0x1f, 0x8b] {
+        let buffered = io::BufReader::with_capacity(CHUNK, whole);
+        let decoder = MultiGzDecoder::new(buffered);
+        Ok(Box::new(Gzip { decoder, text: 0 }))
+    } else {
+        Ok(Box::new(whole))
+    }
+}
+
+/// Says that it is the gzip that is broken, and where.
+struct Gzip<R> {
+    decoder: R,
+    /// Bytes of text so far.
+    text: u64,
+}
+
+impl<R: Read> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let text = self.text;
+        let length = self
+            .decoder
+            .read(buffer)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => error,
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::other(format!("the gzip is cut off after byte {text} of its text"))
+                }
+                _ => io::Error::other(format!(
+                    "the gzip is broken after byte {text} of its text: {error}"
+                )),
+            })?;
+        self.text += length as u64;
+        Ok(length)
+    }
+}
+
+/// Fails once, and is at its end after that.
+struct FailingReader(Option<io::Error>);
+
+impl Read for FailingReader {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
