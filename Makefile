@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint unit doc template e2e smoke
+STAGES := fmt lint default unit doc template e2e smoke
 
 .DEFAULT_GOAL := help
 .PHONY: help test $(STAGES) local model mutants docs-findings bench-replay bench-contention size
@@ -29,9 +29,13 @@ fmt: ## Check the format
 
 lint: ## Run clippy for each set of features; check that pure modules are pure, and links
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --lib --bin pushwatch -- -D warnings
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py
+
+default: ## Build and run what is built by default, which needs no AWS
+	$(PYTHON) tests/default_build.py
 
 unit: .venv/installed ## Run all Rust tests, some of them against moto
 	$(CARGO) test --locked --all-features
@@ -65,7 +69,7 @@ docs-findings: ## Write the samples of docs/findings anew
 	WRITE_DOCS=1 $(CARGO) test --locked --all-features --test renderings -- the_samples_in_docs_are_current
 
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
-	$(CARGO) build --locked --profile cli
+	$(CARGO) build --locked --profile cli --bin pushwatch
 	$(PYTHON) tests/bench/replay.py target/cli/pushwatch $(BENCH_FOLDER)
 
 size: .venv/installed ## Build the function for release; check its zip, memory and behaviour

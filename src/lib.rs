@@ -22,12 +22,15 @@
 //! handed to them.
 
 pub mod arn;
+#[cfg(feature = "sdk")]
 pub mod aws;
 pub mod clock;
+#[cfg(feature = "sdk")]
 pub mod config;
 pub mod decide;
 pub mod event;
 pub mod finding;
+#[cfg(feature = "function")]
 pub mod function;
 pub mod glob;
 pub mod identity;

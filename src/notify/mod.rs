@@ -1,6 +1,7 @@
 //! How people are told: a trait, SNS, and the terminal. What they read is made by
 //! [`render`](crate::render).
 
+#[cfg(feature = "sdk")]
 mod sns;
 #[cfg(feature = "cli")]
 mod terminal;
@@ -10,6 +11,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+#[cfg(feature = "sdk")]
 pub use sns::SnsNotifier;
 #[cfg(feature = "cli")]
 pub use terminal::TerminalNotifier;

@@ -1,5 +1,6 @@
 //! Where uploaders and owed findings are kept: a trait, DynamoDB, and memory.
 
+#[cfg(feature = "sdk")]
 mod dynamodb;
 #[cfg(feature = "cli")]
 mod manage;
@@ -8,6 +9,7 @@ mod memory;
 use std::error::Error;
 use std::future::Future;
 
+#[cfg(feature = "sdk")]
 pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
