@@ -30,11 +30,11 @@ pub struct PolicyArgs {
     pub suppress: Option<String>,
 
     /// Learn uploaders first seen before this date (its beginning in UTC) or RFC 3339 time instead
-    /// of telling them
+    /// of reporting them
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub learning_until: Option<Timestamp>,
 
-    /// Tell uploaders who come back after more than N days; 0 switches it off [default: 90]
+    /// Report uploaders who come back after more than N days; 0 switches it off [default: 90]
     #[arg(long, value_name = "N")]
     pub absence_days: Option<u16>,
 }

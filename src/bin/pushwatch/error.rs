@@ -80,7 +80,7 @@ impl CommandError {
         Self::Store(error.to_string())
     }
 
-    /// Whether whoever reads the output has closed it.
+    /// Whether the reader of the output has closed it.
     pub fn is_closed_output(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -1,4 +1,4 @@
-//! `pushwatch explain`: why an event was told, or not.
+//! `pushwatch explain`: why an event is reported, or not.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::runtime::block_on;
 
 /// Explain who the uploader of each push is, and what is decided on it
 ///
-/// The tool for "why was I not told?": for each event it shows the row of the
+/// The tool for "why was it not reported?": for each event it shows the row of the
 /// identity table that gives the uploader's key, and the row of the decision
 /// table that applies, or why the event is ignored.
 #[derive(Debug, Args)]

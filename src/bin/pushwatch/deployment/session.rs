@@ -1,4 +1,4 @@
-//! AWS, with the region and the credentials of whoever types the command.
+//! AWS, with the region and the credentials of the caller.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub struct Stack {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// AWS, with the region and the credentials of whoever types the command.
+/// AWS, with the region and the credentials of the caller.
 #[derive(Debug)]
 pub struct Session {
     config: SdkConfig,

@@ -26,7 +26,7 @@ pub struct Position {
     pub byte: u64,
 }
 
-/// A fault and its place.
+/// A fault and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where it is.
@@ -41,7 +41,7 @@ pub struct JsonStream<R> {
     /// A window on the text; `at` is where the next value is looked for.
     window: Vec<u8>,
     at: usize,
-    /// The place of `at` in the whole text.
+    /// Where `at` is in the whole text.
     position: Position,
     ended: bool,
     /// Why reading stopped before the end.

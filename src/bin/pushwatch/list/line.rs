@@ -81,7 +81,7 @@ pub fn parse_line(line: &str) -> Result<Option<ListLine>, String> {
     }
     if line.starts_with('{') {
         let record: Record = serde_json::from_str(line).map_err(|error| {
-            // The place within the line; the line itself is named already.
+            // The column; the line is named already.
             let message = error.to_string();
             let (what, _) = message.rsplit_once(" at line ").unwrap_or((&message, ""));
             format!("column {}: {}", error.column(), clean_cut(what, 200))

@@ -94,7 +94,7 @@ pub fn check_can_be_rewritten(path: &Path) -> Result<(), ListError> {
     })
 }
 
-/// Opens a file and looks at its first line, to tell its form.
+/// Opens a file, and finds out its form from its first line.
 fn open_as(path: &Path) -> Result<(Form, BufReader<File>), ListError> {
     let shown = || clean(&path.to_string_lossy());
     let unreadable = |error| ListError::Unreadable {

@@ -95,7 +95,7 @@ impl Save {
         self.finish()
     }
 
-    /// Puts the file in its place.
+    /// Replaces the file by what was written.
     ///
     /// # Errors
     /// When it can't.

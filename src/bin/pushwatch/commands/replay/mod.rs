@@ -34,7 +34,7 @@ const EXIT_FINDING: u8 = 3;
 /// How long one push may take in the tables of a deployment.
 const LONGEST_PUSH: SignedDuration = SignedDuration::from_mins(1);
 
-/// Replay CloudTrail events and show what PushWatch would have told
+/// Replay CloudTrail events and show what PushWatch would have reported
 ///
 /// Reads files, folders (with all folders in them) and `-` for standard input:
 /// EventBridge events, CloudTrail records, arrays of either, CloudTrail's
@@ -54,14 +54,14 @@ Examples:
   pushwatch replay --save known.jsonl 2026/01/01/
   pushwatch replay --known known.jsonl --save known.jsonl 2026/01/02/
 
-  # Learn from January, tell what is new in February
+  # Learn from January, report what is new in February
   pushwatch replay --learning-until 2026-02-01 2026/01/ 2026/02/
 
   # Trust the build roles, and leave the sandbox alone
   pushwatch replay --trusted 'arn:aws:iam::*:role/ci-*' \\
     --suppress 'push.repository.startsWith(\"sandbox/\")' 2026/
 
-  # What a deployment has missed: its tables remember, its topic tells, and its
+  # What a deployment has missed: its tables remember, its topic notifies, and its
   # settings count, but for those that an option gives
   pushwatch replay --stack pushwatch missed/
 
@@ -128,7 +128,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, CommandError> {
     if !args.quiet && !summary.output_closed {
         say(summary.to_string().trim_end());
     }
-    Ok(if args.fail_on_finding && summary.told() > 0 {
+    Ok(if args.fail_on_finding && summary.reported() > 0 {
         ExitCode::from(EXIT_FINDING)
     } else {
         exit_code(summary.faults > 0 || summary.publish_fault)

@@ -17,7 +17,7 @@ pub struct Summary {
     pub files: usize,
     pub faults: usize,
     pub ignored: usize,
-    /// A finding could not be told, and not for the budget's sake.
+    /// A finding could not be published, and not for the budget's sake.
     pub publish_fault: bool,
     /// Nobody reads the findings any more.
     pub output_closed: bool,
@@ -49,8 +49,8 @@ impl Summary {
         }
     }
 
-    /// How many findings were told.
-    pub fn told(&self) -> usize {
+    /// How many findings were reported.
+    pub fn reported(&self) -> usize {
         self.findings
             .iter()
             .filter(|(reason, _)| **reason != Reason::LearnedUploader)
@@ -94,7 +94,7 @@ impl fmt::Display for Summary {
         if let Some(uploaders) = self.uploaders {
             writeln!(f, "Uploaders   {uploaders}")?;
         }
-        writeln!(f, "Findings    {}{}", self.told(), parts(&reasons))?;
+        writeln!(f, "Findings    {}{}", self.reported(), parts(&reasons))?;
         let deferred = self.outcome(Outcome::FindingDeferred);
         if deferred > 0 {
             writeln!(

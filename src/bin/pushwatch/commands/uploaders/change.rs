@@ -20,12 +20,12 @@ use crate::list::{Key, has_root_power, parse_key};
 use crate::ui::{ShortList, ago, ask, counted, say};
 use crate::when::parse_until;
 
-/// Trust an uploader: its pushes are not told, seen before or not
+/// Trust an uploader: its pushes are not reported, seen before or not
 ///
 /// Who typed the command and when is recorded beside the reason. When the trust
-/// has ended, the next push is told. A glob trusts those whom it matches now,
+/// has ended, the next push is reported. A glob trusts those whom it matches now,
 /// after a question, but for those who are revoked or trusted already, and the root
-/// user; to trust whoever will match, see the setting `TRUSTED_UPLOADERS`. Of one who
+/// user; to trust those who will match later, see the setting `TRUSTED_UPLOADERS`. Of one who
 /// is revoked it is asked first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -74,7 +74,7 @@ pub struct RevokeArgs {
     pub yes: bool,
 }
 
-/// Forget an uploader: the next push is told as that of somebody new
+/// Forget an uploader: the next push is reported as that of somebody new
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
     /// The uploader's key

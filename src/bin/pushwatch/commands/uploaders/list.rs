@@ -47,7 +47,7 @@ type Row = [String; COLUMNS.len()];
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  # Who was told about in the last week
+  # Who was reported in the last week
   pushwatch uploaders list --stack pushwatch --standing new --since 7d
 
   # All uploaders of an account, as JSON for other tools

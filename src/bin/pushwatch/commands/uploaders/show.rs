@@ -156,7 +156,7 @@ fn words(record: &Record, now: Timestamp) -> String {
         |field: fn(&pushwatch::record::LastPush) -> &Option<compact_str::CompactString>| {
             push.and_then(|push| text(field(push)))
         };
-    // Whoever is revoked may have been trusted before, and the other way round.
+    // Somebody revoked may have been trusted before, and the other way round.
     let (trusted_by, trusted_at) = match record.standing {
         Standing::Revoked => ("was trusted by", "was trusted at"),
         _ => ("trusted by", "trusted at"),
