@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use super::Item;
+use super::item::{Item, target};
 use crate::aws::{AwsError, AwsErrorKind};
 
 /// The answer to a conditional write.
@@ -38,9 +38,7 @@ impl<T> ConditionalWrite<T> {
                 Ok(Self::Refused(item.cloned()))
             }
             Some(Refusal::Conflict) => Ok(Self::Busy),
-            Some(Refusal::Other) | None => {
-                Err(AwsError::new(call, format!("table {table}"), error))
-            }
+            Some(Refusal::Other) | None => Err(AwsError::new(call, target(table), error)),
         }
     }
 
@@ -52,7 +50,7 @@ impl<T> ConditionalWrite<T> {
             Self::Busy => Err(AwsError::of_kind(
                 AwsErrorKind::Retryable,
                 call,
-                format!("table {table}"),
+                target(table),
                 "it met a transaction",
             )),
         }

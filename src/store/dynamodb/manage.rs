@@ -2,9 +2,10 @@
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
+use super::DynamoStore;
 use super::conditional::ConditionalWrite;
 use super::expressions::{READ_NO_REVISION, READ_REVISION};
-use super::{DynamoStore, Item, number, table, text};
+use super::item::{Item, number, target, text};
 use crate::aws::AwsError;
 use crate::record::Record;
 use crate::store::{ForgetAnswer, Manage, RecordPage, StoredFinding};
@@ -13,20 +14,21 @@ use crate::time;
 impl Manage for DynamoStore {
     async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, AwsError> {
         let output = self
+            .uploaders
             .client
             .scan()
-            .table_name(&self.uploaders)
+            .table_name(&self.uploaders.name)
             .set_exclusive_start_key(from)
             .send()
             .await
-            .map_err(|error| AwsError::new("DynamoDB Scan", table(&self.uploaders), error))?;
+            .map_err(|error| AwsError::new("DynamoDB Scan", target(&self.uploaders.name), error))?;
         let mut page = RecordPage {
             records: Vec::new(),
             damaged: Vec::new(),
             next: None,
         };
         for item in output.items.unwrap_or_default() {
-            match self.record(Some(item)) {
+            match self.uploaders.record(Some(item)) {
                 Ok(record) => page.records.extend(record.map(|record| *record)),
                 Err(error) => page.damaged.push(error.to_string()),
             }
@@ -41,9 +43,10 @@ impl Manage for DynamoStore {
             _ => READ_REVISION,
         };
         let result = self
+            .uploaders
             .client
             .delete_item()
-            .table_name(&self.uploaders)
+            .table_name(&self.uploaders.name)
             .key("uploader", text(read.uploader.as_str()))
             .condition_expression(condition)
             .expression_attribute_values(":revision", number(read.revision))
@@ -51,7 +54,7 @@ impl Manage for DynamoStore {
             .send()
             .await;
         Ok(
-            match ConditionalWrite::of(result, "DynamoDB DeleteItem", &self.uploaders)? {
+            match ConditionalWrite::of(result, "DynamoDB DeleteItem", &self.uploaders.name)? {
                 ConditionalWrite::Applied(_) => ForgetAnswer::Gone,
                 ConditionalWrite::Refused(_) | ConditionalWrite::Busy => ForgetAnswer::Changed,
             },
@@ -60,14 +63,17 @@ impl Manage for DynamoStore {
 
     async fn finding(&self, id: &str) -> Result<Option<StoredFinding>, AwsError> {
         let output = self
+            .findings
             .client
             .get_item()
-            .table_name(&self.findings)
+            .table_name(&self.findings.name)
             .key("findingId", text(id))
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| AwsError::new("DynamoDB GetItem", table(&self.findings), error))?;
+            .map_err(|error| {
+                AwsError::new("DynamoDB GetItem", target(&self.findings.name), error)
+            })?;
         let word = |item: &Item, name: &str| {
             let word = item.get(name).and_then(|value| value.as_s().ok());
             word.cloned()
