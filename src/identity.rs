@@ -4,14 +4,12 @@
 //! role's session name is cut off here: it is evidence, never part of the key,
 //! or else every CI run would be somebody new.
 
-use std::fmt::Write as _;
-
 use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::arn::Arn;
 use crate::event::{MAX_TEXT, UserIdentity};
+use crate::hash::sha256_hex;
 use crate::text::cut_bytes;
 
 /// Longest key in bytes; DynamoDB takes 2,048 in a partition key.
@@ -465,15 +463,7 @@ fn cut_key(key: &mut CompactString) {
     if key.len() <= MAX_KEY {
         return;
     }
-    let hash = hex(&Sha256::digest(key.as_bytes()));
+    let hash = sha256_hex(key);
     key.truncate(cut_bytes(key, MAX_KEY - hash.len()).len());
     key.push_str(&hash);
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

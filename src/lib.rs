@@ -33,6 +33,7 @@ pub mod finding;
 #[cfg(feature = "function")]
 pub mod function;
 pub mod glob;
+mod hash;
 pub mod identity;
 pub mod notify;
 pub mod policy;

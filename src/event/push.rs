@@ -3,10 +3,10 @@
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::object::Object;
 use crate::arn::Arn;
+use crate::hash::sha256_hex;
 use crate::text::cut_bytes;
 use crate::time;
 
@@ -99,7 +99,7 @@ impl Push {
                 .text("eventID")
                 .or_else(|| envelope.id.clone())
                 .filter(|id| id.len() <= MAX_TEXT)
-                .unwrap_or_else(|| sha256(json).into()),
+                .unwrap_or_else(|| sha256_hex(json).into()),
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,
             event_source: record.text("eventSource"),
@@ -195,8 +195,4 @@ fn repository_resource(record: &Object) -> Option<(CompactString, CompactString)
         let repository = arn.resource.strip_prefix("repository/")?;
         Some((arn.account.into(), repository.into()))
     })
-}
-
-fn sha256(text: &str) -> String {
-    crate::identity::hex(&Sha256::digest(text))
 }
