@@ -167,9 +167,7 @@ pub fn decide(
     if record.is_some_and(|record| record.last_event_id.as_deref() == Some(&push.event_id)) {
         return Decision::nothing(DecisionRule::Duplicate);
     }
-    // Of a record under the former key nothing counts but that it is revoked.
-    let record = record
-        .filter(|record| record.uploader == uploader.key || record.standing == Standing::Revoked);
+    let record = record.filter(|record| record.counts_for(uploader));
     let case = Case {
         record,
         push,

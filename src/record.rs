@@ -337,6 +337,12 @@ impl Record {
         }
     }
 
+    /// Whether the record counts for the uploader: its own one does, and one under the
+    /// former key as long as it is revoked.
+    pub(crate) fn counts_for(&self, uploader: &Uploader) -> bool {
+        self.uploader == uploader.key || self.standing == Standing::Revoked
+    }
+
     /// Which of first and last seen a push at `time` moves.
     pub(crate) fn moves(&self, time: Timestamp) -> Moves {
         Moves {

@@ -12,7 +12,7 @@ use crate::event::Push;
 use crate::finding::{Finding, Reason};
 use crate::identity::Uploader;
 use crate::notify::Notifier;
-use crate::record::{Record, Standing};
+use crate::record::Record;
 use crate::render::Message;
 use crate::store::{Commit, CommitAnswer, RevokedPush, Store, TouchAnswer};
 
@@ -92,7 +92,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             match step {
                 Step::Done(decision) => return Ok(*decision),
                 Step::Lost(stored) => {
-                    record = stored.filter(|stored| is_about(stored, uploader));
+                    record = stored.filter(|stored| stored.counts_for(uploader));
                     decisions += 1;
                 }
                 Step::Busy => conflicts += 1,
@@ -230,12 +230,6 @@ impl From<TouchAnswer> for Step {
             TouchAnswer::Busy => Self::Busy,
         }
     }
-}
-
-/// Whether a stored record says who the uploader is: its own, or one under the key
-/// of earlier versions, which counts only as long as it is revoked.
-fn is_about(record: &Record, uploader: &Uploader) -> bool {
-    record.uploader == uploader.key || record.standing == Standing::Revoked
 }
 
 /// The wait after the given number of collisions: most of it twice as long each
