@@ -145,7 +145,7 @@ pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) 
     if record.principal_id.is_none() {
         record.principal_id.clone_from(&uploader.principal_id);
     }
-    record.seen(push);
+    record.note_push(push);
     record.revision += 1;
 }
 
@@ -337,7 +337,7 @@ impl Case<'_> {
             let standing = Standing::Attempted;
             Record::unseen(self.uploader.key.clone(), standing)
         });
-        record.decided(self.push, self.uploader);
+        record.note_decision(self.push, self.uploader);
         record.revision += 1;
         record
     }
@@ -350,7 +350,7 @@ impl Case<'_> {
 
     fn seen(self) -> Record {
         let mut record = self.decided();
-        record.seen(self.push);
+        record.note_push(self.push);
         record
     }
 

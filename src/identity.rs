@@ -159,9 +159,10 @@ pub fn identify(identity: &UserIdentity, account: Option<&str>) -> Identificatio
     Identification { uploader, rule }
 }
 
-type Applies = Option<(IdentityRule, Uploader)>;
+/// What a row of the table gives; none if it does not apply.
+type RowResult = Option<(IdentityRule, Uploader)>;
 
-fn iam_user(identity: &UserIdentity) -> Applies {
+fn iam_user(identity: &UserIdentity) -> RowResult {
     let arn = of_kind(identity, "IAMUser")?.arn.as_deref()?;
     let uploader = Uploader {
         name: user_name_or_last_part(identity, arn),
@@ -171,7 +172,7 @@ fn iam_user(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::IamUser, uploader))
 }
 
-fn sso_user(identity: &UserIdentity) -> Applies {
+fn sso_user(identity: &UserIdentity) -> RowResult {
     let issuer = Arn::parse(of_kind(identity, "AssumedRole")?.issuer_arn.as_deref()?)?;
     let role = issuer
         .resource
@@ -196,18 +197,18 @@ fn sso_user(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::SsoUser, uploader))
 }
 
-fn assumed_role(identity: &UserIdentity) -> Applies {
+fn assumed_role(identity: &UserIdentity) -> RowResult {
     let issuer = of_kind(identity, "AssumedRole")?.issuer_arn.as_deref()?;
     Some((IdentityRule::AssumedRole, named(identity, issuer, "Role")))
 }
 
-fn assumed_role_without_issuer(identity: &UserIdentity) -> Applies {
+fn assumed_role_without_issuer(identity: &UserIdentity) -> RowResult {
     let arn = of_kind(identity, "AssumedRole")?.arn.as_deref()?;
     let role = named(identity, &without_session(arn), "Role");
     Some((IdentityRule::AssumedRoleWithoutIssuer, role))
 }
 
-fn root(identity: &UserIdentity) -> Applies {
+fn root(identity: &UserIdentity) -> RowResult {
     let arn = of_kind(identity, "Root")?.arn.as_deref()?;
     let uploader = Uploader {
         name: "root".into(),
@@ -217,7 +218,7 @@ fn root(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::Root, uploader))
 }
 
-fn federated_user(identity: &UserIdentity) -> Applies {
+fn federated_user(identity: &UserIdentity) -> RowResult {
     let arn = of_kind(identity, "FederatedUser")?.arn.as_deref()?;
     let by_arn = Uploader {
         principal_id: None,
@@ -246,7 +247,7 @@ fn is_issued_by_root(identity: &UserIdentity) -> bool {
         || issuer.is_some_and(|arn| arn.service == "iam" && arn.resource == "root")
 }
 
-fn identity_center_user(identity: &UserIdentity) -> Applies {
+fn identity_center_user(identity: &UserIdentity) -> RowResult {
     let identity = of_kind(identity, "IdentityCenterUser")?;
     let user_id = identity.user_id.as_deref()?;
     let store = identity.identity_store_arn.as_deref()?;
@@ -262,7 +263,7 @@ fn identity_center_user(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::IdentityCenterUser, uploader))
 }
 
-fn aws_account(identity: &UserIdentity) -> Applies {
+fn aws_account(identity: &UserIdentity) -> RowResult {
     let identity = of_kind(identity, "AWSAccount").filter(|identity| !anonymous(identity))?;
     let account = identity.account_id.as_deref()?;
     let principal = unique_id(identity.principal_id.as_deref()?)?;
@@ -278,7 +279,7 @@ fn aws_account(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::AwsAccount, uploader))
 }
 
-fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
+fn aws_service(identity: &UserIdentity, account: Option<&str>) -> RowResult {
     // `AWS Internal` is on every docker push and says nothing.
     let service = identity
         .invoked_by
@@ -302,7 +303,7 @@ fn aws_service(identity: &UserIdentity, account: Option<&str>) -> Applies {
     Some((IdentityRule::AwsService, uploader))
 }
 
-fn other_with_arn(identity: &UserIdentity) -> Applies {
+fn other_with_arn(identity: &UserIdentity) -> RowResult {
     let arn = without_session(identity.arn.as_deref()?);
     let uploader = Uploader {
         name: user_name_or_last_part(identity, &arn),
@@ -311,7 +312,7 @@ fn other_with_arn(identity: &UserIdentity) -> Applies {
     Some((IdentityRule::OtherWithArn, uploader))
 }
 
-fn other_with_principal(identity: &UserIdentity) -> Applies {
+fn other_with_principal(identity: &UserIdentity) -> RowResult {
     if anonymous(identity) {
         return None;
     }

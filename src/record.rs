@@ -226,7 +226,7 @@ impl Record {
     }
 
     /// Remembers who the uploader is and that `push` was decided. Times stay.
-    pub(crate) fn decided(&mut self, push: &Push, uploader: &Uploader) {
+    pub(crate) fn note_decision(&mut self, push: &Push, uploader: &Uploader) {
         self.kind = Some(uploader.kind.clone());
         self.name = Some(uploader.name.clone());
         if uploader.account_id.is_some() {
@@ -353,7 +353,7 @@ impl Record {
 
     /// Moves the times: first seen is the least and last seen the greatest
     /// event time, in whatever order the events come.
-    pub(crate) fn seen(&mut self, push: &Push) {
+    pub(crate) fn note_push(&mut self, push: &Push) {
         let time = push.event_time;
         let moves = self.moves(time);
         if moves.last {

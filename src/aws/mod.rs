@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 use thiserror::Error;
 
 pub use error::{AwsError, AwsErrorKind};
-use unreachable::TriesOnce;
+use unreachable::FailFastConnector;
 pub use unreachable::Unreachable;
 
 /// Of one try. Without it a connection that died while the function was frozen
@@ -161,7 +161,7 @@ pub fn http_client(
     connect_timeout: Duration,
 ) -> Result<SharedHttpClient, TlsError> {
     let connector = connector(trust_roots, connect_timeout)?;
-    let connector = SharedHttpConnector::new(TriesOnce(connector));
+    let connector = SharedHttpConnector::new(FailFastConnector(connector));
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
 

@@ -60,12 +60,12 @@ impl Unreachable {
     }
 }
 
-/// Keeps the SDK from trying again what is [`Unreachable`]: for half a minute
-/// whoever waits would not be told why.
+/// Keeps the SDK from trying again what is [`Unreachable`]: otherwise people would learn
+/// why only after half a minute.
 #[derive(Debug)]
-pub(super) struct TriesOnce(pub(super) SharedHttpConnector);
+pub(super) struct FailFastConnector(pub(super) SharedHttpConnector);
 
-impl HttpConnector for TriesOnce {
+impl HttpConnector for FailFastConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {

@@ -153,8 +153,8 @@ impl Function {
                 let deadline = deadline(event.context.deadline, began);
                 let holder = format!("{} {}", event.context.request_id, self.instance);
                 // In a box: a push has no need of its state.
-                let swept = Box::pin(self.watch.sweep(&holder, deadline)).await;
-                Ok(sweep_answer(&swept, &mut line))
+                let report = Box::pin(self.watch.sweep(&holder, deadline)).await;
+                Ok(sweep_answer(&report, &mut line))
             }
             Ok(Event::Ignored(why)) => Ok(Answer {
                 outcome: "ignored",
@@ -238,37 +238,37 @@ fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: String)
     }
 }
 
-fn sweep_answer(swept: &SweepReport, line: &mut LogLine<'_>) -> Answer {
+fn sweep_answer(report: &SweepReport, line: &mut LogLine<'_>) -> Answer {
     // A figure that is not known must be missing, which is alarmed, not zero.
-    if !swept.incomplete {
-        line.metric("FindingsOwed", swept.owed);
-        line.metric("OldestOwedSeconds", swept.oldest_owed_seconds);
+    if !report.incomplete {
+        line.metric("FindingsOwed", report.owed);
+        line.metric("OldestOwedSeconds", report.oldest_owed_seconds);
     }
-    if !swept.faults.is_empty() {
-        line.metric("SweepFaults", swept.faults.len());
+    if !report.faults.is_empty() {
+        line.metric("SweepFaults", report.faults.len());
     }
-    if swept.publish_failures > 0 {
-        line.metric("PublishFailures", swept.publish_failures);
+    if report.publish_failures > 0 {
+        line.metric("PublishFailures", report.publish_failures);
     }
-    if !swept.refused.is_empty() {
-        line.metric("RefusedFindings", swept.refused.len());
+    if !report.refused.is_empty() {
+        line.metric("RefusedFindings", report.refused.len());
         // By their ids, however many other faults there are.
-        line.field("refused", &swept.refused);
+        line.field("refused", &report.refused);
     }
-    for fault in &swept.faults {
+    for fault in &report.faults {
         line.fault(fault);
     }
     Answer {
         outcome: "swept",
-        published: Some(swept.published),
-        messages: Some(swept.messages),
-        owed: (!swept.incomplete).then_some(swept.owed),
-        publish_failures: Some(swept.publish_failures),
-        oldest_owed_seconds: (!swept.incomplete).then_some(swept.oldest_owed_seconds),
-        why: swept
+        published: Some(report.published),
+        messages: Some(report.messages),
+        owed: (!report.incomplete).then_some(report.owed),
+        publish_failures: Some(report.publish_failures),
+        oldest_owed_seconds: (!report.incomplete).then_some(report.oldest_owed_seconds),
+        why: report
             .why
             .map(str::to_owned)
-            .or_else(|| swept.faults.first().map(|fault| clean_cut(fault, 600))),
+            .or_else(|| report.faults.first().map(|fault| clean_cut(fault, 600))),
         ..Answer::default()
     }
 }

@@ -201,7 +201,7 @@ impl Store for MemoryStore {
         if record.standing != Standing::Revoked || !moves {
             return Ok(CommitAnswer::Lost(Some(record.clone())));
         }
-        record.seen(push);
+        record.note_push(push);
         record.revision += 1;
         if let Some(finding) = finding {
             record.last_finding_id = Some(format_compact!("{}", finding.id));

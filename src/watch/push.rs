@@ -139,8 +139,8 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
     }
 
     async fn touch(&self, push: &Push, uploader: &Uploader) -> Result<Step, WatchError<S::Error>> {
-        let touched = self.store.touch(push, uploader, &self.policy).await;
-        touched.map(Step::from).map_err(WatchError::Store)
+        let answer = self.store.touch(push, uploader, &self.policy).await;
+        answer.map(Step::from).map_err(WatchError::Store)
     }
 
     /// What follows from the record that was shown.
@@ -156,8 +156,8 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                 return self.touch(push, uploader).await;
             }
             if is_late(record, push, uploader, &self.policy) {
-                let touched = self.store.touch_late(push, uploader, &self.policy).await;
-                return touched.map(Step::from).map_err(WatchError::Store);
+                let answer = self.store.touch_late(push, uploader, &self.policy).await;
+                return answer.map(Step::from).map_err(WatchError::Store);
             }
         }
         let decision = decide(record, push, uploader, &self.policy);
@@ -223,8 +223,8 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
 }
 
 impl From<TouchAnswer> for Step {
-    fn from(touched: TouchAnswer) -> Self {
-        match touched {
+    fn from(answer: TouchAnswer) -> Self {
+        match answer {
             TouchAnswer::Ordinary => Self::Done(Box::new(Decision::nothing(DecisionRule::Known))),
             TouchAnswer::Refused(record) => Self::Lost(record),
             TouchAnswer::Busy => Self::Busy,

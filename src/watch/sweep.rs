@@ -76,16 +76,16 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             holder,
             deadline,
             stop_at: deadline - RESERVE.min(time_left / 3),
-            tired: Vec::new(),
-            swept: SweepReport::default(),
+            postponed: Vec::new(),
+            report: SweepReport::default(),
         };
         let due = sweep.read().await;
-        if !due.is_empty() && sweep.takes_lease().await {
+        if !due.is_empty() && sweep.take_lease().await {
             sweep.publish_due(&due).await;
-            sweep.gives_lease_back().await;
+            sweep.release_lease().await;
         }
-        sweep.swept.owed -= sweep.swept.published;
-        sweep.swept
+        sweep.report.owed -= sweep.report.published;
+        sweep.report
     }
 }
 
@@ -116,9 +116,9 @@ struct Sweep<'a, S, N, C> {
     holder: &'a str,
     deadline: Timestamp,
     stop_at: Timestamp,
-    /// Claim too often to go before others.
-    tired: Vec<Claim>,
-    swept: SweepReport,
+    /// Claimed too often: they go after all others.
+    postponed: Vec<Claim>,
+    report: SweepReport,
 }
 
 impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
@@ -144,18 +144,18 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             let page = match self.watch.store.owed(next.take()).await {
                 Ok(page) => page,
                 Err(error) => {
-                    self.swept.faults.push(error.to_string());
-                    self.swept.incomplete = true;
+                    self.report.faults.push(error.to_string());
+                    self.report.incomplete = true;
                     break;
                 }
             };
-            self.swept.owed += page.owed.len();
+            self.report.owed += page.owed.len();
             let now = self.now();
             for owed in page.owed {
                 match owed.owed {
                     Owed::Finding => {
                         if let Some(since) = owed.since {
-                            self.has_waited(since, now);
+                            self.note_age(since, now);
                         }
                         if waited(&owed, now) >= LEASE {
                             due.findings.push(owed);
@@ -178,7 +178,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                 break;
             }
             if now >= read_until {
-                self.swept.faults.push(
+                self.report.faults.push(
                     "there was no time to read all that is owed: its count and age are at \
                      least the ones given"
                         .to_owned(),
@@ -192,7 +192,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                 if due_since > self.now() {
                     due.digest.clear();
                 } else {
-                    self.has_waited(due_since, self.now());
+                    self.note_age(due_since, self.now());
                 }
             }
             // Owed since the future, or nobody knows since when: due.
@@ -201,13 +201,13 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         due
     }
 
-    fn has_waited(&mut self, since: Timestamp, now: Timestamp) {
+    fn note_age(&mut self, since: Timestamp, now: Timestamp) {
         let seconds = now.duration_since(since).as_secs();
-        self.swept.oldest_owed_seconds = self.swept.oldest_owed_seconds.max(seconds);
+        self.report.oldest_owed_seconds = self.report.oldest_owed_seconds.max(seconds);
     }
 
-    /// Whether this is the one sweep that publishes now.
-    async fn takes_lease(&mut self) -> bool {
+    /// Takes the lease of the one sweep that publishes; false if another one has it.
+    async fn take_lease(&mut self) -> bool {
         let now = self.now();
         match self.watch.store.lease_sweep(self.holder, now).await {
             Ok(true) => {
@@ -215,19 +215,19 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                 true
             }
             Ok(false) => {
-                self.swept.why = Some("another sweep is at work");
+                self.report.why = Some("another sweep is at work");
                 false
             }
             Err(error) => {
-                self.swept.faults.push(error.to_string());
+                self.report.faults.push(error.to_string());
                 false
             }
         }
     }
 
-    async fn gives_lease_back(&mut self) {
+    async fn release_lease(&mut self) {
         if let Err(error) = self.watch.store.end_sweep(self.holder).await {
-            self.swept.faults.push(error.to_string());
+            self.report.faults.push(error.to_string());
         }
     }
 
@@ -242,24 +242,24 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         for (owed, at_once) in [(&due.findings, at_once), (&due.digest, CLAIMED_AT_ONCE)] {
             let mut left = owed.as_slice();
             while !left.is_empty() && self.has_time() {
-                // What is tired has half of the time.
-                if !self.tired.is_empty() && self.now() >= fresh_until {
+                // What is postponed has half of the time.
+                if !self.postponed.is_empty() && self.now() >= fresh_until {
                     break;
                 }
                 let claimed = self.claim(&mut left, at_once).await;
                 self.publish(claimed).await;
             }
         }
-        let tired = std::mem::take(&mut self.tired);
-        let (findings, digest) = tired
+        let postponed = std::mem::take(&mut self.postponed);
+        let (findings, digest) = postponed
             .into_iter()
             .partition(|claimed| claimed.owed == Owed::Finding);
         self.publish(findings).await;
         self.publish(digest).await;
     }
 
-    /// Claims the next findings, the given number at most; those that are tired are
-    /// put aside.
+    /// Claims the next findings, at most `at_once` of them. Those that were claimed too
+    /// often are postponed.
     async fn claim(&mut self, left: &mut &[OwedFinding], at_once: usize) -> Vec<Claim> {
         // A third of the time for claiming, which leaves as much for settling.
         let now = self.now();
@@ -269,7 +269,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             *left = later;
             if let Some(one) = self.claim_one(first).await {
                 if one.attempts > ATTEMPTS {
-                    self.tired.push(one);
+                    self.postponed.push(one);
                 } else {
                     claimed.push(one);
                 }
@@ -308,7 +308,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                 clean_cut(&owed.id, 80)
             ),
         };
-        self.swept.faults.push(fault);
+        self.report.faults.push(fault);
         None
     }
 
@@ -341,19 +341,19 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             };
             match self.publish_one(message).await {
                 Ok(message_id) => {
-                    self.swept.messages += 1;
+                    self.report.messages += 1;
                     self.settle(&claims[these], &message_id).await;
                 }
                 Err(error) => {
-                    self.swept.publish_failures += 1;
-                    self.swept.faults.push(error.to_string());
+                    self.report.publish_failures += 1;
+                    self.report.faults.push(error.to_string());
                     if N::is_refused(&error) {
                         // One of them may be what is refused: the others must not wait.
                         let middle = these.start + fit / 2;
                         if fit > 1 {
                             ranges.extend([middle..these.end, these.start..middle]);
                         } else {
-                            self.is_refused_alone(&claims[these.start]);
+                            self.note_refusal(&claims[these.start]);
                         }
                     }
                 }
@@ -362,7 +362,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     }
 
     async fn publish_one(&self, message: Message<'_>) -> Result<String, N::Error> {
-        if self.swept.messages + self.swept.publish_failures > 0 {
+        if self.report.messages + self.report.publish_failures > 0 {
             self.watch.clock.sleep(PAUSE).await;
         }
         let left = self.deadline.duration_since(self.now()) - MARGIN;
@@ -370,20 +370,20 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         self.watch.notifier.publish(message, within).await
     }
 
-    fn is_refused_alone(&mut self, (id, attempts): &(String, u64)) {
+    fn note_refusal(&mut self, (id, attempts): &(String, u64)) {
         if *attempts >= ATTEMPTS {
-            self.swept.refused.push(clean_cut(id, 80));
+            self.report.refused.push(clean_cut(id, 80));
         }
     }
 
     async fn settle(&mut self, claims: &[(String, u64)], message_id: &str) {
-        self.swept.published += claims.len();
+        self.report.published += claims.len();
         let mut slowest = SignedDuration::ZERO;
         for (index, (id, _)) in claims.iter().enumerate() {
             let began = self.now();
             // A sweep that is killed says nothing of what it found.
             if index > 0 && self.deadline.duration_since(began) < slowest + MARGIN {
-                self.swept.faults.push(format!(
+                self.report.faults.push(format!(
                     "there was no time to settle {} findings that were published: they are \
                      published again",
                     claims.len() - index
@@ -392,7 +392,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             }
             let settled = self.watch.store.settle(id, message_id, began);
             if let Err(error) = settled.await {
-                self.swept.faults.push(error.to_string());
+                self.report.faults.push(error.to_string());
             }
             slowest = slowest.max(self.now().duration_since(began));
         }
