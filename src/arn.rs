@@ -8,9 +8,9 @@ pub struct Arn<'a> {
     pub partition: &'a str,
     /// `iam`, `sts`, `ecr`
     pub service: &'a str,
-    /// The region; empty where the service has none.
+    /// `eu-central-1`; empty where the service has no regions.
     pub region: &'a str,
-    /// The account; empty where the service has none.
+    /// Twelve digits, or `aws`; empty where the service has no accounts.
     pub account: &'a str,
     /// What follows the account: `user/test`, `role/path/name`, `root`
     pub resource: &'a str,

@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Tells the time, and lets it pass.
+/// The time, and ways to wait.
 pub trait Clock {
-    /// The time now.
+    /// The present time, not cut to whole seconds.
     fn now(&self) -> Timestamp;
 
-    /// Waits.
+    /// Waits this long.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Waits until `time`, if that is to come.
+    /// Waits until `time`; not at all if that has passed.
     fn until(&self, time: Timestamp) -> impl Future<Output = ()> + Send;
 }
 
-/// What `future` comes to; none if that takes until `deadline`.
+/// The output of `future`; none if the deadline comes first.
 pub(crate) async fn before<T>(
     deadline: Timestamp,
     clock: &impl Clock,
@@ -34,7 +34,7 @@ pub(crate) async fn before<T>(
     .await
 }
 
-/// The machine's clock.
+/// The clock of the machine, in UTC.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

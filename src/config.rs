@@ -17,7 +17,7 @@ use crate::suppress::Suppression;
 use crate::text::clean_cut;
 use crate::time;
 
-/// All settings.
+/// All settings of the function.
 #[derive(Debug)]
 pub struct Config {
     /// `UPLOADERS_TABLE`
@@ -26,23 +26,24 @@ pub struct Config {
     pub findings_table: String,
     /// `FINDINGS_TOPIC_ARN`
     pub topic_arn: String,
-    /// What `https` subscribers get.
+    /// `HTTPS_FORMAT`
     pub https_format: HttpsFormat,
     /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
     pub policy: Policy,
     /// `FINDINGS_PER_MINUTE`
     pub findings_per_minute: u8,
-    /// The way to AWS.
+    /// Region, credentials, endpoints and trust roots.
     pub aws: AwsConfig,
-    /// `AWS_LAMBDA_LOG_LEVEL`, the least level that Lambda keeps.
+    /// `AWS_LAMBDA_LOG_LEVEL`, the lowest level that Lambda keeps.
     pub log_level: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`, the dimension of the metrics.
     pub function_name: String,
-    /// What is wrong, and left out.
+    /// Settings that are wrong, and left out for that reason.
     pub faults: Vec<ConfigError>,
 }
 
-/// The settings that say what is told, and how, wherever that is done.
+/// The settings that say what is reported, and how: those of the function, and of a
+/// deployment that the command line works for.
 #[derive(Debug)]
 pub struct Settings {
     /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
@@ -51,7 +52,7 @@ pub struct Settings {
     pub findings_per_minute: u8,
     /// `HTTPS_FORMAT`
     pub https_format: HttpsFormat,
-    /// What is wrong, and left out.
+    /// Settings that are wrong, and left out for that reason.
     pub faults: Vec<ConfigError>,
 }
 

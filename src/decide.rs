@@ -1,4 +1,4 @@
-//! What is told and what is remembered: one pure function over the uploader's
+//! What is reported and what is remembered: one pure function over the uploader's
 //! record, the push and the policy.
 //!
 //! [`decide`] goes through the decision table from the top; the first row that
@@ -73,19 +73,19 @@ impl DecisionRule {
 pub struct Decision {
     /// The rule that fits.
     pub rule: DecisionRule,
-    /// What is told; none if nothing is, or if it is suppressed.
+    /// What is reported; none if there is nothing to report, or if it is suppressed.
     pub finding: Option<Finding>,
-    /// Whether there was something to tell that the policy suppresses.
+    /// Whether there was something to report that the policy suppresses.
     pub suppressed: bool,
     /// Why the policy's expression could not be applied to the finding, which
-    /// is therefore told.
+    /// is therefore reported.
     pub suppression_fault: Option<String>,
     /// The record to write; none to leave the stored one as it is.
     pub record: Option<Record>,
 }
 
 impl Decision {
-    /// One that writes and tells nothing.
+    /// One that writes and reports nothing.
     pub(crate) fn nothing(rule: DecisionRule) -> Self {
         Self::without_finding(rule, None)
     }
@@ -259,8 +259,8 @@ pub fn decide(
     Decision::without_finding(DecisionRule::Known, Some(case.seen()))
 }
 
-/// Whether the record makes its uploader known at `time`. A pattern that still
-/// matches was decided before.
+/// Whether the record makes its uploader known at `time`. `Pattern` does not: if a
+/// pattern still matched, an earlier row decided.
 fn is_known(record: &Record, time: Timestamp) -> bool {
     match record.standing {
         Standing::New | Standing::Learned => true,
@@ -279,7 +279,7 @@ fn has_other_principal(record: &Record, uploader: &Uploader) -> bool {
         && record.principal_id != uploader.principal_id
 }
 
-/// What is decided on, and the records that may follow from it.
+/// What is decided on. Its methods make the records that may follow.
 #[derive(Clone, Copy)]
 struct Case<'a> {
     record: Option<&'a Record>,
@@ -289,8 +289,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Reports the finding, unless the policy suppresses it; then nobody becomes
-    /// known by it.
+    /// Reports the finding, unless the policy suppresses it: then it makes nobody
+    /// known.
     fn report(self, rule: DecisionRule, reason: Reason, mut record: Option<Record>) -> Decision {
         let trust_ended = self
             .record
@@ -315,7 +315,7 @@ impl Case<'_> {
             } else if makes_known(rule) {
                 record.standing = Standing::Suppressed;
             } else if rule == DecisionRule::LateEventOfUnknownPrincipal {
-                // Or else the next event of that id would be a known one's.
+                // Otherwise the next event of that id would be taken for a known one's.
                 let before = self
                     .record
                     .and_then(|before| before.previous_principal_id.clone());
@@ -357,7 +357,7 @@ impl Case<'_> {
     fn known_from_now(self, standing: Standing) -> Record {
         let mut record = self.seen();
         record.standing = standing;
-        // Nothing else is known yet, so this push's id is the one.
+        // No id counts yet, so this push's id becomes the known one.
         if self.uploader.principal_id.is_some() {
             record.principal_id.clone_from(&self.uploader.principal_id);
         }

@@ -1,5 +1,5 @@
-//! A finding: what people are told about a push, how bad it is, and where it
-//! stands in ATT&CK and other frameworks.
+//! A finding: what is reported of a push, how bad it is, and which techniques of
+//! ATT&CK and other frameworks it belongs to.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::text::clean_cut;
 /// Namespace of the finding ids; a random one, fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9f0c_5a1e_7d3b_4c68_8a27_41e6_b05d_93fa);
 
-/// Why a push is told.
+/// Why a push is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -22,9 +22,9 @@ pub enum Reason {
     RevokedUploader,
     /// Another principal has the name of a known one.
     RecreatedPrincipal,
-    /// Never seen, or not known any more.
+    /// Somebody pushed who was never seen, or is not known any more.
     NewUploader,
-    /// Nothing says who it was.
+    /// Nothing in the event says who pushed.
     UnidentifiedUploader,
     /// Somebody unknown failed to push.
     AttemptedUpload,
@@ -107,19 +107,19 @@ pub struct Risk {
     pub confidence: u8,
 }
 
-/// What people are told. Serialised, it is the JSON that tools rely on.
+/// What is reported. Serialised, it is the JSON that tools rely on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The same for the same uploader, reason and event, however often decided.
     pub id: Uuid,
-    /// Why it is told.
+    /// Why it is reported.
     pub reason: Reason,
-    /// How bad it is.
+    /// How bad it is; the root user's power raises it.
     pub severity: Severity,
-    /// The same in numbers.
+    /// How bad it is in numbers.
     pub risk: Risk,
-    /// One sentence.
+    /// What happened, in one sentence.
     pub message: String,
     /// Who pushed.
     pub uploader: Uploader,
@@ -131,7 +131,7 @@ pub struct Finding {
     pub last_seen: Option<Timestamp>,
     /// Last seen before this push.
     pub previously_seen: Option<Timestamp>,
-    /// When the trust in the uploader ended, if that is why it is told.
+    /// When the trust in the uploader ended, if that is why it is reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_ended: Option<Timestamp>,
     /// The phase of the pipeline, as in the Splunk search.
@@ -144,21 +144,18 @@ pub struct Finding {
     pub related: Related,
 }
 
-/// What a finding adds to push and uploader.
+/// When the uploader was seen: the fields of the same names in [`Finding`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `Finding`
 pub struct Seen {
-    /// As in [`Finding`].
     pub first_seen: Option<Timestamp>,
-    /// As in [`Finding`].
     pub last_seen: Option<Timestamp>,
-    /// As in [`Finding`].
     pub previously_seen: Option<Timestamp>,
-    /// As in [`Finding`].
     pub trust_ended: Option<Timestamp>,
 }
 
 impl Finding {
-    /// Words a finding.
+    /// The finding, with its id, severity, risk and message.
     #[must_use]
     pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Seen) -> Self {
         let (mut severity, mut impact, confidence) = reason.weight();
@@ -190,10 +187,8 @@ impl Finding {
             related: Related::default(),
         }
     }
-}
 
-impl Finding {
-    /// The JSON that tools rely on.
+    /// The JSON that tools rely on, on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
         // Strings, numbers and string keys: there is nothing that could fail.

@@ -20,7 +20,7 @@ pub struct Glob {
     text: String,
     /// The crates for globs take `**` inside a segment (`ci-**`) for `*`, so
     /// each part is translated for the regular-expression crate, which matches
-    /// in linear time whatever an attacker calls himself.
+    /// in linear time, whatever name an attacker chooses.
     parts: Vec<Regex>,
 }
 
@@ -36,19 +36,19 @@ pub enum GlobError {
          the wildcards are `*`, `**` and `?`"
     )]
     Reserved {
-        /// The glob.
+        /// The glob, cleaned and cut.
         glob: String,
-        /// The character.
+        /// The first such character.
         character: char,
-        /// Its place, from 1.
+        /// Its place in the glob, from 1.
         column: usize,
     },
     /// The matcher refused it.
     #[error("glob `{glob}` is too long or too complex: {fault}")]
     TooComplex {
-        /// The glob.
+        /// The glob, cleaned and cut.
         glob: String,
-        /// What the matcher said.
+        /// The matcher's own words.
         fault: String,
     },
 }

@@ -1,8 +1,8 @@
-//! Who is the uploader: CloudTrail's `userIdentity` becomes one stable key.
+//! Who the uploader is: CloudTrail's `userIdentity` becomes one stable key.
 //!
 //! The first row of the table below whose fields are all there applies. A
-//! role's session name is cut off here: it is evidence, never part of the key,
-//! or else every CI run would be somebody new.
+//! role's session name is cut off here. It is evidence and never part of the key:
+//! otherwise every CI run would be somebody new.
 
 use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const MAX_KEY: usize = 1024;
 
 const UNIDENTIFIED: &str = "Unidentified";
 const UNIDENTIFIED_PREFIX: &str = "unidentified:";
-/// What a federated user's key begins with; the ARN of whoever minted the
+/// What a federated user's key begins with. The ARN of the user who minted the
 /// session, a slash and the session's name follow.
 pub const FEDERATED_PREFIX: &str = "federated:";
 /// Path of the roles that IAM Identity Center provisions. AWS reserves it, so
@@ -41,7 +41,7 @@ pub struct Uploader {
     /// The unique id: another one under the same key is somebody else who got
     /// the same name.
     pub principal_id: Option<CompactString>,
-    /// The role session's name. Whoever assumes the role chooses it.
+    /// The role session's name, which anybody who assumes the role chooses.
     pub session: Option<CompactString>,
     /// Whether the push has the root user's power: the root user, or a
     /// federated session that it minted.
@@ -94,7 +94,7 @@ impl IdentityRule {
         self as u8
     }
 
-    /// Why the key is what it is.
+    /// Why the key is what it is, in words for people.
     #[must_use]
     pub fn why(self) -> &'static str {
         match self {
@@ -131,12 +131,12 @@ impl IdentityRule {
     }
 }
 
-/// An uploader and the row of the table that gave it.
+/// An uploader, and the rule that identified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identification {
-    /// Who it is.
+    /// The stable identity behind the push.
     pub uploader: Uploader,
-    /// Why.
+    /// The row of the identity table that applied.
     pub rule: IdentityRule,
 }
 
@@ -226,12 +226,12 @@ fn federated_user(identity: &UserIdentity) -> RowResult {
         ..named(identity, arn, "FederatedUser")
     };
     let issuer = identity.issuer_arn.as_deref();
-    // What follows the key's last slash is the name, whatever the issuer's path.
+    // A name without slashes, so that it is what follows the key's last slash.
     let Some(issuer) = issuer.filter(|_| !by_arn.name.contains('/')) else {
         return Some((IdentityRule::FederatedUserWithoutIssuer, by_arn));
     };
     let uploader = Uploader {
-        // Whoever minted the session chose its name: two minters are two uploaders.
+        // The user who minted the session chose its name: two minters are two uploaders.
         key: format_compact!("{FEDERATED_PREFIX}{issuer}/{}", by_arn.name),
         principal_id: identity.issuer_principal_id.clone(),
         former_key: Some(by_arn.key.clone()),
@@ -441,7 +441,7 @@ fn user_name_or_last_part(identity: &UserIdentity, arn: &str) -> CompactString {
     }
 }
 
-/// Keeps all that is remembered within bounds; only the key must stay unique.
+/// Cuts all texts to what may be stored; only the key must stay unique.
 fn cut_texts(uploader: &mut Uploader) {
     cut_key(&mut uploader.key);
     uploader.former_key.iter_mut().for_each(cut_key);

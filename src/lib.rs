@@ -1,4 +1,4 @@
-//! PushWatch tells you, once, when somebody new pushes a container image to
+//! PushWatch notifies you, once, when somebody new pushes a container image to
 //! Amazon ECR, and remembers everyone who ever did.
 //!
 //! The way of a push through this crate:
@@ -14,12 +14,12 @@
 //!   [`UserIdentity`](event::UserIdentity) behind it; every field may be absent.
 //! - [`identity`] says which [`Uploader`](identity::Uploader) that is.
 //! - [`decide`] compares the push with the uploader's [`record`] and the
-//!   [`policy`], and says what is told and what is remembered.
-//! - [`finding`] is what people are told.
+//!   [`policy`], and says what is reported and what is remembered.
+//! - [`finding`] is what is reported, and [`render`] makes of it what people read.
 //! - [`watch`] runs the way above over a [`store`] and a notifier ([`notify`]).
 //!
-//! The first four know no clock, no file and no AWS; times and settings are
-//! handed to them.
+//! All that stands above [`watch`] in this list is pure: it knows no clock, no file
+//! and no AWS. Times and settings are handed to it.
 
 pub mod arn;
 #[cfg(feature = "sdk")]

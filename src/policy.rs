@@ -6,19 +6,19 @@ use crate::glob::Glob;
 use crate::identity::Uploader;
 use crate::suppress::Suppression;
 
-/// Days without a push after which an uploader is told about again.
+/// Days without a push after which an uploader is reported again.
 pub const DEFAULT_ABSENCE_DAYS: u16 = 90;
 
 /// The settings that decisions depend on.
 #[derive(Debug)]
 pub struct Policy {
-    /// Uploaders who are never told about (`TRUSTED_UPLOADERS`).
+    /// Uploaders who are never reported (`TRUSTED_UPLOADERS`).
     pub trusted: Vec<Glob>,
-    /// Findings that are not told (`SUPPRESS_FINDINGS`).
+    /// Findings that are not reported (`SUPPRESS_FINDINGS`).
     pub suppress: Option<Suppression>,
     /// Uploaders first seen before this time are learned (`LEARNING_UNTIL`).
     pub learning_until: Option<Timestamp>,
-    /// Longest absence that is not told, in days; 0 switches it off
+    /// Longest absence that is not reported, in days; with 0 none is reported
     /// (`ABSENCE_DAYS`).
     pub absence_days: u16,
 }
@@ -35,8 +35,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether a trusted glob matches. The root user's power is too much to be
-    /// trusted in passing: only a pattern without wildcard matches whoever has it.
+    /// Whether a trusted glob matches. Nobody should trust the root user's power by
+    /// accident: an uploader who has it is matched only by a glob without wildcard.
     #[must_use]
     pub fn trusts(&self, uploader: &Uploader) -> bool {
         self.trusting(uploader).next().is_some()
@@ -50,14 +50,14 @@ impl Policy {
             .filter(|glob| glob.matches(&uploader.key))
     }
 
-    /// Whether an uploader first seen at `time` is learned instead of told.
-    /// Whoever has the root user's power never is.
+    /// Whether an uploader first seen at `time` is learned instead of reported at
+    /// once. An uploader who has the root user's power never is.
     #[must_use]
     pub fn learns(&self, uploader: &Uploader, time: Timestamp) -> bool {
         !uploader.counts_as_root && self.learning_until.is_some_and(|until| time < until)
     }
 
-    /// Whether the time from `last_seen` to `time` is an absence to tell.
+    /// Whether the time from `last_seen` to `time` is an absence to report.
     #[must_use]
     pub fn absent(&self, last_seen: Timestamp, time: Timestamp) -> bool {
         self.absence_cutoff(time)
@@ -65,7 +65,7 @@ impl Policy {
     }
 
     /// The earliest last seen time at which a push at `time` is no return after
-    /// an absence; none if absences are not told.
+    /// an absence; none if absences are not reported.
     #[must_use]
     pub fn absence_cutoff(&self, time: Timestamp) -> Option<Timestamp> {
         let days = SignedDuration::from_hours(i64::from(self.absence_days) * 24);

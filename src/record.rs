@@ -14,15 +14,15 @@ use crate::time::whole_seconds;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// The uploader's key.
+    /// The uploader's key: the partition key of the table.
     pub uploader: CompactString,
-    /// As in [`Uploader`].
+    /// [`Uploader::kind`] at the last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<CompactString>,
-    /// As in [`Uploader`].
+    /// [`Uploader::name`] at the last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<CompactString>,
-    /// As in [`Uploader`].
+    /// The account that the uploader belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<CompactString>,
     /// The unique id behind the key.
@@ -59,10 +59,10 @@ pub struct Record {
     /// The latest finding about the uploader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_finding_id: Option<CompactString>,
-    /// Who trusted the uploader.
+    /// Who trusted the uploader last: an ARN, or a name on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_by: Option<CompactString>,
-    /// Why.
+    /// Why, in the words of that person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_reason: Option<CompactString>,
     /// Until when; from this time on the trust has ended.
@@ -79,13 +79,13 @@ pub struct Record {
         skip_serializing_if = "Option::is_none"
     )]
     pub trusted_at: Option<Timestamp>,
-    /// Who revoked the uploader.
+    /// Who revoked the uploader last: an ARN, or a name on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<CompactString>,
-    /// Why.
+    /// Why, in the words of that person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke_reason: Option<CompactString>,
-    /// When.
+    /// When the uploader was revoked.
     #[serde(
         default,
         deserialize_with = "crate::time::deserialize",
@@ -129,7 +129,7 @@ impl From<&Push> for LastPush {
     }
 }
 
-/// What a push moves of an uploader's times.
+/// Which of an uploader's times a push moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moves {
     pub(crate) first: bool,
@@ -140,7 +140,7 @@ pub(crate) struct Moves {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Standing {
-    /// Told about; known from then on.
+    /// Reported; known from then on.
     New,
     /// Seen while PushWatch was learning.
     Learned,
@@ -152,7 +152,7 @@ pub enum Standing {
     Attempted,
     /// The finding was suppressed. Not known.
     Suppressed,
-    /// Every push is told.
+    /// Every push is reported.
     Revoked,
     /// A word that this version does not know. Not known.
     Unknown(String),
@@ -225,7 +225,7 @@ impl Record {
         }
     }
 
-    /// Remembers who the uploader is and that `push` was decided. Times stay.
+    /// Remembers who the uploader is, and that `push` was decided. Times stay.
     pub(crate) fn note_decision(&mut self, push: &Push, uploader: &Uploader) {
         self.kind = Some(uploader.kind.clone());
         self.name = Some(uploader.name.clone());
@@ -262,8 +262,8 @@ impl Record {
         self.revision += 1;
     }
 
-    /// Revokes the uploader: every later push is told. Who trusted it before stays
-    /// noted, but not until when.
+    /// Revokes the uploader: every later push is reported. Who trusted it before
+    /// stays noted, but not until when.
     pub fn revoke(&mut self, by: &str, reason: Option<&str>, now: Timestamp) {
         self.trusted_until = None;
         self.standing = Standing::Revoked;
@@ -273,9 +273,9 @@ impl Record {
         self.revision += 1;
     }
 
-    /// Adds what a list says of the uploader. What was seen is never lost: first
-    /// seen is the least, last seen the greatest of both, and somebody revoked
-    /// stays revoked. Whether anything changed.
+    /// Adds what a list says of the uploader, and says whether anything changed. What
+    /// was seen is never lost: first seen is the earlier, last seen the later of
+    /// both. Somebody revoked stays revoked.
     pub fn merge(&mut self, listed: &Self) -> bool {
         let before = self.clone();
         match (&self.standing, &listed.standing) {
@@ -320,8 +320,8 @@ impl Record {
         true
     }
 
-    /// Takes the standing of another record, and who gave it. Who gave the one
-    /// before stays noted, if the other record does not say it better.
+    /// Takes the standing of another record, and who gave it. Who gave the former
+    /// standing stays noted, unless the other record says that too.
     fn take_standing(&mut self, other: &Self) {
         self.standing = other.standing.clone();
         self.trusted_until = other.trusted_until;
@@ -351,8 +351,8 @@ impl Record {
         }
     }
 
-    /// Moves the times: first seen is the least and last seen the greatest
-    /// event time, in whatever order the events come.
+    /// Counts the push, and moves the times: first seen is the earliest and last seen
+    /// the latest event time, in any order of the events.
     pub(crate) fn note_push(&mut self, push: &Push) {
         let time = push.event_time;
         let moves = self.moves(time);
@@ -367,7 +367,7 @@ impl Record {
     }
 }
 
-/// As long as any other text that is kept.
+/// Cuts a text to the length of all texts that are kept.
 fn cut(text: &str) -> CompactString {
     cut_bytes(text, MAX_TEXT).into()
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::finding::Finding;
 
-/// For the parser, in bytes; only what it uses is ever touched.
+/// The parser's stack, in bytes. Only what the parser uses of it takes memory.
 const STACK: usize = 16 * 1024 * 1024;
 /// How deep the brackets of an expression may be.
 const MAX_DEPTH: usize = 20;
@@ -28,9 +28,9 @@ pub struct Suppression {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("CEL expression, line {line}, column {column}: {fault}")]
 pub struct SuppressionError {
-    /// From 1.
+    /// The line of the fault, from 1.
     pub line: isize,
-    /// From 1.
+    /// Its column, from 1.
     pub column: isize,
     /// What the parser said, in one line.
     pub fault: String,
@@ -65,9 +65,9 @@ impl Suppression {
     /// Whether the finding is suppressed.
     ///
     /// # Errors
-    /// When the expression fails on this finding, in words: a field is unknown
-    /// or null, or the result is neither true nor false. Such a finding is not
-    /// suppressed.
+    /// When the expression fails on this finding: a field is unknown or null, or the
+    /// result is neither true nor false. The error says so in words. Such a finding
+    /// is not suppressed.
     pub fn matches(&self, finding: &Finding) -> Result<bool, String> {
         let mut context = Context::default();
         // The one field that is usually absent.
@@ -104,8 +104,8 @@ fn compile(text: &str) -> Result<Result<Program, ParseErrors>, SuppressionError>
     })
 }
 
-/// As CEL counts: every whole number is an `int`, so that it can be reckoned
-/// with plain numbers. The crate's own conversion makes them `uint`.
+/// A JSON value in CEL. Every whole number is an `int`, so that expressions can
+/// compare it with plain numbers. The crate's own conversion makes them `uint`.
 fn cel_value(json: serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
@@ -126,8 +126,8 @@ fn cel_value(json: serde_json::Value) -> Value {
     }
 }
 
-/// The parser, and what runs an expression, call themselves for each operator
-/// and bracket: one that has too many would overflow the stack.
+/// Refuses an expression that would overflow the stack: the parser, and what runs an
+/// expression, call themselves for each operator and bracket.
 fn check_complexity(text: &str) -> Result<(), SuppressionError> {
     let (mut depth, mut operators, mut quote) = (0_usize, 0_usize, None);
     for (index, c) in text.char_indices() {

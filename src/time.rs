@@ -1,5 +1,5 @@
-//! Times as they are compared and stored: whole seconds in UTC, so that
-//! `2026-01-02T03:04:05Z` sorts as text as it does in time.
+//! Times as they are compared and stored: whole seconds in UTC, so that the order of
+//! texts such as `2026-01-02T03:04:05Z` is the order of the times.
 
 use jiff::Timestamp;
 

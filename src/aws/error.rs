@@ -18,7 +18,7 @@ pub struct AwsError {
     pub target: Box<str>,
     /// Who can do something about it.
     pub kind: AwsErrorKind,
-    /// AWS's code; none if there was no answer, or none in it.
+    /// AWS's error code; none if there was no answer, or no code in it.
     pub code: Option<Box<str>>,
     /// What is wrong, in one line.
     fault: Box<str>,
@@ -34,8 +34,8 @@ pub enum AwsErrorKind {
     Retryable,
     /// What was asked is refused: another request may be accepted.
     Refused,
-    /// Something is missing or not allowed: as long as the deployment is not mended,
-    /// any other request is refused too.
+    /// Something is missing or not allowed: until the deployment is mended, every
+    /// other request is refused too.
     Deployment,
     /// An item is damaged.
     Unreadable,
@@ -68,7 +68,7 @@ impl AwsError {
         Self::of_kind(AwsErrorKind::Retryable, call, target, "no answer in time")
     }
 
-    /// An error that the SDK knows nothing of.
+    /// An error that does not come from the SDK.
     #[must_use]
     pub fn of_kind(
         kind: AwsErrorKind,
@@ -138,7 +138,7 @@ impl fmt::Display for AwsError {
     }
 }
 
-/// As it is displayed: what the SDK keeps beside that may be an item or an event.
+/// The same as `Display`: what the SDK's error holds beside it may be an item or an event.
 impl fmt::Debug for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AwsError({self})")
@@ -152,7 +152,7 @@ impl Error for AwsError {
     }
 }
 
-/// The same in all that is displayed.
+/// Errors are equal if they are displayed alike and are of one kind.
 impl PartialEq for AwsError {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.to_string() == other.to_string()
@@ -299,7 +299,7 @@ fn is_of_the_deployment(code: &str) -> bool {
         )
 }
 
-/// What an error comes from in the end: the rest is layers.
+/// The last of an error's sources, from which all others come.
 pub(super) fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, innermost)
 }

@@ -26,14 +26,15 @@ pub use error::{AwsError, AwsErrorKind};
 use unreachable::FailFastConnector;
 pub use unreachable::Unreachable;
 
-/// Of one try. Without it a connection that died while the function was frozen
+/// For one try. Without it a connection that died while the function was frozen
 /// hangs for ever (measured).
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Of a call with all its tries.
+/// For a call with all its tries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
-/// The connector is shared, so this can't come from a client's configuration.
+/// For a connection. The connector is shared, so this can't come from a client's
+/// configuration.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Of opening a connection while the function starts.
+/// For opening a connection while the function starts.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(1);
 /// `BehaviorVersion` would wait a second before the second try.
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
@@ -43,7 +44,7 @@ const ATTEMPTS: u32 = 4;
 /// at each start (measured); AWS endpoints of partition `aws` end in these.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// Which certificate authorities are believed.
+/// Which certificate authorities are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustRoots {
     /// Amazon's, pinned.
@@ -52,25 +53,25 @@ pub enum TrustRoots {
     System,
 }
 
-/// Other addresses of the services, if they are not AWS's.
+/// Addresses of the services, where they are not AWS's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Of DynamoDB.
+    /// The address of DynamoDB.
     pub dynamodb: Option<String>,
-    /// Of SNS.
+    /// The address of SNS.
     pub sns: Option<String>,
 }
 
 /// What is needed to call AWS.
 #[derive(Debug, Clone)]
 pub struct AwsConfig {
-    /// Such as `eu-central-1`.
+    /// The region of all calls, such as `eu-central-1`.
     pub region: String,
     /// Whose rights the calls have.
     pub credentials: SharedCredentialsProvider,
-    /// Other addresses.
+    /// Addresses that are not AWS's.
     pub endpoints: Endpoints,
-    /// Which certificate authorities are believed.
+    /// Which certificate authorities are trusted.
     pub trust_roots: TrustRoots,
 }
 
@@ -151,8 +152,8 @@ impl Aws {
     }
 }
 
-/// An HTTP client of its own, for a laptop. What is [`Unreachable`] is said at
-/// once.
+/// An HTTP client for the command line. It reports at once what is
+/// [`Unreachable`].
 ///
 /// # Errors
 /// When TLS can't be set up.
@@ -203,8 +204,8 @@ fn retries() -> RetryConfig {
         .with_initial_backoff(FIRST_BACKOFF)
 }
 
-/// Has the SDK try a plain write again that met a running transaction: one push
-/// of buildx is several within a second. It is in none of the SDK's own lists.
+/// Lets the SDK retry a plain write that met a running transaction, since one push
+/// of buildx is several within a second. The SDK's own lists do not have this error.
 #[derive(Debug, Default)]
 pub struct RetryConflicts;
 

@@ -1,4 +1,4 @@
-//! Connections that never come about: another try meets the same.
+//! Connections that cannot be made, where another try cannot help.
 
 use aws_sdk_dynamodb::config::http::HttpRequest;
 use aws_smithy_runtime_api::client::http::{
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::text::clean_cut;
 
-/// Why no connection came about, where another try meets the same.
+/// Why a connection cannot be made, where another try cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unreachable {
     /// DNS knows no such name, or can't be asked.

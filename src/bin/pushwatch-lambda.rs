@@ -52,7 +52,7 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         },
         log_level: config.log_level,
         function_name: config.function_name,
-        // Random keys are what the hashes of each process begin with.
+        // The hashes of each process begin with random keys.
         instance: format!("{:016x}", RandomState::new().build_hasher().finish()),
         faults: config.faults,
     };
@@ -63,7 +63,8 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         .await
 }
 
-/// A panic is one line that says where. Its words might hold an event's.
+/// Reports a panic in one line that says where. Its message may hold texts of an
+/// event, and is left out.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
@@ -71,7 +72,8 @@ fn report_panics() {
     }));
 }
 
-/// Without a time of its own Lambda would take the line for mere information.
+/// Writes a line that Lambda takes for fatal; without a timestamp it would be mere
+/// information.
 fn fatal(message: &str) {
     let timestamp = SystemClock.now().to_string();
     let line = serde_json::json!({"level": "FATAL", "timestamp": timestamp, "message": message});

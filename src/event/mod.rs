@@ -2,7 +2,7 @@
 //! read into a [`Push`] and the [`UserIdentity`] behind it.
 //!
 //! `aws_lambda_events` is not used: its CloudTrail type refuses 22 % of real
-//! records, and one odd time or null in its envelope would cost the event.
+//! records, and its envelope an event with one odd time or null.
 
 mod object;
 mod push;
@@ -54,10 +54,10 @@ pub enum Unreadable {
 /// Reads an event: an EventBridge envelope, a bare CloudTrail record, or the
 /// record that Lambda sends to a failure destination, with either inside.
 ///
-/// `now` bounds the event's time, which may be up to [`AHEAD`] of it.
+/// An event whose time is more than [`AHEAD`] later than `now` counts as happening now.
 ///
 /// # Errors
-/// When it can't even be told what the event is.
+/// When nothing says what kind of event it is.
 pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     let event = Object::parse(json).ok_or(Unreadable::NotAnObject)?;
     match event.raw("requestPayload") {

@@ -54,7 +54,7 @@ impl Object {
         self.raw(name).and_then(Self::parse).unwrap_or_default()
     }
 
-    /// The objects of an array; whatever else it holds is passed over.
+    /// The objects of an array; anything else in it is passed over.
     #[must_use]
     pub fn objects(&self, name: &str) -> Vec<Self> {
         self.raw(name)

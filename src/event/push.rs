@@ -22,7 +22,7 @@ pub struct Push {
     pub event_id: CompactString,
     /// The same in the caller's and the owner's copy of a cross-account push.
     pub shared_event_id: Option<CompactString>,
-    /// `PutImage`
+    /// The API call, as CloudTrail names it.
     pub event_name: EventName,
     /// `ecr.amazonaws.com` or `ecr-public.amazonaws.com`
     pub event_source: Option<CompactString>,
@@ -51,7 +51,7 @@ pub struct Push {
     pub access_key_id: Option<CompactString>,
     /// Whether the session was made with multi-factor authentication.
     pub mfa: Option<bool>,
-    /// There when the push failed. Codes are not enumerated: each AWS service
+    /// Present when the push failed. Codes are not enumerated: each AWS service
     /// spells its own.
     pub error_code: Option<CompactString>,
     /// CloudTrail replaced parameters of more than 100 KB by a note. An
@@ -178,7 +178,7 @@ fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp
         .unwrap_or(now)
 }
 
-/// Whatever is there means that the push failed, be it of an odd type.
+/// Any value means that the push failed, even one of an odd type.
 fn error_code(record: &Object) -> Option<CompactString> {
     match record.raw("errorCode")? {
         "null" | "\"\"" => None,

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::object::Object;
 
-/// Who made the call, as CloudTrail tells it. Which of the fields are there
+/// Who made the call, as CloudTrail records it. Which of the fields are there
 /// depends on the type, and not reliably: of 2,900 real records 42 had no type.
 ///
 /// Source: the CloudTrail userIdentity element, and real records.
@@ -18,7 +18,7 @@ pub struct UserIdentity {
     pub account_id: Option<CompactString>,
     pub user_name: Option<CompactString>,
     pub invoked_by: Option<CompactString>,
-    /// `sessionContext.sessionIssuer`: who a session was issued from.
+    /// `sessionContext.sessionIssuer`: the role or user that issued the session.
     pub issuer_kind: Option<CompactString>,
     pub issuer_arn: Option<CompactString>,
     pub issuer_principal_id: Option<CompactString>,
@@ -28,7 +28,7 @@ pub struct UserIdentity {
 }
 
 impl UserIdentity {
-    /// Reads `userIdentity`.
+    /// Reads the `userIdentity` of a record.
     #[must_use]
     pub fn read(identity: &Object) -> Self {
         let issuer = identity.object("sessionContext").object("sessionIssuer");

@@ -18,11 +18,11 @@ const LONGEST_FAULT: usize = 600;
 /// The line, while the event is handled.
 pub(super) struct LogLine<'a> {
     function_name: &'a str,
-    /// The least level that Lambda keeps.
+    /// The lowest level that Lambda keeps.
     least_level: &'a str,
     level: &'static str,
     fields: Map<String, Value>,
-    /// Names and units; the values are among the fields.
+    /// Names and units. The values are among the fields.
     metrics: Vec<(&'static str, &'static str)>,
     faults: Vec<String>,
     more_faults: usize,
@@ -127,7 +127,7 @@ impl<'a> LogLine<'a> {
             );
         }
         let line = clean_json(&Value::Object(fields).to_string());
-        // If nobody takes the line there is nobody to tell.
+        // If the line can't be written, nothing else can say so.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }

@@ -1,5 +1,5 @@
-//! One event of the Lambda function: read, handled, answered, and logged in one
-//! line.
+//! How the Lambda function handles an event: it reads it, hands it on, answers, and
+//! logs one line.
 
 mod log_line;
 
@@ -20,11 +20,11 @@ use crate::store::DynamoStore;
 use crate::text::clean_cut;
 use crate::watch::{DeferReason, Outcome, PushOutcome, SweepReport, Watch, WatchError};
 
-/// How long before Lambda would stop the function a push ends by itself, so that it
-/// is answered and logged whatever hangs.
+/// A push ends this long before Lambda would stop the function, so that it is
+/// answered and logged even if a call hangs.
 const PUSH_RESERVE: SignedDuration = SignedDuration::from_secs(2);
 
-/// What the function watches with.
+/// The watch over DynamoDB, SNS and the machine's clock.
 pub type FunctionWatch = Watch<DynamoStore, SnsNotifier, SystemClock>;
 
 /// The function: a watch, and what its log needs to know.
@@ -32,12 +32,12 @@ pub type FunctionWatch = Watch<DynamoStore, SnsNotifier, SystemClock>;
 pub struct Function {
     /// Handles pushes and sweeps.
     pub watch: FunctionWatch,
-    /// The least level that Lambda keeps: a line below it would be dropped, and
-    /// its metrics with it.
+    /// The lowest level that Lambda keeps: it would drop a line below it, and the
+    /// line's metrics with it.
     pub log_level: String,
     /// The metrics' dimension.
     pub function_name: String,
-    /// What no other process is called that may sweep at the same time.
+    /// A name that no other process has which may sweep at the same time.
     pub instance: String,
     /// Settings that are wrong and left out; each line says so.
     pub faults: Vec<ConfigError>,
@@ -49,16 +49,16 @@ pub struct Function {
 pub struct Answer {
     /// `known`, `finding_published`, `swept`, …
     pub outcome: &'static str,
-    /// The finding that was told, or is owed.
+    /// The finding that was published, or is owed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding_id: Option<String>,
     /// The uploader's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uploader: Option<String>,
-    /// Why nothing was told, or not yet.
+    /// Why nothing was published, or not yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Of a sweep: how many findings were told.
+    /// Of a sweep: how many findings were published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<usize>,
     /// Of a sweep: in how many messages.
@@ -84,7 +84,7 @@ pub enum FunctionError {
     Unreadable {
         /// The event's id, as far as it has one.
         id: String,
-        /// Its size.
+        /// Its size in bytes.
         bytes: usize,
         /// What is wrong with it.
         fault: Unreadable,
@@ -152,7 +152,7 @@ impl Function {
             Ok(Event::Sweep) => {
                 let deadline = deadline(event.context.deadline, began);
                 let holder = format!("{} {}", event.context.request_id, self.instance);
-                // In a box: a push has no need of its state.
+                // Boxed, so that a push does not need room for it.
                 let report = Box::pin(self.watch.sweep(&holder, deadline)).await;
                 Ok(sweep_answer(&report, &mut line))
             }
@@ -239,7 +239,7 @@ fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: String)
 }
 
 fn sweep_answer(report: &SweepReport, line: &mut LogLine<'_>) -> Answer {
-    // A figure that is not known must be missing, which is alarmed, not zero.
+    // A figure that is not known must be missing, not zero: its absence is alarmed.
     if !report.incomplete {
         line.metric("FindingsOwed", report.owed);
         line.metric("OldestOwedSeconds", report.oldest_owed_seconds);

@@ -1,5 +1,5 @@
-//! How people are told: a trait, SNS, and the terminal. What they read is made by
-//! [`render`](crate::render).
+//! Where findings are published: a trait, SNS, and the terminal. What people read
+//! there is made by [`render`](crate::render).
 
 #[cfg(feature = "sdk")]
 mod sns;
@@ -19,7 +19,7 @@ pub use terminal::TerminalNotifier;
 use crate::finding::Finding;
 use crate::render::Message;
 
-/// Tells nobody: for whoever shows findings in a way of his own.
+/// Publishes nothing: for a command that shows findings in its own way.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nobody;
 
@@ -31,22 +31,22 @@ impl Notifier for Nobody {
     }
 }
 
-/// Tells people.
+/// Publishes messages to people and tools.
 pub trait Notifier {
     /// What can go wrong.
     type Error: Error;
 
-    /// Tells a message. When this answers, with the message's id, it was
-    /// accepted for delivery. What is not accepted `within` this time is an error,
-    /// although it may be delivered all the same.
+    /// Publishes a message. An answer, the message's id, means that it was accepted
+    /// for delivery. If it is not accepted `within` this time, that is an error,
+    /// although the message may be delivered all the same.
     fn publish(
         &self,
         message: Message<'_>,
         within: Duration,
     ) -> impl Future<Output = Result<String, Self::Error>> + Send;
 
-    /// Whether trying the same message again can't help: any refusal that is not a
-    /// matter of time. Telling its findings one by one may help.
+    /// Whether it is of no use to publish the same message again: it was refused, and
+    /// time changes nothing about that. Publishing its findings one by one may help.
     fn is_refused(error: &Self::Error) -> bool {
         let _ = error;
         false

@@ -12,7 +12,7 @@ use crate::render::{HttpsFormat, Message, RenderContext, bodies, subject};
 
 const PUBLISH: &str = "SNS Publish";
 
-/// Publishes on a topic.
+/// Publishes to an SNS topic.
 #[derive(Debug, Clone)]
 pub struct SnsNotifier {
     client: Client,
@@ -22,7 +22,7 @@ pub struct SnsNotifier {
 }
 
 impl SnsNotifier {
-    /// Publishes on this topic; `https` subscribers get a body of their format.
+    /// Publishes to this topic; `https` subscribers get a body of their format.
     #[must_use]
     pub fn new(
         client: Client,
@@ -38,8 +38,8 @@ impl SnsNotifier {
         }
     }
 
-    /// Sends the message; a single finding that is refused, in its plainest form too.
-    /// A list is for the sweep to split.
+    /// Sends the message. If it is a single finding and is refused, sends it again in
+    /// its plainest form; a list is left to the sweep, which splits it.
     async fn send(&self, message: Message<'_>) -> Result<PublishOutput, AwsError> {
         let request = self.client.publish().topic_arn(&self.topic_arn);
         let structured = request

@@ -1,5 +1,5 @@
 //! A finding for Amazon Q Developer in chat applications: its custom
-//! notification, version 1.0. Anything else on a topic it discards in silence.
+//! notification, version 1.0. Amazon Q discards anything else on a topic in silence.
 
 use serde_json::json;
 

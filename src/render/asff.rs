@@ -11,8 +11,8 @@ use crate::arn::partition_of;
 use crate::finding::Finding;
 use crate::text::cut_bytes;
 
-/// The finding; `context` says in which account's and region's default product it
-/// belongs, if the event does not.
+/// The finding, under the default product of its account and region; the region is
+/// that of `context` if the event has none.
 pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
     let push = &finding.push;
     let uploader = &finding.uploader;
@@ -66,7 +66,7 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
     })
 }
 
-/// The call. Whoever made it is named only by an address, which most pushes lack.
+/// The call. ASFF names its caller only by an address, which most pushes lack.
 fn action(finding: &Finding) -> Value {
     let push = &finding.push;
     let time = push.event_time.to_string();
@@ -134,7 +134,7 @@ fn resources(finding: &Finding, partition: &str, region: &str) -> Value {
             "Details": {"AwsIamAccessKey": details},
         }));
     }
-    // Security Hub knows no other.
+    // Security Hub knows no other partitions.
     if !matches!(partition, "aws" | "aws-cn" | "aws-us-gov") {
         for resource in resources.iter_mut().filter_map(Value::as_object_mut) {
             resource.remove("Partition");
@@ -148,7 +148,7 @@ fn digits(account: Option<&str>) -> Option<&str> {
         .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// At most so many bytes, and so no more characters.
+/// At most this many bytes, and so at most this many characters.
 fn characters(text: &str, most: usize) -> &str {
     cut_bytes(text, most)
 }

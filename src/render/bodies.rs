@@ -16,8 +16,9 @@ const MARGIN: usize = 2_000;
 
 /// The bodies of a message by protocol, as `MessageStructure=json` takes them.
 ///
-/// `default` is OCSF, for queues, functions and `https`; it is there once, since all
-/// bodies count together. Each but the SMS names every finding of the message.
+/// `default` is OCSF, for queues, functions and `https`. It is not repeated for each
+/// of them, since all bodies count together. Each body but the SMS names every finding
+/// of the message.
 #[must_use]
 pub fn of(message: Message<'_>, context: &RenderContext, https_format: HttpsFormat) -> String {
     let mut bodies = json!({
@@ -74,13 +75,14 @@ pub fn fit(findings: &[Finding], context: &RenderContext, https_format: HttpsFor
     1 + more.count()
 }
 
-/// Of a text inside a JSON string inside a form.
+/// The length of a text inside a JSON string inside a form.
 fn length_on_the_wire(text: &str) -> usize {
     let quotes = length_in_form("\"\"");
     length_in_form(&json!(text).to_string()) - quotes
 }
 
-/// Of a text inside a form, where all but a few characters take three bytes.
+/// The length of a text inside a form, where all but a few characters take three
+/// bytes.
 fn length_in_form(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {

@@ -1,4 +1,4 @@
-//! What a mail or chat program would make a link of, and how it is kept from it.
+//! Keeps mail and chat programs from making links of the texts of an event.
 //!
 //! Such programs look for a scheme, for `www.`, and for any name under a domain
 //! that exists: `evil.com/login` is a lawful name of a repository. What is under
@@ -6,19 +6,19 @@
 
 use std::borrow::Cow;
 
-/// What follows a host in an address of the web, and in no address of mail.
+/// What follows a host in a web address, and in no e-mail address.
 const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
 
 /// `text` so that nothing in it is linked: `http[:]//evil[.]com`.
 ///
-/// An address of mail (`mary@example.com`, the session name of many people) and
+/// An e-mail address (`mary@example.com`, the session name of many people) and
 /// the name of an AWS service stay: they open no page.
 pub(super) fn defanged(text: &str) -> String {
     broken(text, "[", "]", opens_no_page).into_owned()
 }
 
-/// The same without exceptions, for what will be broken over lines: the second
-/// line of `mary@` and `example.com` is no address of mail.
+/// The same without exceptions, for a text that will be broken over lines: of `mary@`
+/// and `example.com`, the second line is no e-mail address.
 pub(super) fn defanged_wholly(text: &str) -> String {
     broken(text, "[", "]", |_, _| false).into_owned()
 }
@@ -37,8 +37,8 @@ pub(super) fn shell_word(text: &str) -> Option<String> {
     (shlex::split(&word)? == [text]).then_some(word)
 }
 
-/// `text` with marks around each character that a link depends on. What stands
-/// before and after the dot of a host says whether it is an exception.
+/// `text` with marks around each character that a link depends on. `is_exception`
+/// gets the text before and after the dot of a host.
 fn broken<'a>(
     text: &'a str,
     open: &str,
@@ -89,7 +89,7 @@ fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> 
     is_domain && !is_exception(before, after)
 }
 
-/// Whether the host around a dot is that of an address of mail, or names an AWS
+/// Whether the host around a dot is that of an e-mail address, or names an AWS
 /// service.
 fn opens_no_page(before: &str, after: &str) -> bool {
     let begin = before.rfind(|c| !is_of_host(c)).map_or(0, |at| {

@@ -69,7 +69,7 @@ pub(super) fn part(finding: &Finding, context: &RenderContext) -> String {
     for line in lines {
         wrap(&mut text, &line, "  ", "  ");
     }
-    // Of somebody unidentified there is no record, but the event.
+    // Somebody unidentified has no record to show, but there is the event.
     let command = remediation::uploaders_command(finding, verb, context);
     match command.or_else(|| remediation::event_link(finding)) {
         Some(line) => _ = writeln!(text, "  {line}"),

@@ -4,7 +4,7 @@
 use super::wording::{MAX_KEY_SHOWN, image_name, kind, shown};
 use crate::finding::Finding;
 
-/// A label, and lines that are true of it.
+/// A label, and its lines.
 pub(super) type Fact = (&'static str, Vec<String>);
 
 /// Who, what, where, when, from where, and with which credentials. What the event
@@ -44,7 +44,7 @@ fn what(finding: &Finding) -> Vec<String> {
     let push = &finding.push;
     let mut lines = vec![image_name(finding)];
     lines.extend(push.digest.as_ref().map(|digest| shown(digest, 71)));
-    // Of parameters that are left out nobody knows.
+    // If CloudTrail left the parameters out, nobody knows whether there was a tag.
     if push.tag.is_none() && push.repository.is_some() && !push.parameters_omitted {
         lines.push("untagged, as most parts of a multi-platform image are".to_owned());
     }

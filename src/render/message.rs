@@ -1,22 +1,22 @@
-//! What goes out in one go: a finding, or a list of findings.
+//! What is published in one message: a finding, or a list of findings.
 
 use uuid::Uuid;
 
 use crate::finding::{Finding, Severity};
 
-/// What is told in one go.
+/// What is published at once.
 #[derive(Debug, Clone, Copy)]
 pub enum Message<'a> {
     /// One finding.
     Finding(&'a Finding),
-    /// More findings than people want messages, worst first.
+    /// So many findings that nobody wants a message for each, worst first.
     Rollup(&'a [Finding]),
-    /// Who was learned.
+    /// The uploaders who were learned.
     Digest(&'a [Finding]),
 }
 
 impl<'a> Message<'a> {
-    /// The findings in it.
+    /// The findings that the message names, in their order.
     #[must_use]
     pub fn findings(self) -> &'a [Finding] {
         match self {

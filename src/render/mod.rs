@@ -3,7 +3,7 @@
 //!
 //! - The forms: `text`, `email`, `sms`, `ocsf`, `asff`, `amazon_q` and
 //!   `pagerduty`, each in the file of its name; [`bodies`] are those that SNS is given.
-//! - What they share: [`subject`], `wording` (what happened, and why it is told),
+//! - What they share: [`subject`], `wording` (what happened, and why it is reported),
 //!   `facts` (who, what, where, when), `remediation` (what to do), `defang` (how a
 //!   text of an event is kept from being a link).
 //!
@@ -34,21 +34,21 @@ use crate::text::clean_json;
 /// What the words of a message depend on, beside its findings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderContext {
-    /// The uploaders table, for the commands that people are told to type.
+    /// The uploaders table, for the commands that messages give.
     pub table: String,
     /// The findings table, for the command that shows a finding again.
     pub findings_table: Option<String>,
     /// The region of the tables.
     pub region: String,
-    /// The absence that is let pass, in days; 0 if none is told, or if the setting
-    /// is not known.
+    /// The longest absence that is not reported, in days; 0 if none is reported, or if
+    /// the setting is not known.
     pub absence_days: u16,
 }
 
-/// What `https` subscribers get.
+/// The form that `https` subscribers get.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HttpsFormat {
-    /// OCSF, as everybody else.
+    /// OCSF, which all other machines get.
     #[default]
     Ocsf,
     /// Amazon Q Developer in chat applications.

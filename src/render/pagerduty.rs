@@ -1,5 +1,5 @@
 //! A finding for PagerDuty: an event of its Events API v2 in the fields of
-//! PD-CEF. The address that the topic is subscribed to says which service.
+//! PD-CEF. Its `routing_key`, which says which service, is left to the receiver.
 
 use serde_json::{Value, json};
 

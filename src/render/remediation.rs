@@ -2,7 +2,7 @@
 //! the console of the right partition and region.
 //!
 //! A value gets into a command or a link only if it has the shape that AWS gives
-//! it; whatever else stands in an event is left out.
+//! it; any other text of an event is left out.
 
 use super::RenderContext;
 use super::defang::shell_word;
@@ -36,7 +36,7 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
                 Reason::RecreatedPrincipal => {
                     "If it was deleted and made again by one of you, trust it:"
                 }
-                // Whoever was told about is known from now on.
+                // An uploader that was reported is known from now on.
                 Reason::NewUploader => {
                     "It is known from now on. To note that it is trusted, and why:"
                 }

@@ -48,17 +48,17 @@ pub fn of(message: Message<'_>) -> String {
         Some(_) => image_name(finding),
         None => "to an unnamed repository".to_owned(),
     });
-    let place = format!(
+    let location = format!(
         " ({} {})",
         shown(push.account.as_deref().unwrap_or("unknown account"), 40),
         shown(push.region.as_deref().unwrap_or("unknown region"), 40)
     );
     let frame = format!("[{severity}] {who}{did}").len();
     let space = MAX_SUBJECT - frame;
-    if name.len() + image.len() + place.len() <= space {
-        return format!("[{severity}] {who}{name}{did}{image}{place}");
+    if name.len() + image.len() + location.len() <= space {
+        return format!("[{severity}] {who}{name}{did}{image}{location}");
     }
-    // Each gets half, and what the other leaves.
+    // Name and image get half of the space each, and what the other one leaves.
     let name = shown(&name, (space / 2).max(space.saturating_sub(image.len())));
     let image = shown(&image, space - name.len());
     format!("[{severity}] {who}{name}{did}{image}")
@@ -70,7 +70,7 @@ pub fn plainest(finding: &Finding) -> String {
     format!("[{}] PushWatch", severity_word(finding.severity))
 }
 
-/// What is not printable ASCII becomes `?`.
+/// `text` with `?` for each character that is not printable ASCII.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {

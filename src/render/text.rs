@@ -56,8 +56,8 @@ fn trust_by_file() -> String {
     "set its standing to `trusted` in the file of --save, and replay with --known FILE".to_owned()
 }
 
-/// Everything about a finding but its headline, a line each. `expected` says
-/// what to do if the push is expected.
+/// All facts of a finding but its headline, a line each. `expected` says what to do
+/// if the push is expected.
 fn details(finding: &Finding, absence_days: u16, expected: &str) -> String {
     let mut facts = vec![("Why", vec![reason_in_words(finding, absence_days)])];
     facts.extend(facts::of(finding));

@@ -1,5 +1,5 @@
 //! What every form of a finding says in the same words: what happened, and why
-//! it is told.
+//! it is reported.
 //!
 //! Every text of the event is cleaned and cut before it is shown.
 
@@ -89,7 +89,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
     format!("{who} {did} {image}{refused}.")
 }
 
-/// Whether it is bad, and what to do, in a breath.
+/// Whether it is bad, and what to do, in one or two sentences.
 pub(super) fn advice(finding: &Finding) -> &'static str {
     match (finding.reason, finding.push.failed()) {
         (Reason::RevokedUploader, true) => {
@@ -159,7 +159,7 @@ pub(super) fn image_name(finding: &Finding) -> String {
     }
 }
 
-/// Why it is told, with the numbers as configured.
+/// Why it is reported, with the numbers as configured.
 pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
     let seen = |time| format!("last seen {time}");
     match (finding.reason, finding.previously_seen) {

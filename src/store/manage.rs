@@ -1,5 +1,5 @@
-//! What people do with the uploaders, beside what the function does: look at
-//! them all, forget one, look at a finding. Only the command line does these.
+//! What only the command line does with a store: read all uploaders, forget one, and
+//! read a finding.
 
 use std::future::Future;
 
@@ -17,13 +17,13 @@ pub trait Manage: Store {
         from: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<RecordPage<Self::Cursor>, Self::Error>> + Send;
 
-    /// Deletes the record that was read, if it is still the same.
+    /// Deletes the record that was read, if its revision is still the same.
     fn forget(
         &self,
         read: &Record,
     ) -> impl Future<Output = Result<ForgetAnswer, Self::Error>> + Send;
 
-    /// A finding as it is kept; none if it is not.
+    /// A finding as the store keeps it; none if it keeps none of that id.
     fn finding(
         &self,
         id: &str,
@@ -33,7 +33,7 @@ pub trait Manage: Store {
 /// A page of records.
 #[derive(Debug)]
 pub struct RecordPage<C> {
-    /// The records.
+    /// All items of the page that are records.
     pub records: Vec<Record>,
     /// What can't be read as a record, a line each.
     pub damaged: Vec<String>,
@@ -44,9 +44,9 @@ pub struct RecordPage<C> {
 /// The answer to [`forget`](Manage::forget).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForgetAnswer {
-    /// It is gone.
+    /// The record is deleted.
     Gone,
-    /// Something wrote it in between, or deleted it. Nothing is done.
+    /// Another write changed or deleted it in the meantime. Nothing is done.
     Changed,
 }
 

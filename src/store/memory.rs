@@ -33,7 +33,7 @@ pub(super) struct Tables {
     /// What is owed; none once the finding is settled.
     findings: BTreeMap<String, Option<OwedItem>>,
     tokens: Tokens,
-    /// Until when which sweep publishes alone.
+    /// The lease of the sweep that publishes: its end, and its holder.
     sweep: Option<(Timestamp, String)>,
 }
 
@@ -81,7 +81,7 @@ impl MemoryStore {
         records.map(|record| (**record).clone()).collect()
     }
 
-    /// The ids of all findings, and to whom those that are owed are owed.
+    /// All findings: the id, and to whom the finding is owed, if it is.
     #[must_use]
     pub fn findings(&self) -> Vec<(String, Option<Owed>)> {
         let tables = self.lock();
@@ -362,7 +362,7 @@ impl super::Manage for MemoryStore {
         Ok(super::ForgetAnswer::Gone)
     }
 
-    /// None is kept beyond the process.
+    /// Always none: no finding is kept beyond the process.
     async fn finding(&self, _: &str) -> Result<Option<super::StoredFinding>, Self::Error> {
         Ok(None)
     }

@@ -23,8 +23,8 @@ use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::Record;
 
-/// How long whoever holds a finding may work on it. Longer than the function's
-/// timeout of 30 s, so that no holder is still at work when it ends.
+/// How long the holder of a finding may work on it. Longer than the function's
+/// timeout of 30 s, so that no holder is still at work when the lease ends.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(45);
 
 /// Whether a lease that ends at `until` no longer binds at `now`. One that ends
@@ -34,11 +34,12 @@ fn lease_is_over(until: Timestamp, length: SignedDuration, now: Timestamp) -> bo
 }
 
 /// How long one sweep may publish while the others may not. As long as the
-/// function's timeout: no sweep is still at work when it ends.
+/// function's timeout: no sweep is still at work when the lease ends.
 pub const SWEEP_LEASE: SignedDuration = SignedDuration::from_secs(30);
 
-/// When the lease ends that comes with deciding a finding: whoever decides it
-/// publishes it, if all goes well. The digest is nobody's.
+/// When the first lease of a finding ends. The push that decides a finding publishes
+/// it too, if all goes well, so it holds it from the start. Nobody holds a finding
+/// that is owed to the digest.
 fn first_lease(owed: Owed, now: Timestamp) -> Timestamp {
     match owed {
         Owed::Finding => now + LEASE,
@@ -46,12 +47,12 @@ fn first_lease(owed: Owed, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Most findings that may be published at once in a minute: SNS suspends an
+/// The most findings that may be published at once in a minute: SNS suspends an
 /// e-mail endpoint above ten messages a second.
 pub const MOST_PER_MINUTE: u8 = 5;
 
-/// How many of a minute's tokens findings may take that are not critical: two of five
-/// are kept for critical ones, of fewer one, of one none.
+/// How many of a minute's tokens are for findings that are not critical. Of five
+/// tokens two are kept for critical findings, of two to four one, of a single one none.
 fn not_critical(per_minute: u8) -> u8 {
     match per_minute {
         0 | 1 => per_minute,
@@ -60,14 +61,14 @@ fn not_critical(per_minute: u8) -> u8 {
     }
 }
 
-/// What the budget is counted by. A token of later than this ahead was taken by a
-/// clock that was wrong, and does not count.
+/// The time that the budget is for. A token that was taken more than this in the
+/// future was taken by a clock that was wrong, and does not count.
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Remembers uploaders, and findings from the write that decides them until
 /// they are settled. Each method is one call of the store.
 pub trait Store {
-    /// What can go wrong.
+    /// Why a call failed.
     type Error: Error;
     /// Where the next page of owed findings begins.
     type Cursor: Send;
@@ -92,7 +93,7 @@ pub trait Store {
         policy: &Policy,
     ) -> impl Future<Output = Result<TouchAnswer, Self::Error>> + Send;
 
-    /// The record of an uploader.
+    /// The record of an uploader, read consistently; none if there is none.
     fn find(&self, key: &str) -> impl Future<Output = Result<Option<Record>, Self::Error>> + Send;
 
     /// Writes a record and the finding that goes with it, both or neither.
@@ -118,8 +119,8 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Notes that a finding was published, and is owed no more. That it was
-    /// noted before is success.
+    /// Notes that a finding was published, and is owed no more. If that was noted
+    /// before, it is success too.
     fn settle(
         &self,
         finding_id: &str,
@@ -133,8 +134,8 @@ pub trait Store {
         from: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<OwedPage<Self::Cursor>, Self::Error>> + Send;
 
-    /// Claims an owed finding for [`LEASE`]; none if it is settled or somebody else holds it. The same holder
-    /// may claim again: the first answer may have been lost.
+    /// Claims an owed finding for [`LEASE`]; none if it is settled or somebody else
+    /// holds it. The same holder may claim again: the first answer may have been lost.
     fn lease(
         &self,
         finding_id: &str,
@@ -154,7 +155,7 @@ pub trait Store {
     fn end_sweep(&self, holder: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Most of what is owed that is read at once.
+/// The most findings on one page of what is owed.
 pub const OWED_PAGE: usize = 1000;
 
 /// A finding that was claimed.
@@ -192,14 +193,14 @@ pub struct Commit<'a> {
     pub now: Timestamp,
 }
 
-/// A push by somebody revoked: all such pushes are told, so that none of them need
-/// wait for another.
+/// A push by somebody revoked. Every such push is reported, so none needs to know
+/// what another one changed.
 #[derive(Debug, Clone, Copy)]
 pub struct RevokedPush<'a> {
-    /// The record that was read. The write is refused if it is revoked no more, or
-    /// if its times make that of the push first or last where they did not before.
+    /// The record that was read. The write is refused if the uploader is not revoked
+    /// any more, or if the push would move other times than in this record.
     pub read: &'a Record,
-    /// The push.
+    /// The push, which is counted and may move the times.
     pub push: &'a Push,
     /// The finding that is owed from now on; none if it is suppressed.
     pub finding: Option<&'a Finding>,
@@ -239,16 +240,16 @@ impl From<Reason> for Owed {
     }
 }
 
-/// A finding that is owed, as far as the index knows it.
+/// A finding that is owed, with what the index has of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwedFinding {
     /// The finding's id.
     pub id: String,
-    /// To whom.
+    /// To the subscribers or to the digest.
     pub owed: Owed,
     /// Since when; none if that can't be read.
     pub since: Option<Timestamp>,
-    /// How bad it is, if the index knows.
+    /// Its severity, if the index has it.
     pub severity: Option<Severity>,
 }
 

@@ -23,16 +23,16 @@ use crate::store::MemoryStore;
 
 pub use sweep::SweepReport;
 
-/// Watches pushes: remembers their uploaders and tells findings.
+/// Watches pushes: remembers their uploaders, and publishes findings.
 #[derive(Debug)]
 pub struct Watch<S, N, C> {
     /// Where uploaders are remembered.
     pub store: S,
-    /// How people are told.
+    /// Where findings are published.
     pub notifier: N,
-    /// What time it is.
+    /// The source of the time.
     pub clock: C,
-    /// What the owner set.
+    /// What the owner of the deployment set.
     pub policy: Policy,
     /// How many findings may be published at once in a minute; the others wait
     /// for the sweep. None: all.
@@ -56,56 +56,56 @@ impl Watch<MemoryStore, Nobody, SystemClock> {
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// By somebody known.
+    /// By somebody known: there is nothing to report.
     Known,
-    /// Told.
+    /// The finding is published.
     FindingPublished,
-    /// Owed, and not yet told.
+    /// The finding is owed, and not published yet.
     FindingDeferred,
-    /// Not told, as the policy says.
+    /// The policy suppresses the finding.
     FindingSuppressed,
-    /// Owed to the learning digest.
+    /// The finding is owed to the digest.
     Learned,
     /// A trusted glob matches.
     Trusted,
-    /// It failed, and that is nothing to tell.
+    /// The push failed, and that is nothing to report.
     FailedPush,
     /// The event was decided before.
     Duplicate,
 }
 
-/// A push that was handled.
+/// What became of a push, and how.
 #[derive(Debug)]
 pub struct PushOutcome<E> {
-    /// What became of it.
+    /// The outcome in one word.
     pub outcome: Outcome,
     /// The row of the decision table that fits.
     pub rule: DecisionRule,
-    /// What is told or owed.
+    /// What is published or owed.
     pub finding: Option<Finding>,
-    /// Why the finding is not told yet.
+    /// Why the finding is not published yet, or not settled.
     pub deferred: Option<DeferReason<E>>,
     /// Why the suppression could not be applied.
     pub suppression_fault: Option<String>,
     /// How long it took to decide.
     pub decide_time: SignedDuration,
-    /// How long it took to tell.
+    /// How long it took to publish and settle.
     pub publish_time: SignedDuration,
 }
 
-/// Why a finding that is owed is not told, or not settled, yet.
+/// Why a finding that is owed is not published, or not settled, yet.
 #[derive(Debug, ThisError)]
 pub enum DeferReason<E> {
-    /// Enough was told this minute.
+    /// No more may be published at once this minute.
     #[error("the budget of this minute is spent")]
     Budget,
-    /// Whether enough was told could not be found out.
+    /// The store failed when it was asked for the budget.
     #[error("the budget could not be asked: {0}")]
     Token(String),
     /// The notifier failed.
     #[error("the finding could not be published: {0}")]
     Publish(E),
-    /// It was told, but the store could not note it.
+    /// The finding is published, but the store could not note that.
     #[error("the finding was published but could not be settled: {0}")]
     Settle(String),
     /// The deadline came first.

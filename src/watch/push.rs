@@ -1,4 +1,4 @@
-//! A push: ask, decide, commit, and tell what is owed.
+//! A push: ask, decide, commit, publish, settle.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::record::Record;
 use crate::render::Message;
 use crate::store::{Commit, CommitAnswer, RevokedPush, Store, TouchAnswer};
 
-/// How often a decision is made anew because another write came first.
+/// How often a decision is made anew at most because another write came first.
 const DECISIONS: u32 = 5;
-/// How often a write is made again that met a transaction.
+/// How often a write that met a transaction is made again at most.
 const CONFLICTS: u32 = 10;
 /// The first wait after another write came first; each later one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Longest time for publishing a finding at once. A sweep has more.
 const PUBLISH: Duration = Duration::from_secs(5);
 
-/// What a step towards a decision came to.
+/// The result of a step towards a decision.
 enum Step {
     /// The push is decided.
     Done(Box<Decision>),
@@ -50,7 +50,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         deadline: Timestamp,
     ) -> Result<PushOutcome<N::Error>, WatchError<S::Error>> {
         let began = self.clock.now();
-        // In a box: a future in so many others is too deep for the compiler.
+        // Boxed: futures nested this deep are too much for the compiler.
         let deciding = Box::pin(self.decide(push, uploader));
         let decision = before(deadline, &self.clock, deciding)
             .await
@@ -100,7 +100,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             if decisions > DECISIONS || conflicts > CONFLICTS {
                 return Err(WatchError::Contended);
             }
-            // The answer to the question is no collision.
+            // The first answer is no collision: it only shows the record.
             let collisions = decisions.max(1) - 1 + conflicts;
             if collisions > 0 {
                 self.clock.sleep(wait(push, collisions)).await;
@@ -109,7 +109,7 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
                 // The question met a transaction: nothing was shown yet.
                 Box::pin(self.ask(push, uploader)).await?
             } else {
-                // In a box: an ordinary push has no need of its state.
+                // Boxed, so that an ordinary push does not need room for it.
                 Box::pin(self.step(record.as_deref(), push, uploader)).await?
             };
         }
@@ -232,14 +232,13 @@ impl From<TouchAnswer> for Step {
     }
 }
 
-/// The wait after the given number of collisions: most of it twice as long each
-/// time, and another part of that for each event, so that those that collided do
-/// not collide again.
+/// The wait after the given number of collisions. Its maximum doubles each time. The
+/// event decides which part of that it is, from a tenth to the whole, so that pushes
+/// that collided do not collide again.
 fn wait(push: &Push, collisions: u32) -> Duration {
     let most = FIRST_WAIT.saturating_mul(1 << (collisions - 1).min(10));
     let mut hasher = DefaultHasher::new();
     (&push.event_id, collisions).hash(&mut hasher);
-    // From a tenth to the whole.
     let tenths = 1 + u32::try_from(hasher.finish() % 10).unwrap_or_default();
     most.min(LONGEST_WAIT) / 10 * tenths
 }

@@ -34,17 +34,17 @@ const PUBLISH: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long before its deadline a sweep stops, if it has three times as much.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
-/// Left of the time when publishing and settling must have ended.
+/// How long before its deadline a sweep has ended publishing and settling.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// How long the digest waits after learning for events that come late.
 const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
-/// While learning runs, nobody waits longer than this to be named.
+/// While learning runs, an uploader is named in a digest after this time at most.
 const DIGEST_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Findings that were told.
+    /// Findings that were published.
     pub published: usize,
     /// How many messages that took.
     pub messages: usize,
@@ -54,10 +54,11 @@ pub struct SweepReport {
     pub publish_failures: usize,
     /// The ids of findings that were refused once more after many attempts.
     pub refused: Vec<String>,
-    /// Since how long the oldest finding that was owed had waited, in seconds;
-    /// those of the digest since it was due.
+    /// How long the oldest finding that was owed had waited, in seconds. Findings of
+    /// the digest wait from when it was due.
     pub oldest_owed_seconds: i64,
-    /// Whether what is owed could not be listed, so that nothing is known of it.
+    /// Whether the store failed to list what is owed, so that `owed` and the age say
+    /// nothing.
     pub incomplete: bool,
     /// Why nothing was published, if another sweep is at work.
     pub why: Option<&'static str>,
@@ -67,7 +68,7 @@ pub struct SweepReport {
 
 impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
     /// Publishes what is owed, until it is done or the deadline is near. It never
-    /// fails: what went wrong stands in the answer, and what was not told stays
+    /// fails: the answer says what went wrong, and what was not published stays
     /// owed. `holder` is this sweep's own name.
     pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> SweepReport {
         let time_left = deadline.duration_since(self.clock.now());
@@ -195,7 +196,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                     self.note_age(due_since, self.now());
                 }
             }
-            // Owed since the future, or nobody knows since when: due.
+            // Owed since a time in the future, or since no known time: due.
             _ => {}
         }
         due
@@ -294,7 +295,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                         finding,
                     });
                 }
-                // Where, and not what: the body is an event's.
+                // The error says where, not what: the body holds texts of an event.
                 Err(error) => format!(
                     "the body of finding {} can't be read at its line {}, column {}; \
                      mend or delete the item",
@@ -313,7 +314,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     }
 
     /// Publishes and settles what was claimed: one finding as it is, more as lists
-    /// that are as long as can be. A list that is refused is told in halves.
+    /// that are as long as can be. A list that is refused is published in halves.
     async fn publish(&mut self, mut claimed: Vec<Claim>) {
         claimed.sort_by_key(|claimed| Reverse(claimed.finding.severity));
         let owed = claimed.first().map_or(Owed::Finding, |first| first.owed);
@@ -321,7 +322,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             .into_iter()
             .map(|claimed| ((claimed.id, claimed.attempts), claimed.finding))
             .unzip();
-        // Ranges that are to be told, the first one last.
+        // The ranges that are still to be published, the first one last.
         let mut ranges = Vec::new();
         ranges.push(0..findings.len());
         while let Some(range) = ranges.pop() {
@@ -381,7 +382,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         let mut slowest = SignedDuration::ZERO;
         for (index, (id, _)) in claims.iter().enumerate() {
             let began = self.now();
-            // A sweep that is killed says nothing of what it found.
+            // If Lambda kills the sweep, nobody learns what it found.
             if index > 0 && self.deadline.duration_since(began) < slowest + MARGIN {
                 self.report.faults.push(format!(
                     "there was no time to settle {} findings that were published: they are \
@@ -399,8 +400,8 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     }
 }
 
-/// How long a finding is owed. What is owed since the future was decided by a clock
-/// that was wrong: for ever.
+/// How long a finding has been owed. If it is owed since a time in the future, a
+/// clock was wrong, and it counts as owed for ever.
 fn waited(owed: &OwedFinding, now: Timestamp) -> SignedDuration {
     match owed.since {
         Some(since) if since <= now + LEASE => now.duration_since(since),
@@ -408,7 +409,7 @@ fn waited(owed: &OwedFinding, now: Timestamp) -> SignedDuration {
     }
 }
 
-/// When the digest is due in which the first one was learned at that time.
+/// When a digest is due whose first uploader was learned at that time.
 fn digest_is_due(first: Timestamp, policy: &Policy) -> Timestamp {
     match policy.learning_until {
         None => first,
@@ -419,8 +420,8 @@ fn digest_is_due(first: Timestamp, policy: &Policy) -> Timestamp {
     }
 }
 
-/// Sorts by severity, then age, and keeps the first of them. What the index knows
-/// no severity of may be anything.
+/// Sorts by severity, then age, and keeps the first of them. A finding without a
+/// severity in the index may be of any, so it counts as critical.
 fn keep_the_worst(owed: &mut Vec<OwedFinding>) {
     let severity = |owed: &OwedFinding| owed.severity.unwrap_or(Severity::Critical);
     owed.sort_by_key(|owed| (Reverse(severity(owed)), owed.since));

@@ -12,7 +12,7 @@ use crate::finding::{Finding, Severity};
 pub(super) fn of(finding: &Finding) -> Value {
     let push = &finding.push;
     let (verdict_id, verdict) = match finding.severity {
-        // Somebody was learned, and nothing is said about him.
+        // To be learned says nothing good or bad of an uploader.
         Severity::Informational => (0, "Unknown"),
         _ => (4, "Suspicious"),
     };
@@ -115,7 +115,7 @@ fn source(source: &str) -> Value {
 
 fn container(finding: &Finding) -> Option<Value> {
     let push = &finding.push;
-    // The schema wants a name of it.
+    // The schema demands a name.
     let (name, digest) = (push.repository.as_deref()?, push.digest.as_deref()?);
     let image = object([
         ("uid", Some(text(digest))),
@@ -131,7 +131,7 @@ fn container(finding: &Finding) -> Option<Value> {
     ]))
 }
 
-/// The digits of a digest that is one.
+/// The digits of a SHA-256 digest; none if it is not one.
 fn sha256(digest: &str) -> Option<&str> {
     digest
         .strip_prefix("sha256:")
@@ -142,7 +142,7 @@ fn sha256(digest: &str) -> Option<&str> {
 pub(super) fn resources(finding: &Finding) -> Value {
     let push = &finding.push;
     let partition = push.region.as_deref().map(partition_of);
-    let place = |name: String, uid: Option<String>, kind: &str| {
+    let resource = |name: String, uid: Option<String>, kind: &str| {
         object([
             ("name", Some(text(&name))),
             ("uid", uid.as_deref().map(text)),
@@ -160,7 +160,7 @@ pub(super) fn resources(finding: &Finding) -> Value {
         ])
     };
     let repository = push.repository.as_deref().unwrap_or("unknown repository");
-    let mut resources = vec![place(
+    let mut resources = vec![resource(
         repository.to_owned(),
         repository_arn(finding),
         "AWS::ECR::Repository",
@@ -175,7 +175,7 @@ pub(super) fn resources(finding: &Finding) -> Value {
             (Some(arn), Some(digest)) => Some(format!("{arn}@{digest}")),
             (_, digest) => digest.map(ToString::to_string),
         };
-        let mut image = place(name, uid, "AwsEcrContainerImage");
+        let mut image = resource(name, uid, "AwsEcrContainerImage");
         if let Some(digest) = digest {
             image["uid_alt"] = text(digest);
         }
@@ -187,8 +187,8 @@ pub(super) fn resources(finding: &Finding) -> Value {
     Value::Array(resources)
 }
 
-/// Of a private registry's repository. That of a public one has another service
-/// and no region; the event does not name it.
+/// The ARN of a repository in a private registry. That of a public one has another
+/// service and no region, and the event does not name it.
 fn repository_arn(finding: &Finding) -> Option<String> {
     let push = &finding.push;
     if push.event_source.as_deref() != Some("ecr.amazonaws.com") {

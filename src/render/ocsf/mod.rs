@@ -20,8 +20,8 @@ const VERSION: &str = "1.6.0";
 /// The version of ATT&CK that the techniques are named after; later ones name
 /// the tactics anew.
 const ATTACK_VERSION: &str = "17.1";
-/// Earliest time that is one in milliseconds, and no time in seconds: September
-/// 2001, long before CloudTrail. The schema takes none before it.
+/// The earliest time that the schema takes, in milliseconds: September 2001, long
+/// before CloudTrail. A lower number could be a time in seconds.
 const EARLIEST: i64 = 1_000_000_000_000;
 /// Longest text of an event here, in bytes; the whole one is in our own JSON.
 const MAX_TEXT: usize = 512;
@@ -52,13 +52,13 @@ pub(super) fn least(finding: &Finding) -> String {
     with_own(&Value::Object(event), message)
 }
 
-/// What a finding takes in a list beside the frame: itself and a related event.
+/// What one finding adds to the length of a list: itself and a related event.
 pub(super) fn part(finding: &Finding) -> String {
     format!("{},{},", finding.to_json(), related(finding))
 }
 
-/// The event as JSON, with our own JSON in it. That is spliced in as it is, so that
-/// it is the same everywhere.
+/// The event as JSON, with our own JSON spliced in as it is, so that it is the same
+/// in every form.
 fn with_own(event: &Value, message: Message<'_>) -> String {
     let event = event.to_string();
     let open = event.strip_suffix('}').unwrap_or(&event);
@@ -112,8 +112,8 @@ fn of_finding(finding: &Finding, absence_days: u16) -> Value {
     Value::Object(event)
 }
 
-/// Of a list the frame, and its findings as related events; whole they are under
-/// `unmapped`, since each as OCSF too would leave room for a few only.
+/// A list as one OCSF finding, with its parts as related events. They are whole only
+/// under `unmapped`: with each as OCSF too, a message could hold few.
 fn of_list(message: Message<'_>, findings: &[Finding]) -> Value {
     let times = findings.iter().map(|finding| finding.push.event_time);
     let time = times.max().unwrap_or_default();
@@ -333,12 +333,13 @@ fn attacks(finding: &Finding) -> Value {
     Value::Array(attacks.collect())
 }
 
-/// Whether a new uploader is new only to those who are told.
+/// Whether a new uploader was seen before, and is only reported for the first time.
 fn was_seen(finding: &Finding) -> bool {
     finding.previously_seen.is_some() || finding.trust_ended.is_some()
 }
 
-/// The schema's own words for "never seen before"; of whom that can be said.
+/// The schema's own words for "never seen before"; none for an uploader of whom that
+/// can't be said.
 fn anomaly(finding: &Finding) -> Option<Value> {
     let (parameter, value) = match finding.reason {
         Reason::NewUploader if was_seen(finding) => return None,
@@ -425,7 +426,7 @@ fn clean_text(text: &str) -> String {
     cut_bytes(&clean, MAX_TEXT).to_owned()
 }
 
-/// An object of those fields that there are.
+/// An object of the fields that have a value.
 fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
     let there = fields.into_iter();
     Value::Object(

@@ -1,5 +1,4 @@
-//! The condition and update expressions of the two tables, in DynamoDB's words,
-//! to be read beside the design.
+//! The condition and update expressions of the two tables, in DynamoDB's words.
 
 // touch: an ordinary push by somebody known. An absent attribute makes its
 // comparison false, so a record without times is refused, and decided.
@@ -8,7 +7,7 @@ pub(super) const KNOWN_OR_PATTERN: &str = "standing IN (:new, :learned, :trusted
 pub(super) const IN_ORDER: &str = "lastSeen <= :t AND firstSeen <= :t";
 pub(super) const IN_ORDER_AND_NOT_ABSENT: &str =
     "lastSeen BETWEEN :cutoff AND :t AND firstSeen <= :t";
-// touch_late: no time moves, so whatever comes meanwhile, it stays true.
+// touch_late: the update moves no time, and no other push makes the condition false.
 pub(super) const LATE: &str = "firstSeen <= :t AND lastSeen >= :t";
 pub(super) const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
 pub(super) const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";
@@ -28,8 +27,8 @@ pub(super) const READ_NO_REVISION: &str =
     "attribute_exists(uploader) AND (attribute_not_exists(revision) OR revision = :revision)";
 pub(super) const NO_FINDING: &str = "attribute_not_exists(findingId)";
 
-// commit_revoked: no term on the revision. The times move, or do not, as they would
-// have by the record that was read.
+// commit_revoked: no term on the revision. The conditions demand that the push moves
+// the same times as in the record that was read.
 pub(super) const STILL_REVOKED: &str = "standing = :revoked";
 pub(super) const MOVES_FIRST: &str = "(attribute_not_exists(firstSeen) OR firstSeen > :t)";
 pub(super) const LEAVES_FIRST: &str = "firstSeen <= :t";
@@ -39,8 +38,8 @@ pub(super) const MOVE_FIRST: &str = ", firstSeen = :t";
 pub(super) const MOVE_LAST: &str = ", lastSeen = :t, lastPush = :push";
 pub(super) const NOTE_FINDING: &str = ", lastFindingId = :finding";
 
-// take_token: t5 is when the latest token was taken, t1 the fifth latest; n3 to n1
-// are the latest three that were not for a critical finding.
+// take_token: t5 is when the latest token was taken, and t1 when the fifth latest was.
+// n3 to n1 are the latest three that were not for a critical finding.
 pub(super) const TAKE_TOKEN: &str = "SET t1 = if_not_exists(t2, :never), t2 = if_not_exists(t3, :never), \
                           t3 = if_not_exists(t4, :never), t4 = if_not_exists(t5, :never), \
                           t5 = :now";
@@ -48,13 +47,13 @@ pub(super) const TAKE_TOKEN: &str = "SET t1 = if_not_exists(t2, :never), t2 = if
 pub(super) const TAKE_LESSER_TOKEN: &str = ", n1 = if_not_exists(n2, :never), \
                           n2 = if_not_exists(n3, :never), n3 = :now";
 
-// settle: an item that is owed no more leaves the index.
+// settle: the item loses what keeps it in the index of what is owed.
 pub(super) const SETTLE: &str = "SET publishedAt = :now, messageId = :message, expiresAt = :expires \
                       REMOVE owed, owedSince, leaseUntil, leaseHolder, attempts";
 pub(super) const IS_OWED: &str = "attribute_exists(owed)";
 
-// lease: nobody holds it, or the holder is gone, or had a clock that was wrong, or it
-// is the same holder, whose first answer was lost.
+// lease: nobody holds the finding, or the holder's time is over, or the holder's clock
+// was wrong, or the same holder asks again because the first answer was lost.
 pub(super) const LEASE_UPDATE: &str = "SET leaseUntil = :until, leaseHolder = :holder, \
                             attempts = if_not_exists(attempts, :zero) + :one";
 pub(super) const LEASE_CONDITION: &str = "attribute_exists(owed) AND (NOT attribute_type(leaseUntil, :number) \

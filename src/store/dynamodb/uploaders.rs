@@ -28,14 +28,14 @@ pub(super) struct UploadersTable {
     pub(super) name: String,
 }
 
-/// A record to put, and what must be stored in its place for that.
+/// A record to put, and the condition on the stored one.
 struct PutRecord {
     item: Item,
     condition: &'static str,
     values: Option<Item>,
 }
 
-/// An update of a record, and what the record must be like for it.
+/// An update of a record, and the condition on it.
 struct Update {
     condition: String,
     expression: String,
@@ -241,7 +241,7 @@ impl UploadersTable {
             .map_err(|error| damaged(&self.name, UPDATE, &push.event_id, &error))
     }
 
-    /// Updates a record, if it is as the update expects.
+    /// Updates a record, if the condition holds.
     async fn update(&self, key: &str, update: Update) -> Result<TouchAnswer, AwsError> {
         let result = self
             .client
@@ -272,8 +272,8 @@ impl UploadersTable {
     }
 }
 
-/// The condition of a push by somebody known, and its values; `order` is what it says
-/// of the times.
+/// The condition of a push by somebody known, and its values. `order` is its part
+/// about the times.
 fn by_the_known(
     order: &'static str,
     push: &Push,
