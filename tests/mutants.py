@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # From quick to slow; the first that fails ends a mutant.
-TESTS = ["--lib", "--test=decision_table", "--test=wire", "--test=sweep",
-         "--test=store_behaviour", "--test=decision_properties", "--test=function", "--test=model"]
+TESTS = ["lib", "decision_table", "wire", "sweep", "store_behaviour", "stores_agree", "decision_properties",
+         "function", "model"]
 
 # What is broken, file, what stands there, and what is put in its place. White space
 # does not matter.
@@ -367,19 +367,24 @@ MUTANTS = [
 ]
 
 
+def options(test):
+    """Of cargo, to run the tests of that kind: the library's own, or a module of tests/it."""
+    return ["--lib"] if test == "lib" else ["--test=it", f"{test}::", "--", "--include-ignored"]
+
+
 def first_failure(copy, environment, tests):
     """The test that fails on the copy, or none."""
     for test in tests:
         run = subprocess.run(
-            ["cargo", "test", "--locked", "--quiet", "--all-features", test], cwd=copy, env=environment,
-            capture_output=True, text=True)
+            ["cargo", "test", "--locked", "--quiet", "--all-features", *options(test)], cwd=copy,
+            env=environment, capture_output=True, text=True)
         if run.returncode != 0:
             text = run.stdout + run.stderr
             if "could not compile" in text:
                 return NO_PROGRAM
             names = re.findall(r"^(?:test (\S+) .*FAILED|    ([\w:]+))$", text, re.MULTILINE)
             named = next((a or b for a, b in names), "")
-            return f"{test.removeprefix('--').removeprefix('test=')} {named}".strip()
+            return f"{test} {named.removeprefix(f'{test}::')}".strip()
     return None
 
 
@@ -397,10 +402,10 @@ def broken(source, there, instead, where):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--only", metavar="TEST", help="the tests of one kind, such as model")
+    parser.add_argument("--only", metavar="TEST", choices=TESTS, help="the tests of one kind, such as model")
     parser.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="these mutants, or all")
     arguments = parser.parse_args()
-    tests = [test for test in TESTS if not arguments.only or test.endswith(arguments.only)]
+    tests = [test for test in TESTS if arguments.only in (None, test)]
     wanted = set(arguments.numbers) or set(range(1, len(MUTANTS) + 1))
     environment = {**os.environ, "RUST_BACKTRACE": "0", "CARGO_TARGET_DIR": str(ROOT / "target/mutants")}
     survived = 0

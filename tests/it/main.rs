@@ -1,0 +1,62 @@
+//! All tests but those that stand beside the code they test. One program, which builds
+//! and links once.
+//!
+//! - Of the rules, without I/O: `event_reading`, `identity_table`, `decision_table`,
+//!   `renderings`; `real_records` reads what other people published.
+//! - Of the protocol, over the store in memory: `decision_properties`, `sweep`, and
+//!   `model`, which explores every interleaving.
+//! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
+//!   compares them. `wire` shows the requests that go to AWS.
+//! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
+//!   `uploaders_files` works on files, `uploaders` and `learn` on a deployment.
+//! - Of the built function: `function`, and `wire_faults`, which breaks its calls.
+//! - Of the documents: `documents`.
+//!
+//! `support` holds what they share, `snapshots` what people read.
+//!
+//! ```sh
+//! cargo test --test it identity_table::            # one module
+//! cargo test --test it row_3                       # by a part of the name
+//! make .venv/installed                             # once, for moto
+//! cargo test --all-features --test it -- --ignored a_duplicate_and_a_late   # one moto test
+//! ```
+//!
+//! Tests that need moto, which plays AWS on this machine, are ignored unless they are
+//! asked for; `make unit` runs all.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+#[cfg(feature = "cli")]
+mod bad_input;
+mod decision_properties;
+mod decision_table;
+mod documents;
+mod event_reading;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod function;
+mod identity_table;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod learn;
+mod model;
+mod real_records;
+#[cfg(feature = "cli")]
+mod render;
+#[cfg(feature = "cli")]
+mod renderings;
+#[cfg(feature = "cli")]
+mod replay;
+#[cfg(feature = "cli")]
+mod sample_events;
+mod store_behaviour;
+#[cfg(feature = "aws")]
+mod stores_agree;
+mod sweep;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod uploaders;
+#[cfg(feature = "cli")]
+mod uploaders_files;
+#[cfg(feature = "aws")]
+mod wire;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod wire_faults;

@@ -1,0 +1,23 @@
+//! What the tests share.
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod deployment;
+pub mod events;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod fault_proxy;
+pub mod intercept;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod lambda;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod lookup_events;
+#[cfg(feature = "aws")]
+pub mod moto;
+
+use std::future::Future;
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
