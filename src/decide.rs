@@ -117,8 +117,7 @@ pub fn is_ordinary(record: &Record, push: &Push, uploader: &Uploader, policy: &P
 /// Whether this is a late push by somebody known, which changes no time.
 ///
 /// This is the condition of the store's `touch_late`, in Rust.
-#[must_use]
-pub fn is_late(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
+pub(crate) fn is_late(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
     record.last_seen.is_some_and(|last| last >= push.event_time)
         && is_by_the_known(record, push, uploader, policy)
 }
@@ -140,7 +139,7 @@ fn is_by_the_known(record: &Record, push: &Push, uploader: &Uploader, policy: &P
 }
 
 /// Remembers an ordinary push: the update of the store's `touch`, in Rust.
-pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) {
+pub(crate) fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) {
     record.last_event_id = Some(push.event_id.clone());
     if record.principal_id.is_none() {
         record.principal_id.clone_from(&uploader.principal_id);
@@ -150,7 +149,7 @@ pub fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) 
 }
 
 /// Remembers a late push: the update of the store's `touch_late`, in Rust.
-pub fn remember_late(record: &mut Record) {
+pub(crate) fn remember_late(record: &mut Record) {
     record.pushes = record.pushes.saturating_add(1);
     record.revision += 1;
 }

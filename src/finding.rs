@@ -196,8 +196,7 @@ impl Finding {
     }
 
     /// Whether it is worse than its reason, because of the root user's power.
-    #[must_use]
-    pub fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         self.risk.impact > self.reason.weight().1
     }
 }

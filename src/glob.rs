@@ -100,8 +100,7 @@ impl Glob {
     }
 
     /// Whether it can match more than one key.
-    #[must_use]
-    pub fn has_wildcard(&self) -> bool {
+    pub(crate) fn has_wildcard(&self) -> bool {
         has_wildcard(&self.text)
     }
 }

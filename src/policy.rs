@@ -66,8 +66,7 @@ impl Policy {
 
     /// The earliest last seen time at which a push at `time` is no return after
     /// an absence; none if absences are not reported.
-    #[must_use]
-    pub fn absence_cutoff(&self, time: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn absence_cutoff(&self, time: Timestamp) -> Option<Timestamp> {
         let days = SignedDuration::from_hours(i64::from(self.absence_days) * 24);
         // No uploader was seen before 1970.
         let cutoff = || time.checked_sub(days).unwrap_or_default();

@@ -34,8 +34,7 @@ pub fn clean_cut(text: &str, most: usize) -> String {
 /// `text` in printable ASCII, cut to at most `most` characters; a cut ends in
 /// `[..]`, since `www...` would look like a link. Look-alikes of other scripts
 /// give themselves away, and every character is one column wide.
-#[must_use]
-pub fn ascii_cut(text: &str, most: usize) -> String {
+pub(crate) fn ascii_cut(text: &str, most: usize) -> String {
     let mut ascii = String::new();
     for c in text.chars() {
         if c == ' ' || c.is_ascii_graphic() {
@@ -52,8 +51,7 @@ pub fn ascii_cut(text: &str, most: usize) -> String {
 }
 
 /// Cuts `text` to at most `most` bytes, at the end of a character.
-#[must_use]
-pub fn cut_bytes(text: &str, most: usize) -> &str {
+pub(crate) fn cut_bytes(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 

@@ -38,8 +38,7 @@ impl Object {
     }
 
     /// A flag, which CloudTrail sends as `"true"` as well as `true`.
-    #[must_use]
-    pub fn flag(&self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         match self.raw(name)? {
             "true" | "\"true\"" => Some(true),
             "false" | "\"false\"" => Some(false),

@@ -24,14 +24,11 @@ use crate::watch::{DeferReason, Outcome, PushOutcome, SweepReport, Watch, WatchE
 /// answered and logged even if a call hangs.
 const PUSH_RESERVE: SignedDuration = SignedDuration::from_secs(2);
 
-/// The watch over DynamoDB, SNS and the machine's clock.
-pub type FunctionWatch = Watch<DynamoStore, SnsNotifier, SystemClock>;
-
 /// The function: a watch, and what its log needs to know.
 #[derive(Debug)]
 pub struct Function {
     /// Handles pushes and sweeps.
-    pub watch: FunctionWatch,
+    pub watch: Watch<DynamoStore, SnsNotifier, SystemClock>,
     /// The lowest level that Lambda keeps: it would drop a line below it, and the
     /// line's metrics with it.
     pub log_level: String,
@@ -103,8 +100,7 @@ pub enum FunctionError {
 
 impl FunctionError {
     /// A stable word for alarms and filters.
-    #[must_use]
-    pub fn error_type(&self) -> &'static str {
+    fn error_type(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "UnreadableEvent",
             Self::Watch { fault, .. } => match fault {

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::future::Future;
 
 #[cfg(feature = "sdk")]
-pub use dynamodb::{BUDGET_ID, DynamoStore, OWED_INDEX, SWEEP_ID};
+pub use dynamodb::{DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
 pub use manage::{ForgetAnswer, Manage, RecordPage, StoredFinding};
@@ -156,7 +156,7 @@ pub trait Store {
 }
 
 /// The most findings on one page of what is owed.
-pub const OWED_PAGE: usize = 1000;
+const OWED_PAGE: usize = 1000;
 
 /// A finding that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]

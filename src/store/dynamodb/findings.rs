@@ -26,9 +26,9 @@ use crate::time;
 /// The index that holds only what is owed.
 pub const OWED_INDEX: &str = "owed-index";
 /// The item that counts what is published at once.
-pub const BUDGET_ID: &str = "#budget";
+const BUDGET_ID: &str = "#budget";
 /// The item that says which sweep publishes.
-pub const SWEEP_ID: &str = "#sweep";
+const SWEEP_ID: &str = "#sweep";
 
 /// How long a settled finding is kept.
 const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);

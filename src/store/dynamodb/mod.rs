@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 
 use self::findings::FindingsTable;
-pub use self::findings::{BUDGET_ID, OWED_INDEX, SWEEP_ID};
+pub use self::findings::OWED_INDEX;
 use self::item::Item;
 use self::transaction::write_together;
 use self::uploaders::UploadersTable;
