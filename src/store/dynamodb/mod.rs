@@ -15,6 +15,8 @@ mod manage;
 mod transaction;
 mod uploaders;
 
+use std::future::Future;
+
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 
@@ -55,31 +57,32 @@ impl DynamoStore {
     }
 }
 
+// What one table does alone is handed on as it is, without a future around it.
 impl Store for DynamoStore {
     type Error = AwsError;
     /// The key of the last item of the page before.
     type Cursor = Item;
 
-    async fn touch(
+    fn touch(
         &self,
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<TouchAnswer, AwsError> {
-        self.uploaders.touch(push, uploader, policy).await
+    ) -> impl Future<Output = Result<TouchAnswer, AwsError>> {
+        self.uploaders.touch(push, uploader, policy)
     }
 
-    async fn touch_late(
+    fn touch_late(
         &self,
         push: &Push,
         uploader: &Uploader,
         policy: &Policy,
-    ) -> Result<TouchAnswer, AwsError> {
-        self.uploaders.touch_late(push, uploader, policy).await
+    ) -> impl Future<Output = Result<TouchAnswer, AwsError>> {
+        self.uploaders.touch_late(push, uploader, policy)
     }
 
-    async fn find(&self, key: &str) -> Result<Option<Record>, AwsError> {
-        self.uploaders.find(key).await
+    fn find(&self, key: &str) -> impl Future<Output = Result<Option<Record>, AwsError>> {
+        self.uploaders.find(key)
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<CommitAnswer, AwsError> {
@@ -112,42 +115,46 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn take_token(
+    fn take_token(
         &self,
         per_minute: u8,
         severity: Severity,
         now: Timestamp,
-    ) -> Result<bool, AwsError> {
-        self.findings.take_token(per_minute, severity, now).await
+    ) -> impl Future<Output = Result<bool, AwsError>> {
+        self.findings.take_token(per_minute, severity, now)
     }
 
-    async fn settle(
+    fn settle(
         &self,
         finding_id: &str,
         message_id: &str,
         now: Timestamp,
-    ) -> Result<(), AwsError> {
-        self.findings.settle(finding_id, message_id, now).await
+    ) -> impl Future<Output = Result<(), AwsError>> {
+        self.findings.settle(finding_id, message_id, now)
     }
 
-    async fn owed(&self, from: Option<Item>) -> Result<OwedPage<Item>, AwsError> {
-        self.findings.owed(from).await
+    fn owed(&self, from: Option<Item>) -> impl Future<Output = Result<OwedPage<Item>, AwsError>> {
+        self.findings.owed(from)
     }
 
-    async fn lease(
+    fn lease(
         &self,
         finding_id: &str,
         holder: &str,
         now: Timestamp,
-    ) -> Result<Option<Lease>, AwsError> {
-        self.findings.lease(finding_id, holder, now).await
+    ) -> impl Future<Output = Result<Option<Lease>, AwsError>> {
+        self.findings.lease(finding_id, holder, now)
     }
 
-    async fn lease_sweep(&self, holder: &str, now: Timestamp) -> Result<bool, AwsError> {
-        self.findings.lease_sweep(holder, now).await
+    fn lease_sweep(
+        &self,
+        holder: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, AwsError>> {
+        self.findings.lease_sweep(holder, now)
     }
 
-    async fn end_sweep(&self, holder: &str) -> Result<(), AwsError> {
-        self.findings.end_sweep(holder).await
+    fn end_sweep(&self, holder: &str) -> impl Future<Output = Result<(), AwsError>> {
+        self.findings.end_sweep(holder)
     }
 }
