@@ -9,7 +9,7 @@ use compact_str::format_compact;
 use jiff::Timestamp;
 
 use crate::event::Push;
-use crate::finding::{Finding, Reason, Seen};
+use crate::finding::{Finding, Reason, Sightings};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::{Record, Standing};
@@ -296,7 +296,7 @@ impl Case<'_> {
             .filter(|before| before.standing == Standing::Trusted && makes_known(rule))
             .and_then(|before| before.trusted_until)
             .filter(|until| *until <= self.push.event_time);
-        let seen = Seen {
+        let seen = Sightings {
             first_seen: record.as_ref().and_then(|record| record.first_seen),
             last_seen: record.as_ref().and_then(|record| record.last_seen),
             previously_seen: self.record.and_then(|before| before.last_seen),

@@ -147,7 +147,7 @@ pub struct Finding {
 /// When the uploader was seen: the fields of the same names in [`Finding`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `Finding`
-pub struct Seen {
+pub struct Sightings {
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
     pub previously_seen: Option<Timestamp>,
@@ -157,7 +157,7 @@ pub struct Seen {
 impl Finding {
     /// The finding, with its id, severity, risk and message.
     #[must_use]
-    pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Seen) -> Self {
+    pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> Self {
         let (mut severity, mut impact, confidence) = reason.weight();
         if uploader.counts_as_root {
             severity = Severity::Critical;
@@ -209,7 +209,7 @@ pub fn finding_id(key: &str, reason: Reason, event_id: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
-fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: Seen) -> String {
+fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> String {
     let name = clean_cut(&uploader.name, 200);
     let did = if push.failed() {
         "Container upload attempted"

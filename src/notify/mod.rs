@@ -21,9 +21,9 @@ use crate::render::Message;
 
 /// Publishes nothing: for a command that shows findings in its own way.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
+pub struct NullNotifier;
 
-impl Notifier for Nobody {
+impl Notifier for NullNotifier {
     type Error = Infallible;
 
     async fn publish(&self, _: Message<'_>, _: Duration) -> Result<String, Infallible> {

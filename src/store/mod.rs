@@ -85,7 +85,7 @@ pub trait Store {
 
     /// Remembers a late push by somebody known, in one conditional write: it is
     /// counted, and nothing else changes. The condition is
-    /// [`is_late`](crate::decide::is_late).
+    /// `decide::is_late`.
     fn touch_late(
         &self,
         push: &Push,
@@ -128,7 +128,7 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// A page of what is owed, of at most [`OWED_PAGE`].
+    /// A page of what is owed: at most `OWED_PAGE` findings.
     fn owed(
         &self,
         from: Option<Self::Cursor>,

@@ -17,7 +17,7 @@ use thiserror::Error as ThisError;
 use crate::clock::SystemClock;
 use crate::decide::DecisionRule;
 use crate::finding::Finding;
-use crate::notify::Nobody;
+use crate::notify::NullNotifier;
 use crate::policy::Policy;
 use crate::store::MemoryStore;
 
@@ -39,13 +39,13 @@ pub struct Watch<S, N, C> {
     pub findings_per_minute: Option<u8>,
 }
 
-impl Watch<MemoryStore, Nobody, SystemClock> {
+impl Watch<MemoryStore, NullNotifier, SystemClock> {
     /// A watch without AWS: it remembers in `store`, and publishes nothing.
     #[must_use]
     pub fn in_memory(store: MemoryStore, policy: Policy) -> Self {
         Self {
             store,
-            notifier: Nobody,
+            notifier: NullNotifier,
             clock: SystemClock,
             policy,
             findings_per_minute: None,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::{self, Event, Push};
-use pushwatch::finding::{Finding, Reason, Seen};
+use pushwatch::finding::{Finding, Reason, Sightings};
 use pushwatch::glob::Glob;
 use pushwatch::identity::{Uploader, identify};
 use pushwatch::policy::Policy;
@@ -201,7 +201,7 @@ fn the_severities_are_those_of_findings() {
     for row in &rows {
         let word = words(&row[0])[0];
         let reason: Reason = serde_json::from_value(json!(word)).unwrap();
-        let finding = Finding::new(reason, &push, &uploader, Seen::default());
+        let finding = Finding::new(reason, &push, &uploader, Sightings::default());
         assert_eq!(row[1], finding.severity.as_str(), "{word}");
         let risk = finding.risk;
         let product = format!("{} × {} = {}", risk.impact, risk.confidence, risk.score);

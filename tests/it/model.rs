@@ -20,7 +20,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
 use pushwatch::event::Push;
-use pushwatch::finding::{Finding, Reason, Seen, finding_id};
+use pushwatch::finding::{Finding, Reason, Sightings, finding_id};
 use pushwatch::identity::Uploader;
 use pushwatch::notify::Notifier;
 use pushwatch::policy::Policy;
@@ -920,7 +920,7 @@ fn owed_before(count: usize) -> Vec<Finding> {
             Reason::UnidentifiedUploader,
             &push,
             &identified.uploader,
-            Seen::default(),
+            Sightings::default(),
         )
     });
     findings.collect()

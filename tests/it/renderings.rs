@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pushwatch::event::{self, Event, Push};
-use pushwatch::finding::{Finding, Reason, Seen, Severity};
+use pushwatch::finding::{Finding, Reason, Severity, Sightings};
 use pushwatch::identity::{Uploader, identify};
 use pushwatch::render::{Format, HttpsFormat, Message, RenderContext, bodies, render};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn who(event: &Value) -> Option<(Push, Uploader)> {
 
 fn finding(reason: Reason, event: &Value) -> Finding {
     let (push, uploader) = who(event).expect("a push");
-    let seen = Seen {
+    let seen = Sightings {
         first_seen: Some(time("2025-01-01T00:00:00Z")),
         last_seen: Some(push.event_time),
         previously_seen: (reason == Reason::ReturnedAfterAbsence)
@@ -109,7 +109,7 @@ fn ocsf_is_valid_for_every_sample_event_and_for_hostile_ones() {
     for (_, event) in samples() {
         if let Some((push, uploader)) = who(&event) {
             for reason in REASONS {
-                let finding = Finding::new(reason, &push, &uploader, Seen::default());
+                let finding = Finding::new(reason, &push, &uploader, Sightings::default());
                 assert_valid(
                     &schema,
                     &render(Message::Finding(&finding), Format::Ocsf, &context()),
@@ -412,10 +412,10 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
     runner
         .run(&(hostile_event(), reason), |(event, reason)| {
             if let Some((push, uploader)) = who(&event) {
-                let seen = Seen {
+                let seen = Sightings {
                     first_seen: Some(push.event_time),
                     last_seen: Some(push.event_time),
-                    ..Seen::default()
+                    ..Sightings::default()
                 };
                 check(&Finding::new(reason, &push, &uploader, seen));
             }
@@ -663,7 +663,7 @@ fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
             .enumerate()
             .map(|(number, ((mut push, uploader), reason))| {
                 push.event_id = format!("{}{number}", push.event_id).into();
-                Finding::new(reason, &push, &uploader, Seen::default())
+                Finding::new(reason, &push, &uploader, Sightings::default())
             })
             .collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -834,10 +834,10 @@ fn the_samples_in_docs_are_current() {
         .unwrap()
         .1;
     let (push, uploader) = who(&event).unwrap();
-    let seen = Seen {
+    let seen = Sightings {
         first_seen: Some(push.event_time),
         last_seen: Some(push.event_time),
-        ..Seen::default()
+        ..Sightings::default()
     };
     let finding = Finding::new(Reason::NewUploader, &push, &uploader, seen);
     for (file, format) in [

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pushwatch::clock::SystemClock;
 use pushwatch::event::Push;
 use pushwatch::identity::Uploader;
-use pushwatch::notify::Nobody;
+use pushwatch::notify::NullNotifier;
 use pushwatch::policy::Policy;
 use pushwatch::record::Record;
 use pushwatch::store::MemoryStore;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// All pushes of the past, by uploader.
 #[derive(Debug)]
 pub struct History {
-    watch: Watch<MemoryStore, Nobody, SystemClock>,
+    watch: Watch<MemoryStore, NullNotifier, SystemClock>,
     more: BTreeMap<String, More>,
 }
 
