@@ -38,7 +38,7 @@ const LONGEST_PUSH: SignedDuration = SignedDuration::from_mins(1);
 ///
 /// Reads files, folders (with all folders in them) and `-` for standard input:
 /// EventBridge events, CloudTrail records, arrays of either, CloudTrail's
-/// {"Records":[…]} files and JSON Lines, plain or gzipped. Pushes are outcome in
+/// {"Records":[…]} files and JSON Lines, plain or gzipped. Pushes are handled in
 /// the order of their event times. Findings go to standard output, all else to
 /// standard error.
 #[derive(Debug, Args)]
