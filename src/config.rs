@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_readme() {
+    fn the_defaults_are_those_of_the_documents() {
         let config = with(&[]).unwrap();
         assert_eq!(config.findings_per_minute, 5);
         assert_eq!(config.policy.absence_days, 90);

@@ -1,6 +1,6 @@
 //! Who the uploader is: CloudTrail's `userIdentity` becomes one stable key.
 //!
-//! The first row of the table below whose fields are all there applies. A
+//! The first row of docs/decision-tables.md whose fields are all there applies. A
 //! role's session name is cut off here. It is evidence and never part of the key:
 //! otherwise every CI run would be somebody new.
 

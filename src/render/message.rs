@@ -9,7 +9,7 @@ use crate::finding::{Finding, Severity};
 pub enum Message<'a> {
     /// One finding.
     Finding(&'a Finding),
-    /// So many findings that nobody wants a message for each, worst first.
+    /// Several findings in one message, worst first.
     Rollup(&'a [Finding]),
     /// The uploaders who were learned.
     Digest(&'a [Finding]),

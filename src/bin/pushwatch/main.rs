@@ -3,8 +3,9 @@
 //! ```text
 //! commands/     what each command does, and its options
 //!   ├─► input/        pushes out of files, of streams of JSON, and of the event history
-//!   ├─► list/         lists of uploaders: uploaders files, CSV, plain keys
-//!   └─► deployment/   tables and topic in AWS; with the feature `aws` only
+//!   ├─► deployment/   which uploaders a command is about; tables and topic in AWS
+//!   ├─► known/        the known uploaders of a store: found, changed, written
+//!   └─► list/         lists of uploaders: uploaders files, CSV, plain keys
 //! ui/           what is said, asked and drawn on the terminal
 //! ```
 
@@ -14,6 +15,7 @@ mod commands;
 mod deployment;
 mod error;
 mod input;
+mod known;
 mod list;
 mod runtime;
 #[cfg_attr(not(feature = "aws"), allow(dead_code, unused_imports))] // for AWS

@@ -14,7 +14,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::CommandError;
 
-/// Tells you, once, when somebody new pushes a container image to Amazon ECR.
+/// Reports, once, when somebody new pushes a container image to Amazon ECR
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {

@@ -110,7 +110,7 @@ impl StackSettings {
     }
 
     /// Says what is taken, unless it is to be quiet, and what is wrong.
-    pub fn said(self, quiet: bool) -> Settings {
+    pub fn announce(self, quiet: bool) -> Settings {
         if !quiet {
             say(&self.taken);
         }

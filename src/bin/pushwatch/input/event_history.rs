@@ -14,8 +14,7 @@ use crate::deployment::Session;
 
 /// CloudTrail takes two requests a second in a region.
 const PACE: Duration = Duration::from_millis(500);
-/// How long is waited after each refusal in turn of what others ask too: a minute
-/// in all.
+/// The waits after each throttled answer in turn: a minute in all.
 const PATIENCE: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -44,7 +43,7 @@ pub struct HistoryEvent {
     pub json: String,
 }
 
-/// Whether CloudTrail refuses since others ask too.
+/// Whether CloudTrail throttles.
 pub fn is_throttled(error: &AwsError) -> bool {
     error.code.as_deref() == Some("ThrottlingException")
 }

@@ -76,7 +76,7 @@ pub fn open(path: &Path) -> Result<List, ListError> {
 /// written back.
 ///
 /// # Errors
-/// When it is, with what to do; when it can't be read. None need be there.
+/// When it is, with what to do; when it can't be read. A missing file is fine.
 pub fn check_can_be_rewritten(path: &Path) -> Result<(), ListError> {
     let form = match open_as(path) {
         Err(ListError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct History {
     watch: Watch<MemoryStore, NullNotifier, SystemClock>,
-    more: BTreeMap<String, More>,
+    more: BTreeMap<String, HistoryDetails>,
 }
 
-/// Whether it is the root user itself. What an earlier version kept says no more.
+/// Whether it is the root user itself.
 pub fn is_root(record: &Record) -> bool {
     record.kind.as_deref() == Some("Root")
 }
@@ -28,7 +28,7 @@ pub fn is_root(record: &Record) -> bool {
 /// What no record keeps.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct More {
+pub struct HistoryDetails {
     pub repositories: BTreeSet<String>,
     pub failed_pushes: u64,
     pub counts_as_root: bool,
@@ -36,7 +36,7 @@ pub struct More {
 
 impl History {
     /// Goes on from what was seen before.
-    pub fn of(records: Vec<Record>, more: BTreeMap<String, More>) -> Self {
+    pub fn of(records: Vec<Record>, more: BTreeMap<String, HistoryDetails>) -> Self {
         Self {
             // Every uploader is learned, by the rules of the function.
             watch: Watch::in_memory(
@@ -73,7 +73,7 @@ impl History {
     }
 
     /// What no record keeps, by key.
-    pub fn more(&self) -> &BTreeMap<String, More> {
+    pub fn more(&self) -> &BTreeMap<String, HistoryDetails> {
         &self.more
     }
 

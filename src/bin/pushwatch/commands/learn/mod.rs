@@ -17,13 +17,13 @@ use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
 
-use super::uploaders::{AT_ONCE, Counts, Existing, read_file, write_all, write_file};
 use crate::deployment::{Session, Target, TargetArgs, check_region};
 use crate::error::{CommandError, exit_code};
 use crate::input::{self, Selection};
+use crate::known::{AT_ONCE, Counts, Existing, read_file, write_all, write_file};
 use crate::runtime::block_on;
 use crate::ui::{Spinner, ago, ask, counted, say, table, write_table};
-use history::{History, More, is_root};
+use history::{History, HistoryDetails, is_root};
 use progress::{BoundTo, ProgressFile};
 
 /// Somebody first seen since then is worth a look.
@@ -34,8 +34,8 @@ const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Without a PATH it asks CloudTrail's event history (90 days, at two requests a
 /// second); with one it reads CloudTrail files, as `replay` does. It shows whom it
 /// would learn, and writes after a yes. Nobody is learned from failed pushes, nor
-/// the root user, nor a session that it minted. Who is in the table already stays
-/// there as is; if all are, nothing is asked.
+/// the root user, nor a session that it minted. Uploaders in the table already stay
+/// unchanged; if all of them are, it asks nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -150,7 +150,7 @@ fn describe(target: &Target) -> Result<String, CommandError> {
     })
 }
 
-/// What learning came to.
+/// What learning did.
 enum LearnOutcome {
     Nobody,
     AllKnown(usize),
@@ -307,7 +307,7 @@ fn show(history: &History, new: &[Record], now: Timestamp) -> io::Result<()> {
     Ok(())
 }
 
-fn repositories(more: &More) -> String {
+fn repositories(more: &HistoryDetails) -> String {
     let shown: Vec<_> = more
         .repositories
         .iter()
@@ -323,7 +323,7 @@ fn repositories(more: &More) -> String {
 }
 
 /// What is worth a look before somebody is known.
-fn odd(record: &Record, more: Option<&More>, now: Timestamp) -> Vec<String> {
+fn odd(record: &Record, more: Option<&HistoryDetails>, now: Timestamp) -> Vec<String> {
     let mut odd = Vec::new();
     if is_root(record) {
         odd.push("root user, not learned".to_owned());

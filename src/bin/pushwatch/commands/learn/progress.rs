@@ -12,7 +12,7 @@ use pushwatch::record::Record;
 use pushwatch::text::{clean, clean_cut};
 use serde::{Deserialize, Serialize};
 
-use super::history::{History, More};
+use super::history::{History, HistoryDetails};
 use crate::error::CommandError;
 use crate::input::event_history::HistoryPosition;
 use crate::list::Save;
@@ -56,7 +56,7 @@ pub struct Progress {
     pub until: Timestamp,
     pub regions: BTreeMap<String, HistoryPosition>,
     pub uploaders: Vec<Record>,
-    pub more: BTreeMap<String, More>,
+    pub more: BTreeMap<String, HistoryDetails>,
 }
 
 impl Progress {

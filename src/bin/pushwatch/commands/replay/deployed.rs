@@ -37,7 +37,7 @@ pub async fn watch(
     let (Some(_), Some(topic)) = (&names.findings, topic) else {
         return Err(DeploymentError::Incomplete.into());
     };
-    let settings = settings.map(|settings| settings.said(args.quiet));
+    let settings = settings.map(|settings| settings.announce(args.quiet));
     let (set, https_format, findings_per_minute) = match settings {
         None => (Policy::default(), HttpsFormat::default(), MOST_PER_MINUTE),
         Some(set) => (set.policy, set.https_format, set.findings_per_minute),

@@ -2,23 +2,19 @@
 
 #[cfg(feature = "aws")]
 mod deployed;
+mod pushes;
 mod summary;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anstream::AutoStream;
 use clap::Args;
 use indicatif::ProgressBar;
-use jiff::{SignedDuration, Timestamp};
-use pushwatch::clock::SystemClock;
-use pushwatch::notify::{Notifier, TerminalNotifier};
+use jiff::Timestamp;
 use pushwatch::policy::Policy;
-use pushwatch::render::{Message, RenderContext};
-use pushwatch::store::{MemoryStore, Store};
-use pushwatch::watch::{DeferReason, Outcome, Watch};
+use pushwatch::store::MemoryStore;
+use pushwatch::watch::Watch;
 
 use crate::args::{FormatArg, PolicyArgs, render_context};
 use crate::deployment::TablesArgs;
@@ -26,13 +22,11 @@ use crate::error::{CommandError, exit_code};
 use crate::input::{self, Contents, Selection};
 use crate::list::Save;
 use crate::runtime::block_on;
-use crate::ui::{AboveBar, say};
+use crate::ui::say;
 use summary::Summary;
 
 /// There are findings, and `--fail-on-finding` asks for this code.
 const EXIT_FINDING: u8 = 3;
-/// How long one push may take in the tables of a deployment.
-const LONGEST_PUSH: SignedDuration = SignedDuration::from_mins(1);
 
 /// Replay CloudTrail events and show what PushWatch would have reported
 ///
@@ -149,7 +143,7 @@ async fn in_deployment(args: &ReplayArgs, paths: &[PathBuf]) -> Result<Summary, 
             "{spinner} {bar:40} {pos} of {len} pushes decided, {eta} left",
         )
     };
-    replay(&watch, context, contents, args, &bar).await
+    pushes::replay(&watch, context, contents, args, &bar).await
 }
 
 #[cfg(not(feature = "aws"))]
@@ -170,7 +164,8 @@ async fn in_memory(
     let context = render_context(None, None, region, policy.absence_days);
     let watch = Watch::in_memory(known, policy);
     let contents = read(args, paths);
-    let mut summary = replay(&watch, context, contents, args, &ProgressBar::hidden()).await?;
+    let mut summary =
+        pushes::replay(&watch, context, contents, args, &ProgressBar::hidden()).await?;
     summary.uploaders = Some(watch.store.len());
     if let Some(save) = save {
         save.write(&watch.store.records())?;
@@ -190,73 +185,4 @@ fn paths(args: &ReplayArgs) -> Result<Vec<PathBuf>, CommandError> {
         return Err(CommandError::NothingToRead);
     }
     Ok(vec![PathBuf::from("-")])
-}
-
-/// Hands the pushes to the watch, and shows the findings.
-async fn replay<S: Store, N: Notifier>(
-    watch: &Watch<S, N, SystemClock>,
-    context: RenderContext,
-    contents: Contents,
-    args: &ReplayArgs,
-    bar: &ProgressBar,
-) -> Result<Summary, CommandError> {
-    // Removes styles where standard output is no terminal, or NO_COLOR is set.
-    let output = AboveBar {
-        bar: bar.clone(),
-        writer: AutoStream::auto(io::stdout()),
-    };
-    let terminal = TerminalNotifier::new(output, args.format.into(), context);
-    // Those of a stack have more to match than what is replayed.
-    let globs = &args.policy.trusted;
-    let mut summary = Summary {
-        files: contents.files,
-        faults: contents.fault_count,
-        idle_globs: globs.iter().map(ToString::to_string).collect(),
-        suppressed_by: match args.policy.suppress {
-            Some(_) => "--suppress",
-            None => "SuppressFindings",
-        },
-        ..Summary::default()
-    };
-    summary.ignored = contents.ignored.len();
-    bar.set_length(contents.pushes.len() as u64);
-    for pushed in contents.pushes {
-        let uploader = &pushed.identification.uploader;
-        summary.note_globs(&watch.policy, uploader);
-        let outcome = watch
-            .push(&pushed.push, uploader, Timestamp::now() + LONGEST_PUSH)
-            .await
-            .map_err(|error| CommandError::Watch(error.to_string()))?;
-        bar.inc(1);
-        summary.count(&outcome);
-        match &outcome.deferred {
-            None | Some(DeferReason::Budget) => {}
-            // Once is enough: what fails is the same for all.
-            Some(_) if summary.publish_fault => {}
-            Some(why) => {
-                bar.suspend(|| say(&why.to_string()));
-                summary.publish_fault = true;
-            }
-        }
-        let Some(finding) = &outcome.finding else {
-            continue;
-        };
-        if outcome.outcome == Outcome::Learned && !args.show_learned {
-            continue;
-        }
-        match terminal
-            .publish(Message::Finding(finding), Duration::MAX)
-            .await
-        {
-            // Who reads the findings has seen enough; the rest is done all the same.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                summary.output_closed = true;
-            }
-            shown => {
-                shown.map_err(CommandError::Output)?;
-            }
-        }
-    }
-    bar.finish_and_clear();
-    Ok(summary)
 }

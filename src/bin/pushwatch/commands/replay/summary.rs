@@ -1,4 +1,4 @@
-//! What a replay comes to, for the end of standard error.
+//! The result of a replay, for the end of standard error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,7 +26,7 @@ pub struct Summary {
     pub pushes: usize,
     pub outcomes: BTreeMap<Outcome, usize>,
     pub findings: BTreeMap<Reason, usize>,
-    /// What the expression is called that suppresses.
+    /// The name of the option or parameter that suppresses.
     pub suppressed_by: &'static str,
     pub suppression_faults: usize,
     pub first_suppression_fault: Option<String>,

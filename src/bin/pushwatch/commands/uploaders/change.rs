@@ -12,10 +12,10 @@ use pushwatch::record::{Record, Standing};
 use pushwatch::store::{ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
 
-use super::records::{self, find};
 use super::{CommandOutcome, Context};
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
+use crate::known::{self, find};
 use crate::list::{Key, has_root_power, parse_key};
 use crate::ui::{ShortList, ago, ask, counted, say};
 use crate::when::parse_until;
@@ -25,8 +25,8 @@ use crate::when::parse_until;
 /// Who typed the command and when is recorded beside the reason. When the trust
 /// has ended, the next push is reported. A glob trusts those whom it matches now,
 /// after a question, but for those who are revoked or trusted already, and the root
-/// user; to trust those who will match later, see the setting `TRUSTED_UPLOADERS`. Of one who
-/// is revoked it is asked first.
+/// user; to trust those who will match later, see the setting `TRUSTED_UPLOADERS`. If the
+/// uploader is revoked, it asks first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -114,7 +114,7 @@ pub async fn trust<S: Manage>(
     };
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     if !glob::is_plain(&args.key) {
-        let many = Many {
+        let many = GlobChange {
             verb: "Trust",
             done: &|key| format!("Trusted {key}{until}."),
             keeps: &keeps_from_trust,
@@ -172,7 +172,7 @@ pub async fn revoke<S: Manage>(
         format!("Revoked {key}{seen}; every push from now on is a critical finding.")
     };
     if !glob::is_plain(&args.key) {
-        let many = Many {
+        let many = GlobChange {
             verb: "Revoke",
             done: &|key| done(key, ""),
             keeps: &keeps_from_revocation,
@@ -295,7 +295,7 @@ async fn key<S: Manage>(store: &S, typed: &str) -> Result<Key, CommandError> {
 }
 
 /// A change of all whom a glob matches now.
-struct Many<'a> {
+struct GlobChange<'a> {
     verb: &'a str,
     /// What is said of each, given the key.
     done: &'a dyn Fn(&str) -> String,
@@ -303,7 +303,7 @@ struct Many<'a> {
     keeps: &'a dyn Fn(&Record) -> Option<&'static str>,
 }
 
-impl Many<'_> {
+impl GlobChange<'_> {
     /// Changes them, after a question.
     async fn change<S: Manage>(
         &self,
@@ -355,7 +355,7 @@ impl Many<'_> {
         let mut keys = Vec::new();
         let mut shown = ShortList::default();
         let mut passed_over = BTreeMap::<_, usize>::new();
-        let mut pages = pin!(records::pages(store));
+        let mut pages = pin!(known::pages(store));
         while let Some(page) = pages.try_next().await? {
             for record in page.records {
                 if !glob.matches(&record.uploader) {
@@ -392,7 +392,7 @@ impl Many<'_> {
     }
 }
 
-/// What a write came to.
+/// What a write did.
 enum WriteOutcome {
     /// There was no record before.
     Made,
@@ -410,7 +410,7 @@ async fn write<S: Manage>(
     change: impl Fn(&mut Record) -> bool,
 ) -> Result<WriteOutcome, CommandError> {
     let stored = store.find(&key.text).await.map_err(CommandError::store)?;
-    records::commit(store, &key.text, stored, context.now, |stored| {
+    known::commit(store, &key.text, stored, context.now, |stored| {
         let own = stored.filter(|stored| stored.uploader == key.text);
         let mut record = match own {
             Some(own) => own.clone(),
@@ -428,7 +428,7 @@ async fn write<S: Manage>(
 /// The ids of the findings about an uploader that are owed.
 async fn owed<S: Manage>(store: &S, key: &str) -> Result<Vec<String>, CommandError> {
     let mut owed = Vec::new();
-    let mut pages = pin!(records::owed_pages(store));
+    let mut pages = pin!(known::owed_pages(store));
     while let Some(page) = pages.try_next().await? {
         for finding in page {
             let kept = store

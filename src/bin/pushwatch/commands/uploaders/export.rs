@@ -9,9 +9,9 @@ use clap::Args;
 use futures_util::TryStreamExt as _;
 use pushwatch::store::Manage;
 
-use super::records::{self, write_json};
 use crate::deployment::TargetArgs;
 use crate::error::{CommandError, exit_code};
+use crate::known::{self, write_json};
 use crate::list::Save;
 use crate::ui::say;
 
@@ -31,7 +31,7 @@ pub async fn export<S: Manage>(store: &S, args: &ExportArgs) -> Result<ExitCode,
     // A file is written as a whole or not at all.
     let mut file = args.output.as_deref().map(Save::prepare).transpose()?;
     let mut damaged = 0;
-    let mut pages = pin!(records::pages(store));
+    let mut pages = pin!(known::pages(store));
     while let Some(page) = pages.try_next().await? {
         for fault in &page.damaged {
             say(fault);

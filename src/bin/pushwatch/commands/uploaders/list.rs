@@ -14,9 +14,9 @@ use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 
 use super::Context;
-use super::records::{self, write_json};
 use crate::deployment::TargetArgs;
 use crate::error::{CommandError, exit_code};
+use crate::known::{self, write_json};
 use crate::ui::{ago, counted, say, table, trimmed};
 use crate::when::parse_since;
 
@@ -132,7 +132,7 @@ pub async fn list<S: Manage>(
     let mut held = Vec::new();
     let mut is_first_page = true;
     let mut is_at_end = true;
-    let mut pages = pin!(records::pages(store));
+    let mut pages = pin!(known::pages(store));
     while let Some(page) = pages.try_next().await? {
         for fault in &page.damaged {
             say(fault);

@@ -4,23 +4,20 @@ mod change;
 mod export;
 mod import;
 mod list;
-mod records;
 mod show;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use pushwatch::render::RenderContext;
-use pushwatch::store::{Manage, MemoryStore};
+use pushwatch::store::Manage;
 
 use crate::deployment::{Target, TargetArgs};
 use crate::error::CommandError;
-use crate::list::{Save, check_can_be_rewritten, read as read_list};
+use crate::known::{read_file, write_file};
+use crate::list::check_can_be_rewritten;
 use crate::runtime::block_on;
-#[cfg(feature = "aws")]
-pub use import::{AT_ONCE, Counts, Existing, write_all};
 
 /// Look at the known uploaders, trust, revoke, import and export them
 ///
@@ -160,29 +157,6 @@ async fn dispatch<S: Manage>(
     }
 }
 
-/// The uploaders of a file.
-///
-/// # Errors
-/// When it can't be read, or is one that may be new and that no command can write
-/// back; that there is none is one only if it must be there.
-pub fn read_file(path: &Path, may_be_new: bool) -> Result<MemoryStore, CommandError> {
-    if may_be_new {
-        check_can_be_rewritten(path)?;
-    }
-    let is_new = may_be_new && matches!(path.try_exists(), Ok(false));
-    let records = if is_new { Vec::new() } else { read_list(path)? };
-    Ok(MemoryStore::with_records(records))
-}
-
-/// Writes the uploaders of a store into a file, whole or not at all.
-///
-/// # Errors
-/// When it can't be written.
-pub fn write_file(store: &MemoryStore, path: &Path) -> Result<(), CommandError> {
-    let save = Save::prepare(path)?;
-    Ok(save.write(&store.records())?)
-}
-
 impl Context {
     /// For an uploaders file, which knows no AWS.
     pub fn of_file(now: Timestamp) -> Self {
@@ -196,7 +170,7 @@ impl Context {
     }
 }
 
-/// What a command came to.
+/// What a command did.
 pub struct CommandOutcome {
     pub code: ExitCode,
     /// Whether a record is another one now.

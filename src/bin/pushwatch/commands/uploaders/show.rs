@@ -16,9 +16,9 @@ use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
 
 use super::Context;
-use super::records::{self, find};
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
+use crate::known::{self, find};
 use crate::list::former_key_note;
 use crate::ui::{ShortList, ago, counted, say};
 
@@ -81,7 +81,7 @@ async fn find_by_name<S: Manage>(store: &S, typed: &str) -> Result<Record, Comma
     let (mut named, mut ending) = (Vec::new(), Vec::new());
     // Everything ends in nothing.
     if !typed.is_empty() {
-        let mut pages = pin!(records::pages(store));
+        let mut pages = pin!(known::pages(store));
         while let Some(page) = pages.try_next().await? {
             for record in page.records {
                 if record.name.as_deref() == Some(typed) {

@@ -1,0 +1,10 @@
+//! The known uploaders of a store, be it a file's or a deployment's: looked up, paged
+//! through, changed and written.
+
+mod file;
+mod merge;
+mod records;
+
+pub use file::{read_file, write_file};
+pub use merge::{AT_ONCE, Counts, Existing, Merge, write_all};
+pub use records::{commit, find, owed_pages, pages, write_json};
