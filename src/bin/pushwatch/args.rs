@@ -133,3 +133,14 @@ fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
     when::parse_time(text)
         .ok_or("it takes a date such as 2026-12-31, or an RFC 3339 time, from 1970 on")
 }
+
+/// A reason, for the value parser of an option.
+///
+/// # Errors
+/// When it is empty.
+pub fn parse_reason(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("say why, in a few words"),
+        reason => Ok(reason.to_owned()),
+    }
+}

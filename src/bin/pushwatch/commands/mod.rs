@@ -3,6 +3,8 @@
 mod explain;
 #[cfg(feature = "aws")]
 mod learn;
+#[cfg(feature = "aws")]
+mod redrive;
 mod render;
 mod replay;
 mod uploaders;
@@ -30,13 +32,14 @@ enum Command {
     Uploaders(uploaders::UploadersArgs),
     #[cfg(feature = "aws")]
     Learn(learn::LearnArgs),
-    /// Learn who pushed in the past (this build can't: it was made without the feature aws)
+    #[cfg(feature = "aws")]
+    Redrive(redrive::RedriveArgs),
+    /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
-    #[command(disable_help_flag = true)]
-    Learn {
-        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        options: Vec<std::ffi::OsString>,
-    },
+    Learn(NotInThisBuild),
+    /// Hand what is parked back to the function (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Redrive(NotInThisBuild),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -44,6 +47,15 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Whatever is typed behind a command that needs the feature `aws`.
+#[cfg(not(feature = "aws"))]
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+struct NotInThisBuild {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<std::ffi::OsString>,
 }
 
 impl Cli {
@@ -59,8 +71,12 @@ impl Cli {
             Command::Uploaders(args) => uploaders::run(args),
             #[cfg(feature = "aws")]
             Command::Learn(args) => learn::run(args),
+            #[cfg(feature = "aws")]
+            Command::Redrive(args) => redrive::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn { .. } => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
+            Command::Learn(_) | Command::Redrive(_) => {
+                Err(crate::deployment::DeploymentError::NotInThisBuild.into())
+            }
             Command::Completions { shell } => completions(*shell),
         }
     }

@@ -13,7 +13,7 @@ use clap::Args;
 
 pub use error::DeploymentError;
 #[cfg(feature = "aws")]
-pub use session::{Session, check_region};
+pub use session::{Session, Stack, check_region};
 #[cfg(feature = "aws")]
 pub use stack_settings::StackSettings;
 

@@ -61,9 +61,36 @@ impl ClassifyRetry for ThrottlingNotRetried {
 /// A stack of PushWatch.
 #[derive(Debug)]
 pub struct Stack {
-    /// From its outputs.
-    pub names: Names,
+    pub name: String,
+    pub outputs: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// An output.
+    ///
+    /// # Errors
+    /// When there is none, as in a stack of something else.
+    pub fn output(&self, output: &'static str) -> Result<&str, DeploymentError> {
+        let value = self.outputs.get(output).map(String::as_str);
+        value.ok_or_else(|| DeploymentError::NoOutput {
+            stack: self.name.clone(),
+            output,
+        })
+    }
+
+    /// Its tables and its topic.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn names(&self) -> Result<Names, DeploymentError> {
+        let output = |output| self.outputs.get(output).cloned();
+        Ok(Names {
+            uploaders: self.output("UploadersTable")?.to_owned(),
+            findings: output("FindingsTable"),
+            topic_arn: output("FindingsTopicArn"),
+        })
+    }
 }
 
 /// AWS, with the region and the credentials of the caller.
@@ -163,6 +190,14 @@ impl Session {
         }
     }
 
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    pub fn cloudwatch_logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        aws_sdk_cloudwatchlogs::Client::new(&self.config)
+    }
+
     /// CloudTrail in a region.
     pub fn cloudtrail(&self, region: &str) -> aws_sdk_cloudtrail::Client {
         let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)
@@ -204,7 +239,7 @@ impl Session {
     /// As [`stack`](Self::stack).
     pub async fn names(&self, tables: &TablesArgs) -> Result<Names, DeploymentError> {
         match (&tables.stack, &tables.table) {
-            (Some(stack), _) => Ok(self.stack(stack).await?.names),
+            (Some(stack), _) => self.stack(stack).await?.names(),
             (None, Some(table)) => Ok(Names {
                 uploaders: table.clone(),
                 findings: tables.findings_table.clone(),
@@ -241,24 +276,14 @@ impl Session {
         drop(waiting);
         let outputs = described
             .stacks()
-            .first()
-            .map_or(&[][..], |stack| stack.outputs());
-        let output = |name: &str| {
-            let output = outputs
-                .iter()
-                .find(|output| output.output_key() == Some(name));
-            output
-                .and_then(|output| output.output_value())
-                .map(str::to_owned)
-        };
-        let names = Names {
-            uploaders: output("UploadersTable").ok_or_else(|| DeploymentError::NoOutput {
-                stack: clean_cut(stack, 200),
-                output: "UploadersTable",
-            })?,
-            findings: output("FindingsTable"),
-            topic_arn: output("FindingsTopicArn"),
-        };
+            .iter()
+            .flat_map(CloudFormationStack::outputs);
+        let outputs: BTreeMap<_, _> = outputs
+            .filter_map(|output| {
+                let value = output.output_value()?.to_owned();
+                Some((output.output_key()?.to_owned(), value))
+            })
+            .collect();
         let parameters = described
             .stacks()
             .iter()
@@ -267,10 +292,14 @@ impl Session {
             let value = parameter.parameter_value()?.to_owned();
             Some((parameter.parameter_key()?.to_owned(), value))
         });
-        Ok(Stack {
-            names,
+        let stack = Stack {
+            name: clean_cut(stack, 200),
+            outputs,
             parameters: parameters.collect(),
-        })
+        };
+        // Each stack of PushWatch has this one.
+        stack.output("UploadersTable")?;
+        Ok(stack)
     }
 }
 

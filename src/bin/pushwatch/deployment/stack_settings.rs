@@ -60,18 +60,12 @@ pub struct StackSettings {
 }
 
 impl StackSettings {
-    /// The settings of the stack that is called `name`; those that an option goes
-    /// before are not looked at.
+    /// The settings of a stack; those that an option goes before are not looked at.
     ///
     /// # Errors
     /// When a parameter's value can't be read, with its name.
-    pub fn of(
-        stack: &Stack,
-        name: &str,
-        region: &str,
-        args: &PolicyArgs,
-    ) -> Result<Self, ParameterError> {
-        let name = clean_cut(name, 200);
+    pub fn of(stack: &Stack, region: &str, args: &PolicyArgs) -> Result<Self, ParameterError> {
+        let name = &stack.name;
         let value = |parameter: &Parameter| {
             let value = stack.parameters.get(parameter.name);
             value.filter(|_| (parameter.option)(args).is_none())
@@ -125,19 +119,16 @@ impl StackSettings {
 mod tests {
     use super::StackSettings;
     use crate::args::PolicyArgs;
-    use crate::deployment::Names;
     use crate::deployment::session::Stack;
     use clap::Parser as _;
     use pushwatch::render::HttpsFormat;
+    use std::collections::BTreeMap;
 
     fn stack(parameters: &[(&str, &str)]) -> Stack {
         let text = |text: &str| text.to_owned();
         Stack {
-            names: Names {
-                uploaders: "uploaders".to_owned(),
-                findings: None,
-                topic_arn: None,
-            },
+            name: text("pw"),
+            outputs: BTreeMap::default(),
             parameters: parameters
                 .iter()
                 .map(|(name, value)| (text(name), text(value)))
@@ -171,7 +162,7 @@ mod tests {
 
     #[test]
     fn all_settings_are_the_stack_s() {
-        let taken = StackSettings::of(&stack(&ALL), "pw", "eu-central-1", &options(&[])).unwrap();
+        let taken = StackSettings::of(&stack(&ALL), "eu-central-1", &options(&[])).unwrap();
         let settings = taken.settings;
         assert_eq!(settings.https_format, HttpsFormat::AmazonQ);
         assert_eq!(settings.findings_per_minute, 2);
@@ -190,7 +181,7 @@ mod tests {
     #[test]
     fn what_a_stack_of_another_version_lacks_is_the_default_and_said() {
         let old = stack(&[("HttpsFormat", "pagerduty"), ("Habits", "tell")]);
-        let taken = StackSettings::of(&old, "pw", "eu-central-1", &options(&[])).unwrap();
+        let taken = StackSettings::of(&old, "eu-central-1", &options(&[])).unwrap();
         assert_eq!(taken.settings.https_format, HttpsFormat::PagerDuty);
         assert_eq!(taken.settings.policy.absence_days, 90);
         let said = "AbsenceDays the default, since it has no such parameter";
@@ -211,8 +202,7 @@ mod tests {
             ("AbsenceDays", "many", Some(["--absence-days", "1"])),
         ] {
             let stack = stack(&[(parameter, value)]);
-            let of =
-                |args: &[&str]| StackSettings::of(&stack, "pw", "eu-central-1", &options(args));
+            let of = |args: &[&str]| StackSettings::of(&stack, "eu-central-1", &options(args));
             let error = of(&[]).unwrap_err().to_string();
             let named = format!("stack pw: parameter {parameter}: ");
             assert!(error.starts_with(&named), "{error}");
@@ -227,9 +217,7 @@ mod tests {
     #[test]
     fn an_expression_that_does_not_parse_suppresses_nothing_and_is_said() {
         let stack = stack(&[("SuppressFindings", "push.tag ==")]);
-        let of = |args: &[&str]| {
-            StackSettings::of(&stack, "pw", "eu-central-1", &options(args)).unwrap()
-        };
+        let of = |args: &[&str]| StackSettings::of(&stack, "eu-central-1", &options(args)).unwrap();
         let taken = of(&[]);
         assert!(taken.settings.policy.suppress.is_none());
         let [fault] = taken.faults.as_slice() else {

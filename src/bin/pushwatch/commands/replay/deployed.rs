@@ -27,9 +27,9 @@ pub async fn watch(
     let session = Session::open(tables.region.as_deref(), args.quiet).await?;
     let (names, settings) = if let Some(name) = &tables.stack {
         let stack = session.stack(name).await?;
-        let settings = StackSettings::of(&stack, name, session.region(), &args.policy)
+        let settings = StackSettings::of(&stack, session.region(), &args.policy)
             .map_err(DeploymentError::from)?;
-        (stack.names, Some(settings))
+        (stack.names()?, Some(settings))
     } else {
         (session.names(tables).await?, None)
     };

@@ -13,6 +13,7 @@ use pushwatch::store::{ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
 
 use super::{CommandOutcome, Context};
+use crate::args::parse_reason;
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
 use crate::known::{self, find};
@@ -41,7 +42,7 @@ pub struct TrustArgs {
     pub key: String,
 
     /// Why
-    #[arg(long, value_name = "TEXT", value_parser = super::parse_reason)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub reason: String,
 
     /// Until when: a date (its beginning in UTC), a span from now such as 90d, or an RFC 3339 time
@@ -63,7 +64,7 @@ pub struct RevokeArgs {
     pub key: String,
 
     /// Why
-    #[arg(long, value_name = "TEXT", value_parser = super::parse_reason)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub reason: Option<String>,
 
     #[command(flatten)]

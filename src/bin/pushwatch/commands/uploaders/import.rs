@@ -12,6 +12,7 @@ use pushwatch::text::{clean, clean_cut};
 use tempfile::NamedTempFile;
 
 use super::{CommandOutcome, Context};
+use crate::args::parse_reason;
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
 use crate::known::{AT_ONCE, Counts, Existing, Merge, find, write_all};
@@ -42,7 +43,7 @@ pub struct ImportArgs {
     pub target: TargetArgs,
 
     /// Why plain keys are trusted
-    #[arg(long, value_name = "TEXT", value_parser = super::parse_reason, default_value = "imported")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason, default_value = "imported")]
     pub reason: String,
 
     /// Pass over bad lines

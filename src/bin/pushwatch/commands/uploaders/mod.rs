@@ -192,10 +192,3 @@ impl CommandOutcome {
         }
     }
 }
-
-fn parse_reason(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("say why, in a few words"),
-        reason => Ok(reason.to_owned()),
-    }
-}
