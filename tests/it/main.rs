@@ -8,7 +8,7 @@
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
-//!   `uploaders_files` works on files, `uploaders` and `learn` on a deployment.
+//!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
 //! - Of the built function: `function`, and `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
 //!
@@ -40,6 +40,8 @@ mod identity_table;
 mod learn;
 mod model;
 mod real_records;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod redrive;
 #[cfg(feature = "cli")]
 mod render;
 #[cfg(feature = "cli")]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -81,6 +82,19 @@ pub fn aws(port: u16) -> Aws {
         trust_roots: TrustRoots::System,
     })
     .unwrap()
+}
+
+/// What other clients of the SDK need for an endpoint on this machine.
+pub fn sdk_config(port: u16) -> aws_config::SdkConfig {
+    let http = pushwatch::aws::http_client(TrustRoots::System, Duration::from_secs(5)).unwrap();
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+    aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .http_client(http)
+        .build()
 }
 
 /// A table is created twice when the first answer was too late on a busy machine.
