@@ -134,6 +134,9 @@ pub struct Finding {
     /// When the trust in the uploader ended, if that is why it is reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_ended: Option<Timestamp>,
+    /// How long after the push it was decided, in seconds, from a quarter of an hour on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_seconds: Option<i64>,
     /// The phase of the pipeline, as in the Splunk search.
     pub phase: Phase,
     /// ATT&CK techniques.
@@ -181,6 +184,7 @@ impl Finding {
             last_seen: seen.last_seen,
             previously_seen: seen.previously_seen,
             trust_ended: seen.trust_ended,
+            delay_seconds: push.delay_seconds,
             phase: Phase::Release,
             attack: Attack::default(),
             frameworks: Frameworks::default(),

@@ -70,8 +70,10 @@ impl Suppression {
     /// is not suppressed.
     pub fn matches(&self, finding: &Finding) -> Result<bool, String> {
         let mut context = Context::default();
-        // The one field that is usually absent.
-        context.add_variable_from_value("trustEnded", Value::Null);
+        // The fields that are usually absent.
+        for absent in ["trustEnded", "delaySeconds"] {
+            context.add_variable_from_value(absent, Value::Null);
+        }
         let json = serde_json::to_value(finding).map_err(|error| error.to_string())?;
         if let serde_json::Value::Object(fields) = json {
             for (name, value) in fields {

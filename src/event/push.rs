@@ -57,6 +57,10 @@ pub struct Push {
     /// CloudTrail replaced parameters of more than 100 KB by a note. An
     /// ordinary image needs some 450 layers for that, so it is odd by itself.
     pub parameters_omitted: bool,
+    /// How late the push was decided, in seconds, if it is late: see
+    /// [`note_delay`](Push::note_delay).
+    #[serde(skip)]
+    pub delay_seconds: Option<i64>,
 }
 
 /// The one API call that stores an image.
@@ -72,6 +76,10 @@ pub const MAX_TEXT: usize = 1024;
 
 /// How far ahead of the clock an event may be before it counts as now.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+
+/// A push that is decided so long after it happened is late. CloudTrail takes five
+/// minutes on average.
+pub const LATE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What an EventBridge envelope says about the record inside.
 #[derive(Debug, Default)]
@@ -131,6 +139,7 @@ impl Push {
             mfa: session.flag("mfaAuthenticated"),
             error_code: error_code(record),
             parameters_omitted: omitted(&request) || omitted(&response),
+            delay_seconds: None,
         };
         push.cut_texts();
         push
@@ -159,6 +168,13 @@ impl Push {
         {
             text.truncate(cut_bytes(text, MAX_TEXT).len());
         }
+    }
+
+    /// Notes how late the push is, if it is decided at `now`. A replay of old events
+    /// does not: there the delay says nothing.
+    pub fn note_delay(&mut self, now: Timestamp) {
+        let delay = now.duration_since(self.event_time);
+        self.delay_seconds = (delay >= LATE).then(|| delay.as_secs());
     }
 
     /// Whether ECR refused the push.

@@ -141,7 +141,8 @@ impl Function {
             }
         }
         let result = match event::read(json, began) {
-            Ok(Event::Push(push, identity)) => {
+            Ok(Event::Push(mut push, identity)) => {
+                push.note_delay(began);
                 let deadline = deadline(event.context.deadline, began) - PUSH_RESERVE;
                 self.push(&push, &identity, deadline, &mut line).await
             }

@@ -1,7 +1,7 @@
 //! What is known of a push, labelled, as people read it in a mail or on a
 //! terminal.
 
-use super::wording::{MAX_KEY_SHOWN, image_name, kind, shown};
+use super::wording::{MAX_KEY_SHOWN, duration, image_name, kind, shown};
 use crate::finding::Finding;
 
 /// A label, and its lines.
@@ -14,7 +14,7 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
         ("Who", who(finding)),
         ("What", what(finding)),
         ("Where", vec![registry(finding)]),
-        ("When", vec![finding.push.event_time.to_string()]),
+        ("When", when(finding)),
         ("From", from(finding)),
         ("With", credentials(finding)),
         ("Session", session(finding)),
@@ -71,6 +71,13 @@ fn registry(finding: &Finding) -> String {
         or_unknown(registry, 60),
         or_unknown(push.region.as_deref(), 40)
     )
+}
+
+fn when(finding: &Finding) -> Vec<String> {
+    let delay = finding.delay_seconds;
+    let reported = delay.map(|seconds| format!("reported {} later", duration(seconds)));
+    let time = finding.push.event_time.to_string();
+    std::iter::once(time).chain(reported).collect()
 }
 
 fn from(finding: &Finding) -> Vec<String> {

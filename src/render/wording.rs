@@ -86,7 +86,25 @@ pub(super) fn sentence(finding: &Finding) -> String {
     } else {
         ""
     };
-    format!("{who} {did} {image}{refused}.")
+    let late = match finding.delay_seconds {
+        Some(seconds) => format!(" It is reported {} after the push.", duration(seconds)),
+        None => String::new(),
+    };
+    format!("{who} {did} {image}{refused}.{late}")
+}
+
+/// `20 minutes`, `3 hours 12 minutes`, `2 days 3 hours`: its two largest units.
+pub(super) fn duration(seconds: i64) -> String {
+    let minutes = seconds / 60;
+    let (days, hours, minutes) = (minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
+    let units = [(days, "day"), (hours, "hour"), (minutes, "minute")];
+    let units = units.into_iter().skip_while(|(count, _)| *count == 0);
+    let units = units.take(2).filter(|(count, _)| *count > 0);
+    let words = units.map(|(count, unit)| {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{count} {unit}{plural}")
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether it is bad, and what to do, in one or two sentences.
@@ -232,5 +250,26 @@ pub(super) fn kind(uploader: &Uploader) -> String {
         "AWSService" => "AWS service".to_owned(),
         "Unidentified" => "unidentified".to_owned(),
         other => shown(other, 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn a_duration_is_said_in_its_two_largest_units() {
+        for (seconds, words) in [
+            (900, "15 minutes"),
+            (3_600, "1 hour"),
+            (3_660, "1 hour 1 minute"),
+            (11_579, "3 hours 12 minutes"),
+            (86_400, "1 day"),
+            (86_460, "1 day"),
+            (90_000, "1 day 1 hour"),
+            (183_600, "2 days 3 hours"),
+        ] {
+            assert_eq!(duration(seconds), words);
+        }
     }
 }

@@ -36,6 +36,8 @@ mod event_reading;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod function;
 mod identity_table;
+#[cfg(feature = "cli")]
+mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod learn;
 mod model;
