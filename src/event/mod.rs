@@ -1,9 +1,10 @@
 //! What an event says: an EventBridge envelope or a bare CloudTrail record is
 //! read into a [`Push`] and the [`UserIdentity`] behind it.
 //!
-//! `aws_lambda_events` is not used: its CloudTrail type refuses 22 % of real
-//! records, and its envelope an event with one odd time or null.
+//! The event types of `aws_lambda_events` are not used: its CloudTrail type refuses 22 %
+//! of real records, and its envelope an event with one odd time or null.
 
+mod batch;
 mod object;
 mod push;
 mod user_identity;
@@ -12,6 +13,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use batch::{QueueMessage, messages};
 pub use object::Object;
 pub use push::{AHEAD, EventName, MAX_TEXT, Push};
 pub use user_identity::UserIdentity;
@@ -72,16 +74,22 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
 /// The id of an event, as far as it has one: the record's, or the envelope's.
 #[must_use]
 pub fn id(json: &str) -> Option<String> {
-    let mut event = Object::parse(json)?;
-    if event.raw("requestPayload").is_some() {
-        event = event.object("requestPayload");
-    }
+    let event = unwrapped(json)?;
     let id = event
         .object("detail")
         .text("eventID")
         .or_else(|| event.text("eventID"))
         .or_else(|| event.text("id"))?;
     Some(clean_cut(&id, 100))
+}
+
+/// The event, or that in Lambda's record of a failure.
+fn unwrapped(json: &str) -> Option<Object> {
+    let event = Object::parse(json)?;
+    Some(match event.raw("requestPayload") {
+        Some(_) => event.object("requestPayload"),
+        None => event,
+    })
 }
 
 fn read_event(event: &Object, json: &str, now: Timestamp) -> Result<Event, Unreadable> {

@@ -1,8 +1,10 @@
 //! How the Lambda function handles an event: it reads it, hands it on, answers, and
-//! logs one line.
+//! logs one line. A batch of the queues is several events.
 
+mod batch;
 mod log_line;
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -41,6 +43,16 @@ pub struct Function {
 }
 
 /// What the function answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To an event.
+    Event(Answer),
+    /// To a batch of messages: which of them failed.
+    Batch(SqsBatchResponse),
+}
+
+/// What became of an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
@@ -96,6 +108,22 @@ pub enum FunctionError {
         /// What failed.
         fault: WatchError<AwsError>,
     },
+    /// A message of a batch for which no time was left.
+    #[error("message {id} was not begun: the time of its batch was over; it comes again")]
+    NotBegun {
+        /// The message's id.
+        id: String,
+    },
+}
+
+impl Answer {
+    fn ignored(why: String) -> Self {
+        Self {
+            outcome: "ignored",
+            why: Some(why),
+            ..Self::default()
+        }
+    }
 }
 
 impl FunctionError {
@@ -103,6 +131,7 @@ impl FunctionError {
     fn error_type(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "UnreadableEvent",
+            Self::NotBegun { .. } => "RetryableDeadline",
             Self::Watch { fault, .. } => match fault {
                 WatchError::Contended => "RetryableContention",
                 WatchError::Deadline => "RetryableDeadline",
@@ -125,57 +154,111 @@ impl From<FunctionError> for Diagnostic {
     }
 }
 
+/// An event to handle, direct or in a message.
+struct Received<'a> {
+    json: &'a str,
+    read: Result<Event, Unreadable>,
+    /// What it is called if it has no id of its own: the request's, or the message's.
+    id: &'a str,
+    began: Timestamp,
+    /// When Lambda stops the function.
+    deadline: Timestamp,
+    /// Whether it is the first time, as far as that is known.
+    is_first: bool,
+}
+
 impl Function {
-    /// Handles one event.
+    /// Handles one event, or a batch of messages with one in each.
     ///
     /// # Errors
-    /// When it can't be read, or not be decided.
-    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, FunctionError> {
+    /// When an event can't be read, or not be decided. A batch names what failed in its
+    /// answer.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, FunctionError> {
         let began = self.watch.clock.now();
         let json = event.payload.get();
+        let request_id = &event.context.request_id;
+        let deadline = deadline(event.context.deadline, began);
+        let read = event::read(json, began);
+        // Asked last, so that a push pays nothing for it.
+        if read == Err(Unreadable::NeitherEventNorRecord)
+            && let Some(messages) = event::messages(json)
+        {
+            let response = Box::pin(self.batch(&messages, request_id, deadline)).await;
+            return Ok(Reply::Batch(response));
+        }
+        let received = Received {
+            json,
+            read,
+            id: request_id,
+            began,
+            deadline,
+            is_first: true,
+        };
+        let mut line = self.line(request_id);
+        let result = self.event(received, &mut line).await;
+        self.write(line, began, &result);
+        result.map(Reply::Event)
+    }
+
+    async fn event(
+        &self,
+        received: Received<'_>,
+        line: &mut LogLine<'_>,
+    ) -> Result<Answer, FunctionError> {
+        let Received { json, deadline, .. } = received;
+        match received.read {
+            Ok(Event::Push(mut push, identity)) => {
+                push.note_delay(received.began);
+                self.push(&push, &identity, deadline - PUSH_RESERVE, line)
+                    .await
+            }
+            Ok(Event::Sweep) => {
+                let holder = format!("{} {}", received.id, self.instance);
+                // In a box: a push has no need of its state.
+                let swept = Box::pin(self.watch.sweep(&holder, deadline)).await;
+                Ok(sweep_answer(&swept, line))
+            }
+            Ok(Event::Ignored(why)) => Ok(Answer::ignored(why)),
+            Err(fault) => {
+                if received.is_first {
+                    line.metric("UnreadableEvents", 1);
+                }
+                Err(FunctionError::Unreadable {
+                    id: event::id(json).unwrap_or_else(|| clean_cut(received.id, 100)),
+                    bytes: json.len(),
+                    fault,
+                })
+            }
+        }
+    }
+
+    /// A line of the log, with the settings that are wrong.
+    fn line(&self, request_id: &str) -> LogLine<'_> {
         let mut line = LogLine::new(&self.function_name, &self.log_level);
+        line.field("requestId", request_id);
         if !self.faults.is_empty() {
             line.metric("ConfigurationFaults", self.faults.len());
             for fault in &self.faults {
                 line.fault(fault.to_string());
             }
         }
-        let result = match event::read(json, began) {
-            Ok(Event::Push(mut push, identity)) => {
-                push.note_delay(began);
-                let deadline = deadline(event.context.deadline, began) - PUSH_RESERVE;
-                self.push(&push, &identity, deadline, &mut line).await
-            }
-            Ok(Event::Sweep) => {
-                let deadline = deadline(event.context.deadline, began);
-                let holder = format!("{} {}", event.context.request_id, self.instance);
-                // Boxed, so that a push does not need room for it.
-                let report = Box::pin(self.watch.sweep(&holder, deadline)).await;
-                Ok(sweep_answer(&report, &mut line))
-            }
-            Ok(Event::Ignored(why)) => Ok(Answer {
-                outcome: "ignored",
-                why: Some(why),
-                ..Answer::default()
-            }),
-            Err(fault) => {
-                line.metric("UnreadableEvents", 1);
-                Err(FunctionError::Unreadable {
-                    id: event::id(json).unwrap_or_else(|| event.context.request_id.clone()),
-                    bytes: json.len(),
-                    fault,
-                })
-            }
-        };
+        line
+    }
+
+    /// Writes the line of an event.
+    fn write(
+        &self,
+        mut line: LogLine<'_>,
+        began: Timestamp,
+        result: &Result<Answer, FunctionError>,
+    ) {
         let ended = self.watch.clock.now();
         line.field("durationMs", milliseconds(began, ended));
-        line.field("requestId", &event.context.request_id);
-        match &result {
+        match result {
             Ok(answer) => line.answer(answer),
             Err(error) => line.error(error.error_type(), &error.to_string()),
         }
         line.write(ended);
-        result
     }
 
     async fn push(

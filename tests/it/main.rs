@@ -9,7 +9,8 @@
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
 //!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
-//! - Of the built function: `function`, and `wire_faults`, which breaks its calls.
+//! - Of the built function: `function`, `queues`, and `wire_faults`, which breaks its
+//!   calls.
 //! - Of the documents: `documents`.
 //!
 //! `support` holds what they share, `snapshots` what people read.
@@ -41,6 +42,8 @@ mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod learn;
 mod model;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod queues;
 mod real_records;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod redrive;

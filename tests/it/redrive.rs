@@ -181,10 +181,7 @@ fn what_is_dropped_is_noted_in_the_log_by_whom_and_why() {
         );
         assert!(!line.to_string().contains("hello"), "{line}");
     }
-    assert!(
-        lines.iter().any(|line| line["eventId"] == "7"),
-        "{lines:?}"
-    );
+    assert!(lines.iter().any(|line| line["eventId"] == "7"), "{lines:?}");
 }
 
 #[test]
@@ -203,7 +200,8 @@ fn a_no_leaves_what_is_parked() {
     let folder = parking.laptop.folder.path();
     let ran = pushwatch_on_terminal(folder, &["redrive"], &environment, "n\n", 120);
     assert!(
-        ran.out.contains("Hand 1 message back to the function? [y/N]")
+        ran.out
+            .contains("Hand 1 message back to the function? [y/N]")
             && ran.out.contains("Nothing is done."),
         "{}",
         ran.out
