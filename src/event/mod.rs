@@ -24,6 +24,8 @@ use crate::text::clean_cut;
 const API_CALL: &str = "AWS API Call via CloudTrail";
 /// `detail-type` of the scheduled rule's envelope.
 const SCHEDULED: &str = "Scheduled Event";
+/// `detail-type` of ECR's own event about an image.
+const IMAGE_ACTION: &str = "ECR Image Action";
 
 /// What an event asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +71,20 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
         }
         _ => read_event(&event, json, now),
     }
+}
+
+/// Whether ECR itself says that an image was stored. Such an event needs no trail, and
+/// names no uploader.
+#[must_use]
+pub fn is_image_action(json: &str) -> bool {
+    let Some(event) = unwrapped(json) else {
+        return false;
+    };
+    let detail = event.object("detail");
+    let is = |object: &Object, name, value| object.text(name).is_some_and(|text| text == value);
+    is(&event, "detail-type", IMAGE_ACTION)
+        && is(&detail, "action-type", "PUSH")
+        && is(&detail, "result", "SUCCESS")
 }
 
 /// The id of an event, as far as it has one: the record's, or the envelope's.

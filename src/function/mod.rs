@@ -218,7 +218,15 @@ impl Function {
                 let swept = Box::pin(self.watch.sweep(&holder, deadline)).await;
                 Ok(sweep_answer(&swept, line))
             }
-            Ok(Event::Ignored(why)) => Ok(Answer::ignored(why)),
+            Ok(Event::Ignored(why)) => {
+                if event::is_image_action(json) {
+                    line.metric("ImageActions", 1);
+                    // BlindAlarm compares the two, and of a metric without any datum
+                    // CloudWatch may know nothing, not even that it is zero.
+                    line.metric("Pushes", 0);
+                }
+                Ok(Answer::ignored(why))
+            }
             Err(fault) => {
                 if received.is_first {
                     line.metric("UnreadableEvents", 1);

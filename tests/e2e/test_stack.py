@@ -75,14 +75,43 @@ def told(moto, stack, passed):
             "owed": owed, "log": log, "messages": messages, "calls": calls}
 
 
-def test_the_rule_passes_the_pushes_and_nothing_else(passed):
+def test_the_rule_passes_the_pushes_and_image_actions_and_nothing_else(passed):
     for name, _, line in samples():
         is_push = "ignored" not in line and "not a push" not in line
-        assert (name in passed) == is_push, line
+        assert (name in passed) == (is_push or name == "ignored-image-action.json"), line
+
+
+def test_the_rule_passes_no_image_action_but_of_a_stored_image(stack, passed):
+    url, arn = stack.queue("image-actions")
+    stack.client("events").put_targets(Rule=stack.rule(), Targets=[{"Id": "bus", "Arn": arn}])
+    image_action = next(sample for name, sample, _ in samples() if name == "ignored-image-action.json")
+    for change in ({"action-type": "DELETE"}, {"result": "FAILURE"}, {}):
+        detail = {**image_action["detail"], **change}
+        stack.client("events").put_events(Entries=[{
+            "Source": image_action["source"], "DetailType": image_action["detail-type"],
+            "Detail": json.dumps(detail)}])
+    assert [event["detail"] for event in stack.receive(url)] == [image_action["detail"]]
+
+
+def test_both_queues_drain_into_the_function(stack):
+    mappings = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    sqs = stack.client("sqs")
+    for output in ("FailureQueueUrl", "DeadLetterQueueUrl"):
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=stack.outputs[output], AttributeNames=["All"])["Attributes"]
+        (mapping,) = [one for one in mappings if one["EventSourceArn"] == attributes["QueueArn"]]
+        assert mapping["FunctionArn"].removesuffix(":$LATEST") == stack.function_arn()
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        parked = sqs.get_queue_attributes(
+            QueueUrl=stack.outputs["ParkedQueueUrl"], AttributeNames=["QueueArn"])["Attributes"]
+        assert json.loads(attributes["RedrivePolicy"]) == {
+            "deadLetterTargetArn": parked["QueueArn"], "maxReceiveCount": 288}
+        assert attributes["VisibilityTimeout"] == "300"
 
 
 def test_each_push_is_answered(told):
     outcomes = {name: answer["outcome"] for name, answer in told["answers"].items()}
+    assert outcomes["ignored-image-action.json"] == "ignored"
     # One event in two envelopes: whichever comes second is the duplicate.
     assert outcomes["iam-user.json"] == "duplicate"
     assert outcomes["role-session-two.json"] == "known"
@@ -135,7 +164,8 @@ def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
         assert resources != "*", statement
         for action in [actions] if isinstance(actions, str) else actions:
             assert "*" not in action, statement
-            allowed.add((action, resources))
+            for resource in [resources] if isinstance(resources, str) else resources:
+                allowed.add((action, resource))
 
     arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/"
     tables = {stack.outputs[one]: arn + stack.outputs[one] for one in ("UploadersTable", "FindingsTable")}
@@ -149,15 +179,19 @@ def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
         else:
             index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
             seen.add((f"dynamodb:{operation}", tables[request["TableName"]] + index))
-    # Lambda itself, with this role: failed events, and the log.
-    queue = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["FailureQueueUrl"], AttributeNames=["QueueArn"])
+    # Lambda itself, with this role: failed events and what they come out of, and the log.
+    failures, dead_letters = (
+        stack.client("sqs").get_queue_attributes(
+            QueueUrl=stack.outputs[queue], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        for queue in ("FailureQueueUrl", "DeadLetterQueueUrl"))
     groups = stack.client("logs").describe_log_groups()["logGroups"]
     log = next(group["arn"] for group in groups if "FunctionLogGroup" in group["logGroupName"])
     # AWS's ARN of a log group ends in `:*`; moto's attribute of it does not.
     log = log.removesuffix(":*")
     lambdas_own = {
-        ("sqs:SendMessage", queue["Attributes"]["QueueArn"]),
+        ("sqs:SendMessage", failures),
+        *((f"sqs:{action}", queue) for queue in (failures, dead_letters)
+          for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")),
         ("logs:CreateLogStream", log), ("logs:PutLogEvents", log),
     }
     assert allowed == seen | lambdas_own

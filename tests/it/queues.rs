@@ -373,6 +373,50 @@ fn the_schedule_in_a_queue_is_acknowledged_and_nothing_is_swept() {
     assert!(log[0]["FindingsOwed"].is_null(), "{}", log[0]);
 }
 
+#[test]
+#[ignore = "needs moto"]
+fn an_image_action_is_counted_and_calls_nothing() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/events/ignored-image-action.json"
+    );
+    let action: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let ignored = json!({
+        "outcome": "ignored",
+        "why": "the event is an `ECR Image Action`, which names no uploader"
+    });
+    assert_eq!(function.invoke(&action).unwrap(), ignored);
+    assert!(function.calls().is_empty());
+    let in_queue = batch(&[message("m", 1, &failure_record(&action))]);
+    assert_eq!(function.invoke(&in_queue).unwrap(), failed(&[]));
+    assert!(function.calls().is_empty());
+    // What stored no image is not counted.
+    for (field, value) in [("action-type", "DELETE"), ("result", "FAILURE")] {
+        let mut other = action.clone();
+        other["detail"][field] = json!(value);
+        assert_eq!(function.invoke(&other).unwrap(), ignored);
+    }
+    let mut other = action.clone();
+    other["detail-type"] = json!("ECR Replication Action");
+    function.invoke(&other).unwrap();
+
+    let log = function.log();
+    let counted: Vec<_> = log.iter().map(|line| &line["ImageActions"]).collect();
+    let (one, none) = (&json!(1), &Value::Null);
+    assert_eq!(counted, [one, one, none, none, none]);
+    let directive = &log[0]["_aws"]["CloudWatchMetrics"];
+    let expected = json!([{
+        "Namespace": "PushWatch", "Dimensions": [["FunctionName"]],
+        "Metrics": [
+            {"Name": "ImageActions", "Unit": "Count"}, {"Name": "Pushes", "Unit": "Count"}
+        ]
+    }]);
+    assert_eq!(directive, &expected);
+    assert_eq!(log[0]["Pushes"], 0);
+}
+
 /// Whichever way it comes.
 #[test]
 #[ignore = "needs moto"]
