@@ -17,7 +17,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) local model mutants docs-findings bench-replay bench-contention size
+.PHONY: help test $(STAGES) local model soak mutants docs-findings bench-replay bench-contention size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ local: .venv/installed ## Run the whole system on this machine, to play with; Ct
 
 model: ## Explore every interleaving of the protocol, whole; takes minutes
 	MODEL_WHOLE=1 $(CARGO) test --locked --all-features --test it model:: -- --nocapture
+
+soak: .venv/installed ## Drain what three hours of outage with 20,000 pushes leave behind
+	SOAK_PUSHES=20000 SOAK_FUNCTIONS=10 $(CARGO) test --locked --all-features --test it soak:: -- --include-ignored --nocapture
 
 mutants: .venv/installed ## Break each rule of the protocol and see it caught; takes half an hour
 	$(PYTHON) tests/mutants.py

@@ -29,6 +29,7 @@ assert replay.returncode == 0 and re.search(r"^Findings +[1-9]", replay.stderr, 
 for lacking in (
     ["learn"],
     ["learn", "--help"],
+    ["redrive"],
     ["learn", "--stack", "pushwatch", "history/"],
     ["replay", "--stack", "pushwatch", "events/"],
     ["uploaders", "list", "--table", "uploaders"],

@@ -9,8 +9,8 @@
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
 //!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
-//! - Of the built function: `function`, `queues`, and `wire_faults`, which breaks its
-//!   calls.
+//! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
+//!   `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
 //!
 //! `support` holds what they share, `snapshots` what people read.
@@ -55,6 +55,8 @@ mod renderings;
 mod replay;
 #[cfg(feature = "cli")]
 mod sample_events;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod soak;
 mod store_behaviour;
 #[cfg(feature = "aws")]
 mod stores_agree;

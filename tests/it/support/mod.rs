@@ -13,6 +13,7 @@ pub mod lambda;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod lookup_events;
 #[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "function"), allow(dead_code))] // the function's tests use it all
 pub mod moto;
 
 use std::future::Future;
