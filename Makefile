@@ -43,7 +43,7 @@ default: ## Build and run what is built by default, which needs no AWS
 	$(PYTHON) tests/default_build.py
 
 unit: .venv/installed ## Run all Rust tests, with those that need moto
-	$(if $(NOT_HERE),@echo "Not run, since what they read is not in ../shared: $(NOT_HERE)")
+	@for tests in $(NOT_HERE); do echo "Not run, since ../shared lacks what they read: $$tests"; done
 	$(CARGO) test --locked --all-features -- --include-ignored $(NOT_HERE:%=--skip %)
 
 doc: ## Build the documentation; warnings are errors
