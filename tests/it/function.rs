@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::block_on;
 use crate::support::events::{TEST_USER, envelope, iam_user, record};
-use crate::support::lambda::Function;
+use crate::support::lambda::{Function, TOLD};
 use crate::support::moto::{REGION, Stack};
 
 const T1: &str = "2026-01-01T00:00:00Z";
@@ -35,14 +35,6 @@ fn findings(stack: &Stack) -> Vec<Value> {
 fn outcome(answer: &Value) -> &str {
     answer["outcome"].as_str().unwrap()
 }
-
-const TOLD: [&str; 5] = [
-    "UpdateItem",
-    "TransactWriteItems",
-    "UpdateItem",
-    "Publish",
-    "UpdateItem",
-];
 
 #[test]
 #[ignore = "needs moto"]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::block_on;
 use crate::support::deployment::push;
 use crate::support::events::TEST_USER;
-use crate::support::lambda::Function;
+use crate::support::lambda::{Function, TOLD};
 use crate::support::moto::Stack;
 
 const T1: &str = "2026-01-01T00:00:00Z";
@@ -96,14 +96,6 @@ fn outcomes(log: &[Value]) -> Vec<&str> {
         })
         .collect()
 }
-
-const TOLD: [&str; 5] = [
-    "UpdateItem",
-    "TransactWriteItems",
-    "UpdateItem",
-    "Publish",
-    "UpdateItem",
-];
 
 #[test]
 #[ignore = "needs moto"]

@@ -22,6 +22,15 @@ fn binary() -> String {
     std::env::var("PUSHWATCH_LAMBDA").unwrap_or_else(|_| own())
 }
 
+/// The calls of a push that is reported at once.
+pub const TOLD: [&str; 5] = [
+    "UpdateItem",
+    "TransactWriteItems",
+    "UpdateItem",
+    "Publish",
+    "UpdateItem",
+];
+
 /// The function's process, a Runtime API and a proxy.
 pub struct Function {
     child: Child,

@@ -69,9 +69,8 @@ pub struct IdentifiedPush {
 #[derive(Debug, Default)]
 pub struct Contents {
     pub files: usize,
-    /// Boxed, since they are sorted and handed on.
+    /// Boxed, so that sorting and handing on moves no second copy of all of them.
     #[allow(clippy::vec_box)]
-    // moved as they are: a second copy of all would double the memory
     pub pushes: Vec<Box<IdentifiedPush>>,
     /// The events that are nothing for PushWatch: where they stand, and why.
     pub ignored: Vec<String>,

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
 use pushwatch::text::clean_cut;
 
-use super::key::{self, check_one_column};
+use super::columns::check_one_column;
+use super::key;
 use super::line::{List, ListLine};
 use crate::ui::counted;
 use crate::when::parse_until;

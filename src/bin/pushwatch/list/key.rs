@@ -7,9 +7,6 @@ use pushwatch::identity::{FEDERATED_PREFIX, MAX_KEY};
 use pushwatch::record::{Record, Standing};
 use pushwatch::text::clean_cut;
 
-/// The first line that a list of several columns needs.
-const HEADER: &str = "uploader,reason,until";
-
 /// A key that a push can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -77,30 +74,6 @@ pub fn has_root_power(key: &str) -> bool {
     let issuer = minted.and_then(|rest| Some(rest.rsplit_once('/')?.0));
     Arn::parse(issuer.unwrap_or(key))
         .is_some_and(|arn| arn.service == "iam" && arn.resource == "root")
-}
-
-/// Makes sure that a line without a header is no line of a table, or else its first
-/// columns would pass for a key: IAM takes commas in names.
-///
-/// # Errors
-/// When it is, with what to write.
-pub fn check_one_column(line: &str) -> Result<(), String> {
-    let shown = clean_cut(line, 80);
-    for (separator, name) in [(';', "`;`"), ('\t', "a tab")] {
-        if line.contains(separator) {
-            return Err(format!(
-                "`{shown}` has {name} in it: columns are separated by commas, below a header \
-                 such as {HEADER}"
-            ));
-        }
-    }
-    if line.contains(',') {
-        return Err(format!(
-            "`{shown}` has several columns, and none says which is the key: begin the list with \
-             a header such as {HEADER}, and quote a key that has a comma in it"
-        ));
-    }
-    Ok(())
 }
 
 /// Reads a key. A role session's ARN becomes its role's key.

@@ -7,7 +7,8 @@ use compact_str::CompactString;
 use pushwatch::record::{Record, Standing};
 use pushwatch::text::clean_cut;
 
-use super::key::{self, check_one_column};
+use super::columns::check_one_column;
+use super::key;
 
 /// A line of a list of uploaders.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Lists of uploaders: the uploaders file, which holds what the uploaders table holds as
 //! JSON Lines; and the lists that somebody already has, of plain keys or as CSV.
 
+mod columns;
 mod csv;
 mod error;
 mod key;
@@ -130,7 +131,7 @@ fn form(line: &str) -> Result<Form, String> {
     } else if csv::is_header(line) {
         Ok(Form::Csv)
     } else {
-        key::check_one_column(without_comment(line))?;
+        columns::check_one_column(without_comment(line))?;
         Ok(Form::Keys)
     }
 }
