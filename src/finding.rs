@@ -49,7 +49,7 @@ impl Reason {
         }
     }
 
-    /// Severity, impact and confidence, before Root raises them.
+    /// Severity, impact and confidence, whoever the uploader is.
     fn weight(self) -> (Severity, u8, u8) {
         match self {
             Self::RevokedUploader => (Severity::Critical, 90, 100),
@@ -74,6 +74,7 @@ impl fmt::Display for Reason {
 #[allow(missing_docs)]
 pub enum Severity {
     Informational,
+    Low,
     Medium,
     High,
     Critical,
@@ -85,6 +86,7 @@ impl Severity {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Informational => "informational",
+            Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
             Self::Critical => "critical",
@@ -161,11 +163,7 @@ impl Finding {
     /// The finding, with its id, severity, risk and message.
     #[must_use]
     pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> Self {
-        let (mut severity, mut impact, confidence) = reason.weight();
-        if uploader.counts_as_root {
-            severity = Severity::Critical;
-            impact = 90;
-        }
+        let (severity, impact, confidence) = weight(reason, uploader);
         Self {
             id: finding_id(&uploader.key, reason, &push.event_id),
             reason,
@@ -202,6 +200,19 @@ impl Finding {
     /// Whether it is worse than its reason, because of the root user's power.
     pub(crate) fn is_raised(&self) -> bool {
         self.risk.impact > self.reason.weight().1
+    }
+}
+
+/// Severity, impact and confidence. The root user's power raises them; they are low for
+/// a new uploader that only AWS can be.
+fn weight(reason: Reason, uploader: &Uploader) -> (Severity, u8, u8) {
+    let (severity, impact, confidence) = reason.weight();
+    if uploader.counts_as_root {
+        (Severity::Critical, 90, confidence)
+    } else if reason == Reason::NewUploader && uploader.is_of_aws() {
+        (Severity::Low, 40, 40)
+    } else {
+        (severity, impact, confidence)
     }
 }
 

@@ -23,6 +23,9 @@ pub const FEDERATED_PREFIX: &str = "federated:";
 /// Path of the roles that IAM Identity Center provisions. AWS reserves it, so
 /// no one can make a role there to pass for a person.
 const SSO_PATH: &str = "role/aws-reserved/sso.amazonaws.com/";
+/// Path of the roles that are linked to an AWS service. AWS reserves it, and only the
+/// service can assume such a role.
+const SERVICE_PATH: &str = "role/aws-service-role/";
 
 /// The stable identity behind a push.
 ///
@@ -58,6 +61,20 @@ impl Uploader {
     #[must_use]
     pub fn is_unidentified(&self) -> bool {
         self.key.starts_with(UNIDENTIFIED_PREFIX)
+    }
+
+    /// Whether it is an AWS service, or a role that is linked to one.
+    #[must_use]
+    pub fn is_of_aws(&self) -> bool {
+        self.kind == "AWSService" || self.linked_service().is_some()
+    }
+
+    /// The service that the role is linked to: `pullthroughcache.ecr.amazonaws.com`.
+    #[must_use]
+    pub fn linked_service(&self) -> Option<&str> {
+        let arn = Arn::parse(&self.key).filter(|arn| arn.service == "iam")?;
+        let path = arn.resource.strip_prefix(SERVICE_PATH)?;
+        path.split_once('/').map(|(service, _)| service)
     }
 
     /// Whether it is an account's root user.

@@ -35,7 +35,7 @@ pub(super) fn json(message: Message<'_>) -> String {
                 Severity::Critical => "critical",
                 Severity::High => "error",
                 Severity::Medium => "warning",
-                Severity::Informational => "info",
+                Severity::Low | Severity::Informational => "info",
             },
             "timestamp": time.unwrap_or_default().to_string(),
             "component": "Amazon ECR",

@@ -25,6 +25,7 @@ fn style(severity: Severity) -> Style {
     let color = match severity {
         Severity::Critical | Severity::High => AnsiColor::Red,
         Severity::Medium => AnsiColor::Yellow,
+        Severity::Low => AnsiColor::Cyan,
         Severity::Informational => AnsiColor::Blue,
     };
     color.on_default().bold()

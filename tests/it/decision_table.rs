@@ -2,7 +2,7 @@
 
 use pushwatch::decide::{Decision, DecisionRule, decide, is_ordinary};
 use pushwatch::event::Push;
-use pushwatch::finding::{Reason, Severity, finding_id};
+use pushwatch::finding::{Finding, Reason, Seen, Severity, finding_id};
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
@@ -10,7 +10,7 @@ use pushwatch::record::{Record, Standing};
 use pushwatch::suppress::Suppression;
 use serde_json::{Value, json};
 
-use crate::support::events::{ACCOUNT, iam_user, push_by, read, record, time};
+use crate::support::events::{ACCOUNT, iam_user, push_by, read, record, role_session, time};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LAST: &str = "2026-02-01T00:00:00Z";
@@ -747,6 +747,40 @@ fn an_expression_that_would_overflow_the_stack_is_refused() {
     };
     let thread = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
     thread.spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_new_uploader_that_only_aws_can_be_is_low() {
+    let service = json!({"type": "AWSService", "invokedBy": "codebuild.amazonaws.com"});
+    let linked = role_session(
+        "aws-service-role/pullthroughcache.ecr.amazonaws.com/AWSServiceRoleForECRPullThroughCache",
+        "session",
+    );
+    let alike = role_session("x/aws-service-role/evil.amazonaws.com/evil", "session");
+    let named = role_session("aws-service-role", "session");
+    let rated = |identity: &Value, reason| {
+        let (push, identification) = read(&record("e1", NEXT, identity));
+        let finding = Finding::new(reason, &push, &identification.uploader, Seen::default());
+        (finding.severity, finding.risk.score)
+    };
+    for identity in [&service, &linked] {
+        assert_eq!(rated(identity, Reason::NewUploader), (Severity::Low, 16));
+        assert_eq!(
+            rated(identity, Reason::RevokedUploader),
+            (Severity::Critical, 90)
+        );
+        assert_eq!(
+            rated(identity, Reason::RecreatedPrincipal),
+            (Severity::High, 56)
+        );
+        assert_eq!(
+            rated(identity, Reason::AttemptedUpload),
+            (Severity::Medium, 35)
+        );
+    }
+    for identity in [&alike, &named] {
+        assert_eq!(rated(identity, Reason::NewUploader), (Severity::High, 49));
+    }
 }
 
 #[test]

@@ -380,6 +380,7 @@ fn anomaly(finding: &Finding) -> Option<Value> {
 fn severity(severity: Severity) -> (u8, &'static str) {
     match severity {
         Severity::Informational => (1, "Informational"),
+        Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
         Severity::High => (4, "High"),
         Severity::Critical => (5, "Critical"),
@@ -406,6 +407,7 @@ fn impact(percent: u8) -> (u8, &'static str) {
 fn risk_level(severity: Severity) -> (u8, &'static str) {
     match severity {
         Severity::Informational => (0, "Info"),
+        Severity::Low => (1, "Low"),
         Severity::Medium => (2, "Medium"),
         Severity::High => (3, "High"),
         Severity::Critical => (4, "Critical"),
