@@ -32,6 +32,12 @@ pub struct Config {
     pub policy: Policy,
     /// `FINDINGS_PER_MINUTE`
     pub findings_per_minute: u8,
+    /// `STACK_NAME`, which messages name as their sender.
+    pub stack_name: Option<String>,
+    /// `RUNBOOK_URL`, where operators read what to do.
+    pub runbook_url: Option<String>,
+    /// The account of the topic.
+    pub account: String,
     /// Region, credentials, endpoints and trust roots.
     pub aws: AwsConfig,
     /// `AWS_LAMBDA_LOG_LEVEL`, the lowest level that Lambda keeps.
@@ -131,6 +137,9 @@ impl Config {
             function_name: env
                 .optional("AWS_LAMBDA_FUNCTION_NAME")
                 .unwrap_or_else(|| "pushwatch".to_owned()),
+            stack_name: env.optional("STACK_NAME"),
+            runbook_url: env.optional("RUNBOOK_URL"),
+            account: topic.account.to_owned(),
             https_format: settings.https_format,
             topic_arn,
             faults: settings.faults,

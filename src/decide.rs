@@ -9,7 +9,7 @@ use compact_str::format_compact;
 use jiff::Timestamp;
 
 use crate::event::Push;
-use crate::finding::{Finding, Reason, Sightings};
+use crate::finding::{Finding, Reason, Sightings, Verdict};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::{Record, Standing};
@@ -296,11 +296,24 @@ impl Case<'_> {
             .filter(|before| before.standing == Standing::Trusted && makes_known(rule))
             .and_then(|before| before.trusted_until)
             .filter(|until| *until <= self.push.event_time);
+        let had = |is_it: bool| self.record.filter(|_| is_it);
         let seen = Sightings {
             first_seen: record.as_ref().and_then(|record| record.first_seen),
             last_seen: record.as_ref().and_then(|record| record.last_seen),
             previously_seen: self.record.and_then(|before| before.last_seen),
             trust_ended,
+            trusted: had(trust_ended.is_some()).map(|before| Verdict {
+                by: before.trusted_by.clone(),
+                at: before.trusted_at,
+                reason: before.trust_reason.clone(),
+            }),
+            revoked: had(reason == Reason::RevokedUploader).map(|before| Verdict {
+                by: before.revoked_by.clone(),
+                at: before.revoked_at,
+                reason: before.revoke_reason.clone(),
+            }),
+            previous_principal_id: had(reason == Reason::RecreatedPrincipal)
+                .and_then(|before| before.principal_id.clone()),
         };
         let finding = Finding::new(reason, self.push, self.uploader, seen);
         let verdict = match &self.policy.suppress {

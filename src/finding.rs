@@ -1,13 +1,15 @@
 //! A finding: what is reported of a push, how bad it is, and which techniques of
 //! ATT&CK and other frameworks it belongs to.
 
+use std::cmp::Reverse;
 use std::fmt;
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::Push;
+use crate::event::{Credentials, Push};
 use crate::identity::Uploader;
 use crate::text::clean_cut;
 
@@ -127,6 +129,9 @@ pub struct Finding {
     pub uploader: Uploader,
     /// What was pushed.
     pub push: Push,
+    /// How it was authorised.
+    #[serde(default)]
+    pub credentials: Credentials,
     /// After this push; none when no record is kept.
     pub first_seen: Option<Timestamp>,
     /// After this push; none when no record is kept.
@@ -139,6 +144,15 @@ pub struct Finding {
     /// How long after the push it was decided, in seconds, from a quarter of an hour on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_seconds: Option<i64>,
+    /// Who had trusted the uploader, if that trust ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<Verdict>,
+    /// Who revoked the uploader, if that is why it is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Verdict>,
+    /// The unique id that is known under the name, if another one is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_principal_id: Option<CompactString>,
     /// The phase of the pipeline, as in the Splunk search.
     pub phase: Phase,
     /// ATT&CK techniques.
@@ -149,14 +163,32 @@ pub struct Finding {
     pub related: Related,
 }
 
-/// When the uploader was seen: the fields of the same names in [`Finding`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a person decided on an uploader. A field that the record lacks is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Verdict {
+    /// Who: an ARN, or a name on that person's machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<CompactString>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Why, in that person's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CompactString>,
+}
+
+/// What was known of the uploader: the fields of the same names in [`Finding`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `Finding`
 pub struct Sightings {
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
     pub previously_seen: Option<Timestamp>,
     pub trust_ended: Option<Timestamp>,
+    pub trusted: Option<Verdict>,
+    pub revoked: Option<Verdict>,
+    pub previous_principal_id: Option<CompactString>,
 }
 
 impl Finding {
@@ -164,6 +196,11 @@ impl Finding {
     #[must_use]
     pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> Self {
         let (severity, impact, confidence) = weight(reason, uploader);
+        let message = message(reason, push, uploader, &seen);
+        let mut push = push.clone();
+        push.read_details();
+        let credentials = std::mem::take(&mut push.credentials);
+        let delay_seconds = push.delay_seconds;
         Self {
             id: finding_id(&uploader.key, reason, &push.event_id),
             reason,
@@ -175,14 +212,18 @@ impl Finding {
                 impact,
                 confidence,
             },
-            message: message(reason, push, uploader, seen),
+            message,
             uploader: uploader.clone(),
-            push: push.clone(),
+            push,
+            credentials,
             first_seen: seen.first_seen,
             last_seen: seen.last_seen,
             previously_seen: seen.previously_seen,
             trust_ended: seen.trust_ended,
-            delay_seconds: push.delay_seconds,
+            delay_seconds,
+            trusted: seen.trusted,
+            revoked: seen.revoked,
+            previous_principal_id: seen.previous_principal_id,
             phase: Phase::Release,
             attack: Attack::default(),
             frameworks: Frameworks::default(),
@@ -195,6 +236,16 @@ impl Finding {
     pub fn to_json(&self) -> String {
         // Strings, numbers and string keys: there is nothing that could fail.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The place in a list: worst first, then by reason, time and id.
+    pub(crate) fn rank(&self) -> impl Ord + use<> {
+        (
+            Reverse(self.severity),
+            self.reason,
+            self.push.event_time,
+            self.id,
+        )
     }
 
     /// Whether it is worse than its reason, because of the root user's power.
@@ -224,7 +275,7 @@ pub fn finding_id(key: &str, reason: Reason, event_id: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
-fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> String {
+fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: &Sightings) -> String {
     let name = clean_cut(&uploader.name, 200);
     let did = if push.failed() {
         "Container upload attempted"

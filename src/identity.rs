@@ -63,6 +63,13 @@ impl Uploader {
         self.key.starts_with(UNIDENTIFIED_PREFIX)
     }
 
+    /// The user who minted a federated session, by the ARN in its key.
+    #[must_use]
+    pub fn minter(&self) -> Option<&str> {
+        let rest = self.key.strip_prefix(FEDERATED_PREFIX)?;
+        rest.rsplit_once('/').map(|(minter, _)| minter)
+    }
+
     /// Whether it is an AWS service, or a role that is linked to one.
     #[must_use]
     pub fn is_of_aws(&self) -> bool {

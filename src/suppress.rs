@@ -71,7 +71,13 @@ impl Suppression {
     pub fn matches(&self, finding: &Finding) -> Result<bool, String> {
         let mut context = Context::default();
         // The fields that are usually absent.
-        for absent in ["trustEnded", "delaySeconds"] {
+        for absent in [
+            "trustEnded",
+            "delaySeconds",
+            "trusted",
+            "revoked",
+            "previousPrincipalId",
+        ] {
             context.add_variable_from_value(absent, Value::Null);
         }
         let json = serde_json::to_value(finding).map_err(|error| error.to_string())?;

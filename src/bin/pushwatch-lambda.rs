@@ -35,6 +35,9 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         findings_table: Some(config.findings_table.clone()),
         region,
         absence_days: config.policy.absence_days,
+        stack: config.stack_name,
+        account: Some(config.account),
+        runbook: config.runbook_url,
     };
     let notifier = SnsNotifier::new(aws.sns(), config.topic_arn, context, config.https_format);
     let store = DynamoStore::new(

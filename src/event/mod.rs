@@ -4,7 +4,9 @@
 //! The event types of `aws_lambda_events` are not used: its CloudTrail type refuses 22 %
 //! of real records, and its envelope an event with one odd time or null.
 
+mod artifact;
 mod batch;
+mod credentials;
 mod object;
 mod push;
 mod user_identity;
@@ -13,7 +15,9 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use artifact::Artifact;
 pub use batch::{QueueMessage, messages};
+pub use credentials::Credentials;
 pub use object::Object;
 pub use push::{AHEAD, EventName, MAX_TEXT, Push};
 pub use user_identity::UserIdentity;
@@ -67,9 +71,9 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     match event.raw("requestPayload") {
         Some(payload) if event.raw("requestContext").is_some() => {
             let payload_event = Object::parse(payload).ok_or(Unreadable::NotAnObject)?;
-            read_event(&payload_event, payload, now)
+            read_event(payload_event, payload, now)
         }
-        _ => read_event(&event, json, now),
+        _ => read_event(event, json, now),
     }
 }
 
@@ -108,7 +112,7 @@ fn unwrapped(json: &str) -> Option<Object> {
     })
 }
 
-fn read_event(event: &Object, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
+fn read_event(event: Object, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     if event.raw("detail").is_none() && event.raw("detail-type").is_none() {
         return read_record(event, json, &push::Envelope::default(), now);
     }
@@ -139,14 +143,14 @@ fn read_event(event: &Object, json: &str, now: Timestamp) -> Result<Event, Unrea
                 region: event.text("region"),
                 time: event.text("time"),
             };
-            read_record(&detail, json, &envelope, now)
+            read_record(detail, json, &envelope, now)
         }
         (None, _) => Err(Unreadable::NoDetail),
     }
 }
 
 fn read_record(
-    record: &Object,
+    record: Object,
     json: &str,
     envelope: &push::Envelope,
     now: Timestamp,
@@ -170,8 +174,8 @@ fn read_record(
     if name != "PutImage" {
         return Ok(ignored("the call is", &name, "not PutImage"));
     }
-    let push = Push::read(record, json, envelope, now);
     let identity = UserIdentity::read(&record.object("userIdentity"));
+    let push = Push::read(record, json, envelope, now);
     Ok(Event::Push(Box::new(push), Box::new(identity)))
 }
 

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// CloudTrail may leave out any field, send it null or empty, or change its
 /// type. Reading level by level means that a value nobody asks for cannot make
 /// the record unreadable, and that a manifest of megabytes is never unescaped.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Object(BTreeMap<String, Box<RawValue>>);
 
 impl Object {
@@ -64,6 +64,20 @@ impl Object {
             .collect()
     }
 }
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        let fields = |object: &Self| -> Vec<_> {
+            let fields = object.0.iter();
+            fields
+                .map(|(name, raw)| (name.clone(), raw.get().to_owned()))
+                .collect()
+        };
+        fields(self) == fields(other)
+    }
+}
+
+impl Eq for Object {}
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -4,6 +4,8 @@ use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::artifact::{self, Artifact};
+use super::credentials::Credentials;
 use super::object::Object;
 use crate::arn::Arn;
 use crate::hash::sha256_hex;
@@ -61,6 +63,22 @@ pub struct Push {
     /// [`note_delay`](Push::note_delay).
     #[serde(skip)]
     pub delay_seconds: Option<i64>,
+    /// `requestID`, of which AWS Support can tell more.
+    pub request_id: Option<CompactString>,
+    /// Why the push failed, in the words of ECR.
+    pub error_message: Option<CompactString>,
+    /// What was pushed, as its manifest says.
+    #[serde(default)]
+    pub artifact: Artifact,
+    /// The digest of the image that a signature or the like is about.
+    pub artifact_subject: Option<CompactString>,
+    /// How the push was authorised; part of a finding beside its push.
+    #[serde(skip)]
+    pub credentials: Credentials,
+    /// The record as long as its details are unread: most pushes are by somebody known,
+    /// and nobody asks for them.
+    #[serde(skip)]
+    unread: Option<Object>,
 }
 
 /// The one API call that stores an image.
@@ -91,15 +109,15 @@ pub(super) struct Envelope {
 }
 
 impl Push {
-    /// Reads a `PutImage` record. `json` is the record's own text.
-    pub(super) fn read(record: &Object, json: &str, envelope: &Envelope, now: Timestamp) -> Self {
+    /// Reads a `PutImage` record, but for its details. `json` is the record's own text.
+    pub(super) fn read(record: Object, json: &str, envelope: &Envelope, now: Timestamp) -> Self {
         let request = record.object("requestParameters");
         let response = record.object("responseElements");
         let image = response.object("image");
         let image_id = image.object("imageId");
         let identity = record.object("userIdentity");
         let session = identity.object("sessionContext").object("attributes");
-        let resource = repository_resource(record);
+        let resource = repository_resource(&record);
         let omitted = |parameters: &Object| parameters.flag("omitted") == Some(true);
 
         let mut push = Self {
@@ -111,7 +129,7 @@ impl Push {
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,
             event_source: record.text("eventSource"),
-            event_time: event_time(record, envelope, now),
+            event_time: event_time(&record, envelope, now),
             account: record
                 .text("recipientAccountId")
                 .or_else(|| envelope.account.clone()),
@@ -137,12 +155,33 @@ impl Push {
             user_agent: record.text("userAgent"),
             access_key_id: identity.text("accessKeyId"),
             mfa: session.flag("mfaAuthenticated"),
-            error_code: error_code(record),
+            error_code: error_code(&record),
             parameters_omitted: omitted(&request) || omitted(&response),
             delay_seconds: None,
+            request_id: None,
+            error_message: None,
+            artifact: Artifact::Unknown,
+            artifact_subject: None,
+            credentials: Credentials::default(),
+            unread: Some(record),
         };
         push.cut_texts();
         push
+    }
+
+    /// Reads what only a finding says of the push, and lets go of the record.
+    pub fn read_details(&mut self) {
+        let Some(record) = self.unread.take() else {
+            return;
+        };
+        let text = |name| {
+            let text = record.text(name)?;
+            Some(cut_bytes(&text, MAX_TEXT).into())
+        };
+        self.request_id = text("requestID");
+        self.error_message = text("errorMessage");
+        (self.artifact, self.artifact_subject) = artifact::read(&record, self.tag.as_deref());
+        self.credentials = Credentials::read(&record);
     }
 
     /// Cuts every text to [`MAX_TEXT`] bytes, so that record and finding fit

@@ -54,6 +54,7 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
         "ProductFields": {
             "pushwatch/findingId": finding.id.to_string(),
             "pushwatch/reason": finding.reason.as_str(),
+            "pushwatch/artifact": push.artifact.as_str(),
             "pushwatch/uploader": characters(&shown(&uploader.key, 1024), 2048),
             "pushwatch/eventId": characters(&shown(&push.event_id, 200), 2048),
         },

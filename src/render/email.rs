@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use super::defang::{defanged, defanged_wholly};
 use super::remediation::{self, Step};
 use super::wording::{
-    MAX_KEY_SHOWN, advice, capital, headline, reason_in_words, sentence, severity_word, shown,
+    MAX_KEY_SHOWN, advice, capital, headline, is_of_root, reason_in_words, sentence,
+    severity_in_words, severity_word, shown,
 };
 use super::{Message, RenderContext, facts};
 use crate::finding::{Finding, Reason};
@@ -19,7 +20,7 @@ const INDENT: usize = 10;
 
 /// The body of a message.
 pub(super) fn body(message: Message<'_>, context: &RenderContext) -> String {
-    match message {
+    let mut text = match message {
         Message::Finding(finding) => of_finding(finding, context),
         Message::Rollup(findings) => {
             let intro = format!(
@@ -38,11 +39,54 @@ pub(super) fn body(message: Message<'_>, context: &RenderContext) -> String {
             );
             list(&intro, findings, context)
         }
+    };
+    sender(&mut text, context);
+    text
+}
+
+/// Who sends the message, and where its operators read what to do.
+fn sender(text: &mut String, context: &RenderContext) {
+    let stack = context.stack.as_deref();
+    let stack = stack.map_or_else(String::new, |stack| {
+        format!(", stack {}", shown(stack, 128))
+    });
+    let account = context.account.as_deref();
+    let account = account.map_or_else(String::new, |id| format!(", account {}", shown(id, 40)));
+    wrap(text, &format!("Sent by PushWatch{stack}{account}."), "", "");
+    let runbook = context.runbook.as_deref();
+    if let Some(link) = runbook.filter(|link| link.bytes().all(|byte| byte.is_ascii_graphic())) {
+        // A word of the deployment's owner, not of an event.
+        let _ = writeln!(text, "Runbook: {link}");
     }
 }
 
-/// A finding's part of a list.
+/// What a finding adds to a list at most.
 pub(super) fn part(finding: &Finding, context: &RenderContext) -> String {
+    let mut text = String::new();
+    parts(&mut text, std::slice::from_ref(finding), context);
+    text
+}
+
+/// Findings that are reported for the same reason, which is said once.
+fn parts(text: &mut String, findings: &[Finding], context: &RenderContext) {
+    let first = findings.first();
+    // All of a digest were learned, as its beginning says.
+    let told = first.filter(|finding| finding.reason != Reason::LearnedUploader);
+    if let Some(first) = told {
+        let why = capital(&reason_in_words(first, context.absence_days));
+        let count = match findings.len() {
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        wrap(text, &format!("{count}: {why}."), "", "");
+        text.push('\n');
+    }
+    for finding in findings {
+        text.push_str(&one_of_list(finding, context));
+    }
+}
+
+fn one_of_list(finding: &Finding, context: &RenderContext) -> String {
     let mut text = String::new();
     let head = format!(
         "[{}] {}",
@@ -58,11 +102,11 @@ pub(super) fn part(finding: &Finding, context: &RenderContext) -> String {
     );
     let mut lines = vec![format!("{}, {location}", push.event_time)];
     let verb = if finding.reason == Reason::LearnedUploader {
-        // All of a digest were learned, as its beginning says.
         "revoke"
     } else {
-        let why = reason_in_words(finding, context.absence_days);
-        lines.push(format!("why: {why}"));
+        if is_of_root(finding) {
+            lines.push("critical, because this is the power of the root user".to_owned());
+        }
         "show"
     };
     lines.push(format!("finding {}", finding.id));
@@ -88,8 +132,9 @@ fn list(intro: &str, findings: &[Finding], context: &RenderContext) -> String {
     let mut text = String::new();
     wrap(&mut text, intro, "", "");
     text.push('\n');
-    for finding in findings {
-        text.push_str(&part(finding, context));
+    let why = |finding: &Finding| reason_in_words(finding, context.absence_days);
+    for alike in findings.chunk_by(|one, next| why(one) == why(next)) {
+        parts(&mut text, alike, context);
     }
     text
 }
@@ -148,12 +193,6 @@ fn facts(text: &mut String, finding: &Finding) {
 }
 
 fn how_bad(finding: &Finding) -> String {
-    let risk = finding.risk;
-    let raised = if finding.is_raised() {
-        " It is raised, because this is the power of the root user."
-    } else {
-        ""
-    };
     let attack: Vec<_> = finding
         .attack
         .0
@@ -166,11 +205,8 @@ fn how_bad(finding: &Finding) -> String {
         "Whoever can push an image can have code run wherever it is pulled"
     };
     format!(
-        "{}: risk {} of 100 (impact {}, confidence {}).{raised} {consequence} (MITRE ATT&CK {}).",
-        capital(finding.severity.as_str()),
-        risk.score,
-        risk.impact,
-        risk.confidence,
+        "{} {consequence} (MITRE ATT&CK {}).",
+        severity_in_words(finding),
         attack.join(", ")
     )
 }
@@ -199,17 +235,20 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
         rest.clone_into(line);
         *width = rest.chars().count();
     };
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
+    let room = WIDTH.saturating_sub(rest.len());
+    let words = words.split(' ').filter(|word| !word.is_empty());
+    for (word, is_first) in words.flat_map(|word| fitting(word, room)) {
         let mut word = Cow::Borrowed(word);
-        if rest.len() + word.len() > WIDTH {
+        if word.len() > room {
             word = Cow::Owned(defanged_wholly(&word));
         }
+        let space = usize::from(is_first);
         let length = word.chars().count();
-        if !is_empty && width + 1 + length > WIDTH {
+        if !is_empty && width + space + length > WIDTH {
             begin(text, &mut line, &mut width);
             is_empty = true;
         }
-        if !is_empty {
+        if !is_empty && is_first {
             line.push(' ');
             width += 1;
         }
@@ -232,9 +271,41 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
+/// A word in parts that fit into a line, as far as it can be broken behind a slash: a
+/// name or an address of mail at the end of an ARN stays whole. Each with whether it is
+/// the first.
+fn fitting(word: &str, room: usize) -> Vec<(&str, bool)> {
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for piece in word.split_inclusive('/') {
+        if end > begin && end + piece.len() - begin > room {
+            parts.push((&word[begin..end], begin == 0));
+            begin = end;
+        }
+        end += piece.len();
+    }
+    parts.push((&word[begin..], begin == 0));
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::wrap;
+
+    #[test]
+    fn a_long_name_is_broken_before_an_address_of_mail_and_not_within() {
+        let role = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_AdministratorsOfAllAccountsAndRegions";
+        let mut text = String::new();
+        wrap(
+            &mut text,
+            &format!("{role}/mary.major@example.com"),
+            "Who  ",
+            "     ",
+        );
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        assert_eq!(*lines.last().unwrap(), "mary.major@example.com");
+        assert!(text.lines().all(|line| line.len() <= 71), "{text}");
+    }
 
     #[test]
     fn lines_are_broken_between_words_and_long_words_within() {

@@ -1,11 +1,12 @@
 //! What is known of a push, labelled, as people read it in a mail or on a
 //! terminal.
 
-use super::wording::{MAX_KEY_SHOWN, duration, image_name, kind, shown};
+use super::wording::{MAX_KEY_SHOWN, artifact_in_words, duration, image_name, kind, shown};
+use crate::event::{Artifact, Credentials, Push};
 use crate::finding::Finding;
 
 /// A label, and its lines.
-pub(super) type Fact = (&'static str, Vec<String>);
+pub type Fact = (&'static str, Vec<String>);
 
 /// Who, what, where, when, from where, and with which credentials. What the event
 /// does not say is left out, or said to be unknown.
@@ -16,14 +17,40 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
         ("Where", vec![registry(finding)]),
         ("When", when(finding)),
         ("From", from(finding)),
+        ("Through", through(&finding.credentials)),
         ("With", credentials(finding)),
         ("Session", session(finding)),
+        ("Event", event(&finding.push)),
     ];
     facts
         .into_iter()
         .filter(|(_, lines)| !lines.is_empty())
         .collect()
 }
+
+/// What a push is of, and how it was authorised, for one that gives no finding.
+#[cfg(feature = "cli")]
+#[must_use]
+pub fn of_push(push: &Push, credentials: &Credentials) -> Vec<Fact> {
+    let pushed = format!("{}, {}", artifact_in_words(push.artifact), BY_MANIFEST);
+    let pushed = match push.artifact {
+        Artifact::Unknown => vec![NO_MANIFEST.to_owned()],
+        _ => std::iter::once(pushed).chain(subject(push)).collect(),
+    };
+    let facts = [
+        ("pushed", pushed),
+        ("through", through(credentials)),
+        ("session", session_of(credentials)),
+        ("refused", refusal(push)),
+    ];
+    facts
+        .into_iter()
+        .filter(|(_, lines)| !lines.is_empty())
+        .collect()
+}
+
+const BY_MANIFEST: &str = "as its manifest says";
+const NO_MANIFEST: &str = "CloudTrail does not show the manifest, so it may be anything";
 
 fn who(finding: &Finding) -> Vec<String> {
     let uploader = &finding.uploader;
@@ -34,30 +61,56 @@ fn who(finding: &Finding) -> Vec<String> {
         Some(account) => format!(" of account {}", shown(account, 40)),
         None => String::new(),
     };
-    vec![
+    let mut lines = vec![
         format!("{}, {}{account}", shown(&uploader.name, 80), kind(uploader)),
         shown(&uploader.key, MAX_KEY_SHOWN),
-    ]
+    ];
+    let minter = uploader.minter();
+    lines.extend(minter.map(|minter| format!("a session that {} minted", shown(minter, 200))));
+    lines
 }
 
 fn what(finding: &Finding) -> Vec<String> {
     let push = &finding.push;
     let mut lines = vec![image_name(finding)];
     lines.extend(push.digest.as_ref().map(|digest| shown(digest, 71)));
+    match push.artifact {
+        Artifact::Image => {}
+        Artifact::Unknown if push.parameters_omitted => {}
+        Artifact::Unknown => lines.push(NO_MANIFEST.to_owned()),
+        artifact => lines.push(format!("{}, {BY_MANIFEST}", artifact_in_words(artifact))),
+    }
+    lines.extend(subject(push));
     // If CloudTrail left the parameters out, nobody knows whether there was a tag.
-    if push.tag.is_none() && push.repository.is_some() && !push.parameters_omitted {
+    let may_be_part = matches!(push.artifact, Artifact::Image | Artifact::Attestation);
+    if may_be_part && push.tag.is_none() && push.repository.is_some() && !push.parameters_omitted {
         lines.push("untagged, as most parts of a multi-platform image are".to_owned());
     }
-    if let Some(code) = &push.error_code {
-        lines.push(format!("ECR refused it: {}", shown(code, 80)));
-    }
+    lines.extend(refusal(push));
     if push.parameters_omitted {
         lines.push(
-            "CloudTrail left out the parameters, which were over 100 KB: odd for an image"
+            "CloudTrail left out the parameters, since they were over 100 KB. Those of an \
+             image of docker's 127 layers take 30 KB: somebody may have padded them to hide \
+             tag and digest. The repository is known from the rest of the event"
                 .to_owned(),
         );
     }
     lines
+}
+
+/// The image that it says something of.
+fn subject(push: &Push) -> Vec<String> {
+    let subject = push.artifact_subject.as_deref();
+    let lines = subject.map(|digest| ["of the image".to_owned(), shown(digest, 71)]);
+    lines.into_iter().flatten().collect()
+}
+
+fn refusal(push: &Push) -> Vec<String> {
+    let code = push.error_code.as_deref();
+    let code = code.map(|code| format!("ECR refused it: {}", shown(code, 80)));
+    let message = push.error_message.as_deref();
+    let message = message.map(|message| format!("\"{}\"", shown(message, 300)));
+    code.into_iter().chain(message).collect()
 }
 
 fn registry(finding: &Finding) -> String {
@@ -107,7 +160,9 @@ fn credentials(finding: &Finding) -> Vec<String> {
         };
         words.to_owned()
     });
-    let both: Vec<_> = key.into_iter().chain(mfa).collect();
+    let credential = finding.credentials.credential_id.as_deref();
+    let credential = credential.map(|id| format!("credential {}", shown(id, 100)));
+    let both: Vec<_> = key.into_iter().chain(credential).chain(mfa).collect();
     if both.is_empty() {
         return both;
     }
@@ -118,14 +173,80 @@ fn session(finding: &Finding) -> Vec<String> {
     let uploader = &finding.uploader;
     // A person's session has the person's name.
     let session = uploader.session.as_ref();
-    session
+    let name = session
         .filter(|session| **session != uploader.name)
         .map(|session| {
             format!(
                 "{} (chosen by whoever assumed the role)",
                 shown(session, 80)
             )
-        })
-        .into_iter()
+        });
+    let more = session_of(&finding.credentials);
+    name.into_iter().chain(more).collect()
+}
+
+/// What is known of the session beside its name.
+fn session_of(credentials: &Credentials) -> Vec<String> {
+    let identity = credentials.source_identity.as_deref();
+    let identity = identity.map(|identity| {
+        format!(
+            "source identity {} (set where the chain of roles began)",
+            shown(identity, 80)
+        )
+    });
+    let start = credentials.session_start;
+    let start = start.map(|start| format!("begun {start}"));
+    identity.into_iter().chain(start).collect()
+}
+
+/// By which way the credentials came, a line for each thing that is known.
+pub(super) fn through(credentials: &Credentials) -> Vec<String> {
+    let delegate = credentials.delegate_account_id.as_deref();
+    let delegate = delegate.map(|id| format!("account {}, by delegated access", shown(id, 40)));
+    let provider = credentials.federated_provider.as_deref().map(provider);
+    let console = credentials.session_credential_from_console == Some(true);
+    let console = console.then(|| "the console".to_owned());
+    let issued = credentials.credentials_issued_to.as_deref();
+    let kind = credentials.issuer_type.as_deref();
+    let kind = kind.map_or_else(String::new, |kind| format!(" ({})", shown(kind, 60)));
+    let issued = match issued {
+        Some(to) => Some(format!(
+            "credentials that AWS issued to {}{kind}",
+            shown(to, 200)
+        )),
+        None if !kind.is_empty() => Some(format!("credentials that AWS issued{kind}")),
+        None => None,
+    };
+    let instance = credentials.ec2_role_delivery.as_deref();
+    let instance = instance.map(|version| {
+        format!(
+            "an EC2 instance's metadata service, version {}",
+            shown(version, 20)
+        )
+    });
+    let endpoint = credentials.vpc_endpoint_id.as_deref();
+    let endpoint = endpoint.map(|id| format!("VPC endpoint {}", shown(id, 60)));
+    let lines = [delegate, provider, console, issued, instance, endpoint];
+    lines.into_iter().flatten().collect()
+}
+
+/// An identity provider by its host, or by its name as SAML has it.
+fn provider(provider: &str) -> String {
+    let name = match provider.split_once("-provider/") {
+        Some((_, name)) if provider.starts_with("arn:") => name,
+        _ => provider,
+    };
+    match name {
+        "token.actions.githubusercontent.com" => "GitHub's identity provider".to_owned(),
+        name => format!("the identity provider {}", shown(name, 200)),
+    }
+}
+
+/// By which ids the call is found.
+fn event(push: &Push) -> Vec<String> {
+    let request = push.request_id.as_deref();
+    let request = request.map(|id| format!("request {}", shown(id, 80)));
+    std::iter::once(shown(&push.event_id, 80))
+        .chain(request)
         .collect()
 }

@@ -26,6 +26,8 @@ pub mod subject;
 mod text;
 mod wording;
 
+#[cfg(feature = "cli")]
+pub use facts::{Fact, of_push};
 pub use message::Message;
 
 #[cfg(feature = "cli")]
@@ -43,6 +45,12 @@ pub struct RenderContext {
     /// The longest absence that is not reported, in days; 0 if none is reported, or if
     /// the setting is not known.
     pub absence_days: u16,
+    /// The stack that sends the message.
+    pub stack: Option<String>,
+    /// Its account.
+    pub account: Option<String>,
+    /// Where its operators read what to do.
+    pub runbook: Option<String>,
 }
 
 /// The form that `https` subscribers get.
@@ -88,9 +96,7 @@ pub fn render(message: Message<'_>, format: Format, context: &RenderContext) -> 
         Format::Json => clean_json(&message.to_json()),
         Format::Text => {
             let findings = message.findings().iter();
-            let texts: Vec<_> = findings
-                .map(|finding| text::of(finding, context.absence_days))
-                .collect();
+            let texts: Vec<_> = findings.map(|finding| text::of(finding, context)).collect();
             texts.join("\n")
         }
         Format::Email => format!(

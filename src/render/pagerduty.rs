@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::wording::{MAX_KEY_SHOWN, headline, image_name, sentence, shown};
-use super::{Message, subject};
+use super::wording::{MAX_KEY_SHOWN, artifact_name, headline, sentence, shown};
+use super::{Message, facts, subject};
 use crate::finding::{Finding, Severity};
 use crate::text::cut_bytes;
 
@@ -60,10 +60,11 @@ fn details(finding: &Finding) -> Value {
     json!({
         "what happened": sentence(finding),
         "uploader": shown(&finding.uploader.key, MAX_KEY_SHOWN),
-        "image": image_name(finding),
+        "image": artifact_name(finding),
         "digest": text(push.digest.as_deref()),
         "account": text(push.account.as_deref()),
         "region": text(push.region.as_deref()),
+        "through": facts::through(&finding.credentials),
         "access key": text(push.access_key_id.as_deref()),
         "event": shown(&push.event_id, 120),
         "risk": finding.risk.score,

@@ -6,8 +6,9 @@
 
 use super::RenderContext;
 use super::defang::shell_word;
-use super::wording::shown;
+use super::wording::{is_of_root, is_public, shown, verdict};
 use crate::arn::{Arn, partition_of};
+use crate::event::Artifact;
 use crate::finding::{Finding, Reason};
 
 /// One thing to do.
@@ -29,18 +30,28 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
              SUPPRESS_FINDINGS can keep such findings from being told.",
         )],
         reason => {
+            let revoked = finding.revoked.as_ref().map(verdict).unwrap_or_default();
+            let ask = format!(
+                "Ask first who revoked this uploader, and why{}{revoked}. To trust it again, \
+                 with your reason for 'why':",
+                if revoked.is_empty() { "" } else { ": it was" }
+            );
             let what = match reason {
-                Reason::RevokedUploader => {
-                    "Ask first who revoked this uploader, and why. To trust it again:"
+                Reason::RevokedUploader => ask.as_str(),
+                _ if is_of_root(finding) => {
+                    "Make a role for it, and keep the root user's credentials locked away. It \
+                     is known from now on; to note why, in place of 'why':"
                 }
                 Reason::RecreatedPrincipal => {
-                    "If it was deleted and made again by one of you, trust it:"
+                    "If it was deleted and made again by one of you, trust it, with your reason \
+                     for 'why':"
                 }
                 // An uploader that was reported is known from now on.
                 Reason::NewUploader => {
-                    "It is known from now on. To note that it is trusted, and why:"
+                    "It is known from now on. To note that it is trusted, with your reason for \
+                     'why':"
                 }
-                _ => "Trust the uploader, with your reason, and it is not told again:",
+                _ => "Trust the uploader, with your reason for 'why', and it is not told again:",
             };
             match uploaders_command(finding, "trust", context) {
                 Some(command) => vec![words(what), Step::Whole(command)],
@@ -66,21 +77,22 @@ pub(super) fn not_expected(finding: &Finding, context: &RenderContext) -> Vec<St
         "Look at whoever pushed:",
         principal_link(finding),
     );
+    with(
+        &mut steps,
+        "Look at what else these credentials did:",
+        calls_command(finding),
+    );
+    steps.extend(against_the_delegation(finding));
     steps.extend(against_the_credentials(finding));
     if finding.reason != Reason::RevokedUploader {
         with(
             &mut steps,
-            "To have every later push told as critical:",
+            "To have every later push told as critical, with your reason for 'why':",
             uploaders_command(finding, "revoke", context),
         );
     }
     if !finding.push.failed() {
-        with(&mut steps, "Look at the image:", image_link(finding));
-        with(
-            &mut steps,
-            "Stop what runs the image; then, if you need no copy of it, delete it:",
-            delete_command(finding),
-        );
+        steps.extend(against_the_image(finding));
     }
     if event_link(finding).is_none() {
         let account = finding.push.account.as_deref().unwrap_or("unknown");
@@ -101,9 +113,103 @@ fn with(steps: &mut Vec<Step>, words: &str, whole: Option<String>) {
     }
 }
 
+/// How what was pushed loses its effect.
+fn against_the_image(finding: &Finding) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if is_public(&finding.push) {
+        steps.push(Step::Words(
+            "Anybody can pull it by now: find out whether there is something in it that must \
+             not leave the account, such as code or keys."
+                .to_owned(),
+        ));
+    }
+    let (look, pulled, delete) = match finding.push.artifact {
+        Artifact::Image | Artifact::Index | Artifact::Unknown => (
+            "Look at the image:",
+            "See whether it was pulled; nothing is printed if it never was (ECR may be a day \
+             late with it):",
+            "Stop what runs the image; then, if you need no copy of it, delete it:",
+        ),
+        Artifact::HelmChart => (
+            "Look at the chart:",
+            "See whether it was pulled; nothing is printed if it never was (ECR may be a day \
+             late with it):",
+            "Uninstall what was installed from it; then, if you need no copy of it, delete it:",
+        ),
+        Artifact::Attestation | Artifact::Signature | Artifact::Sbom | Artifact::Other => (
+            "Look at it:",
+            "See whether it was pulled; nothing is printed if it never was (ECR may be a day \
+             late with it):",
+            "If you need no copy of it, delete it, so that nobody trusts an image for its sake:",
+        ),
+    };
+    with(&mut steps, look, image_link(finding));
+    with(&mut steps, pulled, pulled_command(finding));
+    with(&mut steps, delete, delete_command(finding));
+    steps
+}
+
+/// How a delegation ends.
+///
+/// Source: the IAM user guide on temporary delegation. Untried.
+fn against_the_delegation(finding: &Finding) -> Option<Step> {
+    let account = finding.credentials.delegate_account_id.as_deref()?;
+    Some(Step::Words(format!(
+        "Access was delegated to account {}. End it: in the IAM console, under \"Temporary \
+         delegation requests\", choose the request, then \"Actions\" and \"Revoke access\". If \
+         the root user approved it, it can't be revoked, and ends by itself within 4 hours.",
+        shown(account, 40)
+    )))
+}
+
+/// What can be done if AWS itself pushed. Nobody can take the sessions of such a role
+/// away, nor change its policies.
+fn against_the_service(finding: &Finding) -> Vec<Step> {
+    let uploader = &finding.uploader;
+    let service = uploader.linked_service().unwrap_or(&uploader.name);
+    let mut steps = Vec::new();
+    if service == "pullthroughcache.ecr.amazonaws.com" {
+        let command = image(finding).map(|(region, registry, ..)| {
+            format!(
+                "aws ecr describe-pull-through-cache-rules --region {region} --registry-id \
+                 {registry}"
+            )
+        });
+        steps.push(Step::Words(
+            "ECR pushed it by itself, since somebody pulled an image through a cache rule. A \
+             rule that none of you made is to be deleted, with `aws ecr \
+             delete-pull-through-cache-rule`."
+                .to_owned(),
+        ));
+        with(&mut steps, "Look at the rules:", command);
+        return steps;
+    }
+    steps.push(Step::Words(format!(
+        "The AWS service {} pushed it by itself: there are no credentials to disable. Find \
+         what was set up in that service, and undo it there.",
+        shown(service, 80)
+    )));
+    let is_service = service.ends_with(".amazonaws.com")
+        && service.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte)
+        })
+        && !service.starts_with('-');
+    let command = region(finding).filter(|_| is_service).map(|region| {
+        format!(
+            "aws cloudtrail lookup-events --region {region} --lookup-attributes \
+             AttributeKey=EventSource,AttributeValue={service}"
+        )
+    });
+    with(&mut steps, "Look at who called the service:", command);
+    steps
+}
+
 /// How the credentials lose their power.
 fn against_the_credentials(finding: &Finding) -> Vec<Step> {
     let words = |words: &str| vec![Step::Words(words.to_owned())];
+    if finding.uploader.is_of_aws() {
+        return against_the_service(finding);
+    }
     match finding.uploader.kind.as_str() {
         "IAMUser" => against_the_keys(finding),
         "Role" => words(
@@ -117,16 +223,33 @@ fn against_the_credentials(finding: &Finding) -> Vec<Step> {
             "Sign in as the root user: delete its access keys, change the password, and check \
              that MFA is on.",
         ),
-        "FederatedUser" => words(
-            "A federated session may do what the user who made it may: disable the access keys \
-             of that user.",
-        ),
+        "FederatedUser" => against_the_minter(finding),
         "AWSAccount" => words(
             "The push came from another account: take that account out of the repository's \
              policy.",
         ),
         _ => Vec::new(),
     }
+}
+
+/// A federated session may do what the user who minted it may.
+fn against_the_minter(finding: &Finding) -> Vec<Step> {
+    let minter = finding.uploader.minter();
+    let who = match minter {
+        Some(minter) => format!("{}, who minted the session", shown(minter, 200)),
+        None => "the user who minted the session".to_owned(),
+    };
+    let mut steps = vec![Step::Words(format!(
+        "A federated session may do what the user who minted it may: disable the access keys of \
+         {who}."
+    ))];
+    let user = minter
+        .and_then(Arn::parse)
+        .filter(|arn| arn.resource.starts_with("user/"))
+        .and_then(|arn| shell_word(name_of(arn.name())?));
+    let command = user.map(|user| format!("aws iam list-access-keys --user-name {user}"));
+    with(&mut steps, "Look at that user's keys:", command);
+    steps
 }
 
 fn against_the_keys(finding: &Finding) -> Vec<Step> {
@@ -172,10 +295,10 @@ pub(super) fn uploaders_command(
         return None;
     }
     let key = shell_word(&finding.uploader.key)?;
-    let reason = if verb == "trust" {
-        " --reason TEXT"
-    } else {
-        ""
+    // A word to fill in, in quotes, since most reasons are more than one.
+    let reason = match verb {
+        "trust" | "revoke" => " --reason 'why'",
+        _ => "",
     };
     let findings = match &context.findings_table {
         Some(table) if verb == "show" => format!(" --findings-table {table}"),
@@ -236,6 +359,28 @@ fn image_link(finding: &Finding) -> Option<String> {
     let console = console(region).filter(|_| is_private)?;
     Some(format!(
         "{console}/ecr/repositories/private/{registry}/{repository}/_/image/{digest}/details?region={region}"
+    ))
+}
+
+/// The other calls by the same access key, from CloudTrail's event history.
+fn calls_command(finding: &Finding) -> Option<String> {
+    let (region, key) = (region(finding)?, access_key(finding)?);
+    Some(format!(
+        "aws cloudtrail lookup-events --region {region} --lookup-attributes \
+         AttributeKey=AccessKeyId,AttributeValue={key}"
+    ))
+}
+
+/// When the image was pulled last. ECR Public does not say so.
+fn pulled_command(finding: &Finding) -> Option<String> {
+    let (region, registry, repository, digest) = image(finding)?;
+    if finding.push.event_source.as_deref() != Some("ecr.amazonaws.com") {
+        return None;
+    }
+    Some(format!(
+        "aws ecr describe-images --region {region} --registry-id {registry} --repository-name {} \
+         --image-ids imageDigest={digest} --query 'imageDetails[].lastRecordedPullTime' --output text",
+        shell_word(repository)?
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use super::Message;
 use super::defang::defanged;
-use super::wording::{headline, image_name, severity_word, shown};
+use super::wording::{artifact_name, headline, severity_word, shown};
 use crate::finding::{Finding, Reason};
 
 /// SNS takes subjects below 100 characters.
@@ -45,7 +45,7 @@ pub fn of(message: Message<'_>) -> String {
         printable(&defanged(&finding.uploader.name))
     };
     let image = printable(&match &push.repository {
-        Some(_) => image_name(finding),
+        Some(_) => artifact_name(finding),
         None => "to an unnamed repository".to_owned(),
     });
     let location = format!(

@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::facts;
-use super::wording::{MAX_KEY_SHOWN, headline, reason_in_words};
+use super::remediation::{self, Step};
+use super::wording::{MAX_KEY_SHOWN, headline, reason_in_words, severity_in_words};
+use super::{RenderContext, facts};
 use crate::finding::{Finding, Reason, Severity};
 use crate::glob;
 use crate::text::clean_cut;
 
 /// A finding in words, headline first. Ends in an empty line.
-pub(super) fn of(finding: &Finding, absence_days: u16) -> String {
+pub(super) fn of(finding: &Finding, context: &RenderContext) -> String {
     let style = style(finding.severity);
     format!(
         "{style}[{}]{style:#} {}\n{}",
         finding.severity.as_str().to_uppercase(),
         headline(finding),
-        details(finding, absence_days, &expected(finding)),
+        details(finding, context),
     )
 }
 
@@ -31,8 +32,8 @@ fn style(severity: Severity) -> Style {
     color.on_default().bold()
 }
 
-/// What to do if the push is expected, on a laptop.
-fn expected(finding: &Finding) -> String {
+/// What to do if the push is expected, in a replay without a deployment.
+fn in_a_replay(finding: &Finding) -> String {
     let key = &finding.uploader.key;
     match finding.reason {
         Reason::UnidentifiedUploader => {
@@ -57,15 +58,18 @@ fn trust_by_file() -> String {
     "set its standing to `trusted` in the file of --save, and replay with --known FILE".to_owned()
 }
 
-/// All facts of a finding but its headline, a line each. `expected` says what to do
-/// if the push is expected.
-fn details(finding: &Finding, absence_days: u16, expected: &str) -> String {
-    let mut facts = vec![("Why", vec![reason_in_words(finding, absence_days)])];
+/// All facts of a finding but its headline, and the steps of the e-mail.
+fn details(finding: &Finding, context: &RenderContext) -> String {
+    let attack = finding.attack.0.iter();
+    let attack: Vec<_> = attack
+        .map(|technique| format!("{} {}", technique.technique, technique.name))
+        .collect();
+    let why = reason_in_words(finding, context.absence_days);
+    let mut facts = vec![("Why", vec![why])];
     facts.extend(facts::of(finding));
     facts.extend([
-        ("Severity", severity(finding)),
-        ("If expected", vec![expected.to_owned()]),
-        ("If not", vec![not_expected(finding)]),
+        ("Severity", vec![severity_in_words(finding)]),
+        ("ATT&CK", vec![attack.join(", ")]),
         (
             "Finding",
             vec![format!("{} {}", finding.reason, finding.id)],
@@ -79,39 +83,23 @@ fn details(finding: &Finding, absence_days: u16, expected: &str) -> String {
             let _ = writeln!(text, "  {label:<11} {line}");
         }
     }
+    let mut expected = remediation::expected(finding, context);
+    expected.push(Step::Words(format!(
+        "In a replay: {}",
+        in_a_replay(finding)
+    )));
+    steps(&mut text, "If you expected it", &expected);
+    let not_expected = remediation::not_expected(finding, context);
+    steps(&mut text, "If you did not", &not_expected);
     text
 }
 
-fn severity(finding: &Finding) -> Vec<String> {
-    let risk = finding.risk;
-    let mut lines = vec![format!(
-        "{}: risk {} of 100 (impact {}, confidence {})",
-        finding.severity, risk.score, risk.impact, risk.confidence
-    )];
-    if finding.is_raised() {
-        lines.push("raised, because this is the root user's power".to_owned());
+fn steps(text: &mut String, label: &str, steps: &[Step]) {
+    let _ = writeln!(text, "  {label}");
+    for step in steps {
+        let _ = match step {
+            Step::Words(words) => writeln!(text, "    - {words}"),
+            Step::Whole(line) => writeln!(text, "      {line}"),
+        };
     }
-    let techniques: Vec<_> = finding
-        .attack
-        .0
-        .iter()
-        .map(|technique| format!("{} {}", technique.technique, technique.name))
-        .collect();
-    lines.push(format!("MITRE ATT&CK {}", techniques.join(", ")));
-    lines
-}
-
-fn not_expected(finding: &Finding) -> String {
-    let stop_key = match (finding.uploader.kind.as_str(), &finding.push.access_key_id) {
-        ("IAMUser", Some(_)) => "disable the access key, ",
-        ("SsoUser", _) => "revoke the user's sessions, ",
-        ("Role" | "AssumedRole", _) => "revoke the role's sessions, ",
-        _ => "",
-    };
-    let rest = if finding.push.failed() {
-        "and ask what was tried"
-    } else {
-        "stop what runs the image, ask the uploader's owner"
-    };
-    format!("{stop_key}{rest}")
 }

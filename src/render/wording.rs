@@ -4,7 +4,8 @@
 //! Every text of the event is cleaned and cut before it is shown.
 
 use super::defang::defanged;
-use crate::finding::{Finding, Reason, Severity};
+use crate::event::{Artifact, Push};
+use crate::finding::{Finding, Reason, Severity, Verdict};
 use crate::identity::Uploader;
 use crate::text::ascii_cut;
 
@@ -69,17 +70,22 @@ pub(super) fn sentence(finding: &Finding) -> String {
     } else {
         "pushed"
     };
-    let image = match &push.repository {
-        Some(_) => {
-            let to = match push.event_source.as_deref() {
-                Some("ecr-public.amazonaws.com") => "Amazon ECR Public, where anybody can pull it",
-                _ => "Amazon ECR",
-            };
-            format!("the container image {} to {to}", image_name(finding))
+    let ecr = if is_public(push) {
+        "Amazon ECR Public, where anybody can pull it"
+    } else {
+        "Amazon ECR"
+    };
+    let what = artifact_in_words(push.artifact);
+    let image = match (&push.repository, is_about_an_image(push.artifact)) {
+        (Some(_), false) => {
+            let the = what.split_once(' ').map_or(what, |(_, what)| what);
+            format!("the {the} {} to {ecr}", image_name(finding))
         }
-        None => {
-            "a container image to an Amazon ECR repository that CloudTrail does not name".to_owned()
-        }
+        (Some(_), true) => format!("{} in {ecr}", artifact_name(finding)),
+        (None, _) => format!(
+            "{what}{} to an Amazon ECR repository that CloudTrail does not name",
+            of_subject(push)
+        ),
     };
     let refused = if push.failed() {
         ", and was refused"
@@ -107,37 +113,94 @@ pub(super) fn duration(seconds: i64) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Whether it is bad, and what to do, in one or two sentences.
-pub(super) fn advice(finding: &Finding) -> &'static str {
-    match (finding.reason, finding.push.failed()) {
-        (Reason::RevokedUploader, true) => {
+/// Whether it is bad, and what to do, in a few sentences.
+pub(super) fn advice(finding: &Finding) -> String {
+    let (push, failed) = (&finding.push, finding.push.failed());
+    let nothing_to_do = if is_of_root(finding) {
+        "No image has to be pushed as the root user. If you expected it, let a role do it from \
+         now on."
+    } else if finding.reason == Reason::RecreatedPrincipal {
+        "If one of you deleted it and made it again, there is nothing to do."
+    } else if finding.reason == Reason::LearnedUploader {
+        "If you know this uploader, there is nothing to do."
+    } else {
+        "If you expected it, there is nothing to do."
+    };
+    let stop = stop(push.artifact);
+    let advice = match finding.reason {
+        Reason::RevokedUploader if failed => {
             "Nothing was stored, but nobody should push as this uploader any more: disable the \
              credentials."
+                .to_owned()
         }
-        (Reason::RevokedUploader, false) => {
-            "Nobody should push as this uploader any more: disable the credentials, and stop \
-             what runs the image."
+        Reason::RevokedUploader => format!(
+            "Nobody should push as this uploader any more: disable the credentials, and {stop}."
+        ),
+        Reason::UnidentifiedUploader if !failed => {
+            format!("Find out who it was. If nobody expected it, treat it as an attack: {stop}.")
         }
-        (Reason::AttemptedUpload, _) | (_, true) => {
-            "Nothing was stored. If you expected it, there is nothing to do. If not, somebody \
-             may be trying to get in: find out who it was."
+        _ if failed => format!(
+            "Nothing was stored. {nothing_to_do} If not, somebody may be trying to get in: find \
+             out who it was."
+        ),
+        Reason::LearnedUploader => {
+            format!("{nothing_to_do} If not, treat it as an attack.")
         }
-        (Reason::RecreatedPrincipal, _) => {
-            "If one of you deleted it and made it again, there is nothing to do. If not, treat \
-             it as an attack: disable the credentials, and stop what runs the image."
-        }
-        (Reason::UnidentifiedUploader, _) => {
-            "Find out who it was. If nobody expected it, treat it as an attack: stop what runs \
-             the image."
-        }
-        (Reason::LearnedUploader, _) => {
-            "If you know this uploader, there is nothing to do. If not, treat it as an attack."
-        }
-        (Reason::NewUploader | Reason::ReturnedAfterAbsence, _) => {
-            "If you expected it, there is nothing to do. If not, treat it as an attack: disable \
-             the credentials, and stop what runs the image."
-        }
+        _ if finding.uploader.is_of_aws() => format!(
+            "AWS itself pushed it, for a setting of the account. {nothing_to_do} If not, find \
+             out who made that setting, and {stop}."
+        ),
+        _ => format!(
+            "{nothing_to_do} If not, treat it as an attack: disable the credentials, and {stop}."
+        ),
+    };
+    if is_public(push) && !failed {
+        format!("{advice} It may be a way out of the account: anybody can pull it by now.")
+    } else {
+        advice
     }
+}
+
+/// What ends the effect of an artifact.
+fn stop(artifact: Artifact) -> &'static str {
+    match artifact {
+        Artifact::Image | Artifact::Index | Artifact::Unknown => "stop what runs the image",
+        Artifact::HelmChart => "stop what was installed from the chart",
+        Artifact::Attestation | Artifact::Signature | Artifact::Sbom => {
+            "trust no image for its sake"
+        }
+        Artifact::Other => "stop what uses it",
+    }
+}
+
+/// Whether the push had the root user's power. A finding that was stored no longer says
+/// so of its uploader, but it was raised for it.
+pub(super) fn is_of_root(finding: &Finding) -> bool {
+    finding.uploader.is_root() || finding.is_raised()
+}
+
+/// Whether it was pushed to ECR Public.
+pub(super) fn is_public(push: &Push) -> bool {
+    push.event_source.as_deref() == Some("ecr-public.amazonaws.com")
+}
+
+/// How bad it is, and the number that tools get.
+pub(super) fn severity_in_words(finding: &Finding) -> String {
+    let because = if is_of_root(finding) {
+        ", because this is the power of the root user"
+    } else if finding.severity == Severity::Low {
+        ", because only AWS itself can be this uploader"
+    } else {
+        ""
+    };
+    let risk = finding.risk;
+    format!(
+        "{}{because}. The risk score that tools add up is {} (impact {} x confidence {}%).",
+        capital(finding.severity.as_str()),
+        risk.score,
+        risk.impact,
+        risk.confidence,
+    )
 }
 
 /// Who did what, in one line.
@@ -151,7 +214,7 @@ pub(super) fn headline(finding: &Finding) -> String {
         } else {
             "pushed"
         },
-        image_name(finding)
+        artifact_name(finding)
     );
     match finding.reason {
         Reason::NewUploader => format!("New uploader {name} {pushed}"),
@@ -164,11 +227,62 @@ pub(super) fn headline(finding: &Finding) -> String {
     }
 }
 
+/// What was pushed: `team/app:1.4.2`, `Helm chart team/web:1.0`, `a signature of
+/// sha256:b7798f35949c to team/app`.
+pub(super) fn artifact_name(finding: &Finding) -> String {
+    let push = &finding.push;
+    let what = artifact_in_words(push.artifact);
+    let name = image_name(finding);
+    match (push.artifact, &push.repository) {
+        (Artifact::Image | Artifact::Unknown, Some(_)) => name,
+        (Artifact::Index, Some(_)) => format!("multi-platform image {name}"),
+        (Artifact::HelmChart, Some(_)) => format!("Helm chart {name}"),
+        (Artifact::Unknown, None) => format!("an image to {name}"),
+        _ => format!("{what}{} to {name}", of_subject(push)),
+    }
+}
+
+/// What an artifact is called, with its article.
+pub(super) fn artifact_in_words(artifact: Artifact) -> &'static str {
+    match artifact {
+        Artifact::Image => "a container image",
+        Artifact::Index => "a multi-platform image",
+        Artifact::Attestation => "an attestation",
+        Artifact::Signature => "a signature",
+        Artifact::Sbom => "a bill of materials",
+        Artifact::HelmChart => "a Helm chart",
+        Artifact::Other => "an artifact",
+        Artifact::Unknown => "an image or artifact",
+    }
+}
+
+/// Whether it is no thing of its own, but says something of an image.
+fn is_about_an_image(artifact: Artifact) -> bool {
+    matches!(
+        artifact,
+        Artifact::Attestation | Artifact::Signature | Artifact::Sbom
+    )
+}
+
+/// ` of sha256:b7798f35949c`, if it says something of an image that is known.
+fn of_subject(push: &Push) -> String {
+    let subject = push.artifact_subject.as_deref();
+    let short = |digest: &str| {
+        digest
+            .chars()
+            .take("sha256:".len() + 12)
+            .collect::<String>()
+    };
+    subject.map_or_else(String::new, |digest| {
+        format!(" of {}", shown(&short(digest), 40))
+    })
+}
+
 /// Repository and tag.
 pub(super) fn image_name(finding: &Finding) -> String {
     let repository = match &finding.push.repository {
         Some(repository) => shown(repository, 120),
-        None => "an image to a repository that CloudTrail does not name".to_owned(),
+        None => "a repository that CloudTrail does not name".to_owned(),
     };
     match &finding.push.tag {
         // `http` and `//host` are a link only together.
@@ -181,10 +295,16 @@ pub(super) fn image_name(finding: &Finding) -> String {
 pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
     let seen = |time| format!("last seen {time}");
     match (finding.reason, finding.previously_seen) {
-        (Reason::NewUploader, _) if finding.trust_ended.is_some() => format!(
-            "the trust in this uploader ended {}",
-            finding.trust_ended.unwrap_or_default()
-        ),
+        (Reason::NewUploader, _) if finding.trust_ended.is_some() => {
+            let ended = finding.trust_ended.unwrap_or_default();
+            match &finding.trusted {
+                Some(trusted) => format!(
+                    "the trust in this uploader ended {ended}; it was trusted{}",
+                    verdict(trusted)
+                ),
+                None => format!("the trust in this uploader ended {ended}"),
+            }
+        }
         (Reason::NewUploader, Some(before)) => format!(
             "{}, but never told about: it was suppressed, or a trusted glob matched then",
             seen(before)
@@ -198,18 +318,23 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
                 Some(id) => shown(id, 60),
                 None => "unknown".to_owned(),
             };
+            let before = match (&finding.previous_principal_id, finding.previously_seen) {
+                (Some(id), Some(before)) => format!(", last seen {before} as {}", shown(id, 60)),
+                (Some(id), None) => format!(", as {}", shown(id, 60)),
+                (None, _) => String::new(),
+            };
             format!(
-                "the name is known, but the unique id behind it is another one now ({id}); \
-                 it may have been deleted and made again"
+                "the name is known{before}, but the unique id behind it is another one now \
+                 ({id}); it may have been deleted and made again"
             )
         }
         (Reason::UnidentifiedUploader, _) => {
             "the event has nothing that says who it was".to_owned()
         }
-        (Reason::RevokedUploader, _) => "this uploader was marked as revoked, by \
-             `pushwatch uploaders revoke` or an imported list; `pushwatch uploaders show` says \
-             by whom and why"
-            .to_owned(),
+        (Reason::RevokedUploader, _) => match finding.revoked.as_ref().map(verdict) {
+            Some(by) if !by.is_empty() => format!("this uploader was revoked{by}"),
+            _ => "this uploader was revoked; by whom and why is not noted".to_owned(),
+        },
         (Reason::AttemptedUpload, _) => "the push failed, and no successful push by this \
              uploader was seen since the table of uploaders began"
             .to_owned(),
@@ -228,6 +353,18 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
             "first seen before learning ended (LEARNING_UNTIL); known from now on".to_owned()
         }
     }
+}
+
+/// ` 2026-01-02T03:04:05Z by NAME ("why")`, as far as it is noted.
+pub(super) fn verdict(verdict: &Verdict) -> String {
+    let at = verdict.at.map(|at| format!(" {at}"));
+    let by = verdict
+        .by
+        .as_deref()
+        .map(|by| format!(" by {}", shown(by, 200)));
+    let reason = verdict.reason.as_deref();
+    let reason = reason.map(|reason| format!(" (\"{}\")", shown(reason, 200)));
+    [at, by, reason].into_iter().flatten().collect()
 }
 
 pub(super) fn capital(text: &str) -> String {

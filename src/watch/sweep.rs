@@ -316,7 +316,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     /// Publishes and settles what was claimed: one finding as it is, more as lists
     /// that are as long as can be. A list that is refused is published in halves.
     async fn publish(&mut self, mut claimed: Vec<Claim>) {
-        claimed.sort_by_key(|claimed| Reverse(claimed.finding.severity));
+        claimed.sort_by_key(|claimed| claimed.finding.rank());
         let owed = claimed.first().map_or(Owed::Finding, |first| first.owed);
         let (claims, findings): (Vec<_>, Vec<_>) = claimed
             .into_iter()

@@ -2,7 +2,7 @@
 
 use pushwatch::decide::{Decision, DecisionRule, decide, is_ordinary};
 use pushwatch::event::Push;
-use pushwatch::finding::{Finding, Reason, Seen, Severity, finding_id};
+use pushwatch::finding::{Finding, Reason, Severity, Sightings, Verdict, finding_id};
 use pushwatch::glob::Glob;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
@@ -423,6 +423,33 @@ fn rows_7_and_8_nobody_is_known_by_these() {
 }
 
 #[test]
+fn a_finding_says_who_decided_on_the_uploader_before_and_who_had_the_name() {
+    let by_mary = Verdict {
+        by: Some("mary".into()),
+        at: Some(time(FIRST)),
+        reason: Some("left".into()),
+    };
+    let mut revoked = seen(Standing::New);
+    revoked.revoke("mary", Some("left"), time(FIRST));
+    let mut ended = seen(Standing::New);
+    ended.trust("mary", Some("left"), Some(time(LAST)), time(FIRST));
+    let said = |record: &Record, push: &(Push, Uploader)| {
+        let decision = decided(Some(record), push, &Policy::default());
+        let finding = decision.finding.unwrap();
+        (
+            finding.revoked,
+            finding.trusted,
+            finding.previous_principal_id,
+        )
+    };
+    assert_eq!(said(&revoked, &push()), (Some(by_mary.clone()), None, None));
+    assert_eq!(said(&ended, &push()), (None, Some(by_mary), None));
+    let known = seen(Standing::New).principal_id;
+    let other = by_other_principal(push());
+    assert_eq!(said(&seen(Standing::New), &other), (None, None, known));
+}
+
+#[test]
 fn row_8_says_when_it_is_because_trust_ended() {
     let record = Record {
         trusted_until: Some(time(LAST)),
@@ -690,7 +717,9 @@ fn an_expression_sees_every_field_of_the_finding() {
     for expression in [
         "reason == 'new_uploader' && severity == 'high'",
         "risk.score > 48 && risk.score * 2 == 98 && risk.impact - 1 == 69",
-        "trustEnded == null",
+        "trustEnded == null && trusted == null && revoked == null",
+        "previousPrincipalId == null && push.artifact == 'image'",
+        "!has(credentials.vpcEndpointId) && has(credentials.sessionStart)",
         "uploader.kind in ['IAMUser', 'Root']",
         "push.errorCode == null && !push.mfa",
         "attack.exists(a, a.technique == 'T1525')",
@@ -760,7 +789,12 @@ fn a_new_uploader_that_only_aws_can_be_is_low() {
     let named = role_session("aws-service-role", "session");
     let rated = |identity: &Value, reason| {
         let (push, identification) = read(&record("e1", NEXT, identity));
-        let finding = Finding::new(reason, &push, &identification.uploader, Seen::default());
+        let finding = Finding::new(
+            reason,
+            &push,
+            &identification.uploader,
+            Sightings::default(),
+        );
         (finding.severity, finding.risk.score)
     };
     for identity in [&service, &linked] {

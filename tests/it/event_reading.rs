@@ -13,8 +13,15 @@ fn test_record() -> Value {
 
 #[test]
 fn a_bare_record_and_its_envelope_say_the_same() {
-    let bare = read(&test_record());
-    assert_eq!(bare, read(&envelope(&test_record())));
+    let mut bare = read(&test_record());
+    let mut enveloped = read(&envelope(&test_record()));
+    assert_eq!(
+        bare.0.request_id, None,
+        "no details until they are asked for"
+    );
+    bare.0.read_details();
+    enveloped.0.read_details();
+    assert_eq!(bare, enveloped);
     let push = serde_json::to_value(&bare.0).unwrap();
     assert_eq!(
         push,
@@ -26,7 +33,9 @@ fn a_bare_record_and_its_envelope_say_the_same() {
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
             "sourceIp": "AWS Internal", "userAgent": "AWS Internal",
             "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "mfa": false, "errorCode": null,
-            "parametersOmitted": false
+            "parametersOmitted": false,
+            "requestId": "805a31e6-0fed-433b-b393-f463c6881334", "errorMessage": null,
+            "artifact": "image", "artifactSubject": null
         })
     );
 }

@@ -66,7 +66,7 @@ fn a_new_uploader_is_told_at_once_with_five_calls() {
     let message: Value = serde_json::from_str(&message).unwrap();
     let email = message["email"].as_str().unwrap();
     let command = format!(
-        "pushwatch uploaders trust arn:aws:iam::111122223333:user/a --reason TEXT --table {} --region eu-central-1",
+        "pushwatch uploaders trust arn:aws:iam::111122223333:user/a --reason 'why' --table {} --region eu-central-1",
         stack.uploaders
     );
     assert!(email.contains(&command), "{email}");

@@ -27,6 +27,9 @@ fn rendered(finding: &Finding, format: Format) -> String {
         findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
+        stack: None,
+        account: None,
+        runbook: None,
     };
     render(Message::Finding(finding), format, &context)
 }

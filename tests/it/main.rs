@@ -32,6 +32,7 @@ mod support;
 mod bad_input;
 mod decision_properties;
 mod decision_table;
+mod details;
 mod documents;
 mod event_reading;
 #[cfg(all(feature = "aws", feature = "function"))]

@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pushwatch::event::{self, Event, Push};
-use pushwatch::finding::{Finding, Reason, Severity, Sightings};
+use pushwatch::finding::{Finding, Reason, Severity, Sightings, Verdict};
 use pushwatch::identity::{Uploader, identify};
 use pushwatch::render::{Format, HttpsFormat, Message, RenderContext, bodies, render};
 use serde_json::{Value, json};
@@ -38,6 +38,9 @@ fn context() -> RenderContext {
         findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
+        stack: Some("pushwatch".to_owned()),
+        account: Some("111122223333".to_owned()),
+        runbook: None,
     }
 }
 
@@ -58,7 +61,7 @@ fn finding(reason: Reason, event: &Value) -> Finding {
         last_seen: Some(push.event_time),
         previously_seen: (reason == Reason::ReturnedAfterAbsence)
             .then(|| time("2025-06-01T00:00:00Z")),
-        trust_ended: None,
+        ..Sightings::default()
     };
     Finding::new(reason, &push, &uploader, seen)
 }
@@ -199,6 +202,64 @@ fn a_list_and_a_digest_say_what_to_type() {
 }
 
 #[test]
+fn a_list_says_a_reason_once_and_why_root_is_critical() {
+    let mut root = record("0", "2026-01-12T09:00:00Z", &json!({"type": "Root"}));
+    root["userIdentity"]["arn"] = json!("arn:aws:iam::111122223333:root");
+    let names = ["a", "b", "c"];
+    let by = names.map(|name| record(name, "2026-01-12T09:00:00Z", &iam_user(name)));
+    let findings: Vec<_> = std::iter::once(&root)
+        .chain(&by)
+        .map(|event| finding(Reason::NewUploader, event))
+        .collect();
+    let list = render(Message::Rollup(&findings), Format::Email, &context());
+    assert_eq!(list.matches("No successful push").count(), 1, "{list}");
+    assert!(list.contains("4 findings: No successful push"), "{list}");
+    let why = "critical, because this is the power of the root user";
+    assert_eq!(list.matches(why).count(), 1, "{list}");
+}
+
+#[test]
+fn a_mail_says_who_decided_before_and_who_had_the_name() {
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let (push, uploader) = who(&event).unwrap();
+    let verdict = Some(Verdict {
+        by: Some("arn:aws:iam::111122223333:user/mary".into()),
+        at: Some(time("2026-01-02T09:00:00Z")),
+        reason: Some("left the team".into()),
+    });
+    let seen = Sightings {
+        previously_seen: Some(time("2026-01-01T09:00:00Z")),
+        trust_ended: Some(time("2026-01-10T00:00:00Z")),
+        trusted: verdict.clone(),
+        revoked: verdict,
+        previous_principal_id: Some("AIDAFORMER".into()),
+        ..Sightings::default()
+    };
+    for (reason, words) in [
+        (
+            Reason::RevokedUploader,
+            "was revoked 2026-01-02T09:00:00Z by arn:aws:iam::111122223333:user/mary (\"left the \
+             team\")",
+        ),
+        (
+            Reason::NewUploader,
+            "ended 2026-01-10T00:00:00Z; it was trusted 2026-01-02T09:00:00Z by \
+             arn:aws:iam::111122223333:user/mary (\"left the team\")",
+        ),
+        (
+            Reason::RecreatedPrincipal,
+            "known, last seen 2026-01-01T09:00:00Z as AIDAFORMER, but the unique id behind it is \
+             another one now",
+        ),
+    ] {
+        let finding = Finding::new(reason, &push, &uploader, seen.clone());
+        let email = render(Message::Finding(&finding), Format::Email, &context());
+        let email = email.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(email.contains(words), "{words}\n{email}");
+    }
+}
+
+#[test]
 fn a_list_in_ocsf_names_its_findings_and_what_they_share() {
     let by = |name, region| {
         let mut event = record(name, "2026-01-12T09:00:00Z", &iam_user(name));
@@ -250,7 +311,19 @@ fn what_to_do_depends_on_whose_credentials_they_are() {
         ("sso-user", "In IAM Identity Center, disable"),
         ("identity-center-user", "In IAM Identity Center, disable"),
         ("root", "Sign in as the root user"),
-        ("federated-user", "disable the access keys of that user"),
+        ("federated-user", "aws iam list-access-keys --user-name"),
+        ("federated-user", "who minted the session"),
+        ("aws-service", "there are no credentials to disable"),
+        (
+            "pull-through-cache",
+            "aws ecr describe-pull-through-cache-rules",
+        ),
+        (
+            "delegated-access",
+            "under \"Temporary delegation requests\"",
+        ),
+        ("ecr-public", "Anybody can pull it by now: find out"),
+        ("root", "Make a role for it"),
         (
             "other-account",
             "take that account out of the repository's policy",
@@ -362,7 +435,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 fn hostile_event() -> impl Strategy<Value = Value> {
-    let texts = prop::collection::vec(hostile(), 15);
+    let texts = prop::collection::vec(hostile(), 27);
     let times = prop::sample::select(vec![
         "2026-01-12T09:00:00Z",
         "1970-01-01T00:00:00Z",
@@ -398,6 +471,26 @@ fn hostile_event() -> impl Strategy<Value = Value> {
         event["recipientAccountId"] = json!(texts[14]);
         if failed {
             event["errorCode"] = json!(texts[13]);
+            event["errorMessage"] = json!(texts[15]);
+        }
+        let identity = &mut event["userIdentity"];
+        identity["credentialId"] = json!(texts[16]);
+        identity["invokedByDelegate"] = json!({"accountId": texts[17]});
+        identity["inScopeOf"] = json!({
+            "issuerType": texts[18], "credentialsIssuedTo": texts[19]
+        });
+        let session = &mut identity["sessionContext"];
+        session["sourceIdentity"] = json!(texts[20]);
+        session["ec2RoleDelivery"] = json!(texts[21]);
+        session["webIdFederationData"] = json!({"federatedProvider": texts[22]});
+        event["vpcEndpointId"] = json!(texts[23]);
+        event["requestID"] = json!(texts[24]);
+        if !event["requestParameters"].is_null() {
+            event["requestParameters"]["imageManifest"] = json!(format!(
+                "{{\"artifactType\":{},\"subject\":{{\"digest\":{}}}}}",
+                json!(texts[25]),
+                json!(texts[26])
+            ));
         }
         event
     })
@@ -412,9 +505,18 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
     runner
         .run(&(hostile_event(), reason), |(event, reason)| {
             if let Some((push, uploader)) = who(&event) {
+                let said = push.user_agent.clone();
+                let verdict = Some(Verdict {
+                    by: said.clone(),
+                    at: Some(push.event_time),
+                    reason: said.clone(),
+                });
                 let seen = Sightings {
                     first_seen: Some(push.event_time),
                     last_seen: Some(push.event_time),
+                    trusted: verdict.clone(),
+                    revoked: verdict,
+                    previous_principal_id: said,
                     ..Sightings::default()
                 };
                 check(&Finding::new(reason, &push, &uploader, seen));

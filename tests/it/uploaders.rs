@@ -129,7 +129,7 @@ fn a_finding_s_own_command_trusts_its_uploader() {
         .lines()
         .find_map(|line| line.find("pushwatch uploaders trust").map(|at| &line[at..]))
         .expect("the message has the command")
-        .replace("TEXT", "'the build'");
+        .replace("'why'", "'the build'");
     let words = shlex::split(&command).unwrap();
     let words: Vec<_> = words[1..].iter().map(String::as_str).collect();
     succeeded(laptop.run_bare(&words, &[]));
@@ -282,7 +282,7 @@ fn show_tells_everything_with_the_finding() {
         "[HIGH] IAM user test, who was never seen before, pushed",
         "IF YOU EXPECTED IT",
         &format!(
-            "uploaders trust {TEST_USER} --reason TEXT --table {}",
+            "uploaders trust {TEST_USER} --reason 'why' --table {}",
             laptop.stack.uploaders
         ),
     ] {

@@ -93,6 +93,9 @@ fn context() -> RenderContext {
         findings_table: Some("findings".to_owned()),
         region: "eu-central-1".to_owned(),
         absence_days: 90,
+        stack: Some("pushwatch".to_owned()),
+        account: Some("111122223333".to_owned()),
+        runbook: Some("https://wiki.example.com/pushwatch".to_owned()),
     }
 }
 

@@ -90,6 +90,9 @@ pub fn render_context(
         findings_table: Some(findings_table.unwrap_or("FINDINGS_TABLE").to_owned()),
         region: region.unwrap_or("REGION").to_owned(),
         absence_days,
+        stack: None,
+        account: None,
+        runbook: None,
     }
 }
 

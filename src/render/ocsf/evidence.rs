@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{account, object, text};
+use super::{account, milliseconds, object, text};
 use crate::arn::partition_of;
 use crate::finding::{Finding, Severity};
 
@@ -23,7 +23,7 @@ pub(super) fn of(finding: &Finding) -> Value {
         ("api", Some(api(finding))),
         ("container", container(finding)),
         ("resources", Some(resources(finding))),
-        ("src_endpoint", push.source_ip.as_deref().map(source)),
+        ("src_endpoint", source(finding)),
         (
             "http_request",
             push.user_agent
@@ -54,18 +54,37 @@ fn actor(finding: &Finding) -> Value {
         ("has_mfa", push.mfa.map(Value::from)),
         ("account", owner),
     ]);
-    let session = uploader.session.as_deref().map(|session| {
+    let credentials = &finding.credentials;
+    let start = credentials.session_start;
+    let session = (uploader.session.is_some() || start.is_some()).then(|| {
         object([
-            ("uid", Some(text(session))),
+            ("uid", uploader.session.as_deref().map(text)),
+            ("uid_alt", credentials.source_identity.as_deref().map(text)),
             ("credential_uid", access_key.map(text)),
-            ("issuer", Some(text(&uploader.key))),
+            (
+                "issuer",
+                uploader.session.as_ref().map(|_| text(&uploader.key)),
+            ),
             ("is_mfa", push.mfa.map(Value::from)),
+            (
+                "created_time",
+                start.map(|start| json!(milliseconds(start))),
+            ),
+            (
+                "created_time_dt",
+                start.map(|start| json!(start.to_string())),
+            ),
         ])
     });
+    let provider = credentials.federated_provider.as_deref();
     let service = (uploader.kind == "AWSService").then(|| text(&uploader.name));
     object([
         ("user", Some(user)),
         ("session", session),
+        (
+            "idp",
+            provider.map(|provider| json!({"name": text(provider)})),
+        ),
         ("invoked_by", service),
     ])
 }
@@ -82,7 +101,10 @@ fn api(finding: &Finding) -> Value {
         ),
     ]);
     let response = match (&push.error_code, &push.digest) {
-        (Some(code), _) => Some(json!({"error": text(code)})),
+        (Some(code), _) => Some(object([
+            ("error", Some(text(code))),
+            ("error_message", push.error_message.as_deref().map(text)),
+        ])),
         (None, Some(digest)) => Some(json!({
             "data": {"image": {"imageId": {"imageDigest": text(digest)}}},
         })),
@@ -90,10 +112,13 @@ fn api(finding: &Finding) -> Value {
     };
     object([
         ("operation", Some(json!("PutImage"))),
-        // The event's id, since a finding keeps no other id of the request.
+        // The schema demands an id; the event has one in any case.
         (
             "request",
-            Some(json!({"uid": text(&push.event_id), "data": data})),
+            Some(json!({
+                "uid": text(push.request_id.as_ref().unwrap_or(&push.event_id)),
+                "data": data,
+            })),
         ),
         (
             "service",
@@ -106,11 +131,19 @@ fn api(finding: &Finding) -> Value {
 }
 
 /// `AWS Internal` is no address, nor is a service's name.
-fn source(source: &str) -> Value {
-    match source.parse::<IpAddr>() {
-        Ok(address) => json!({"ip": address.to_string()}),
-        Err(_) => json!({"svc_name": text(source)}),
+fn source(finding: &Finding) -> Option<Value> {
+    let source = finding.push.source_ip.as_deref();
+    let endpoint = finding.credentials.vpc_endpoint_id.as_deref();
+    if source.is_none() && endpoint.is_none() {
+        return None;
     }
+    let address = source.and_then(|source| source.parse::<IpAddr>().ok());
+    let name = source.filter(|_| address.is_none());
+    Some(object([
+        ("ip", address.map(|address| json!(address.to_string()))),
+        ("svc_name", name.map(text)),
+        ("uid", endpoint.map(text)),
+    ]))
 }
 
 fn container(finding: &Finding) -> Option<Value> {
@@ -182,6 +215,10 @@ pub(super) fn resources(finding: &Finding) -> Value {
         if let Some(tag) = &push.tag {
             image["version"] = text(tag);
         }
+        image["data"] = object([
+            ("artifact", Some(json!(push.artifact.as_str()))),
+            ("subject", push.artifact_subject.as_deref().map(text)),
+        ]);
         resources.push(image);
     }
     Value::Array(resources)

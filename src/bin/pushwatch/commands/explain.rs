@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pushwatch::decide::DecisionRule;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
+use pushwatch::render::of_push;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{Outcome, PushOutcome, Watch};
 
@@ -104,6 +105,11 @@ fn explain(pushed: &IdentifiedPush, outcome: &PushOutcome<Infallible>, policy: &
         }
         if let Some(why) = why_not_learned(pushed, outcome.rule, policy) {
             line("learning", why);
+        }
+    }
+    for (label, lines) in of_push(push, &push.credentials) {
+        for (index, what) in lines.into_iter().enumerate() {
+            line(if index == 0 { label } else { "" }, what);
         }
     }
     line("outcome", in_words(outcome));

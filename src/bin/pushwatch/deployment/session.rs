@@ -187,6 +187,9 @@ impl Session {
             findings_table: names.findings.clone(),
             region: self.region.clone(),
             absence_days,
+            stack: None,
+            account: None,
+            runbook: None,
         }
     }
 

@@ -278,7 +278,9 @@ impl Reading<'_> {
             return;
         }
         match event::read(json, self.now) {
-            Ok(Event::Push(push, identity)) => {
+            Ok(Event::Push(mut push, identity)) => {
+                // A record is far larger than what a finding says of it.
+                push.read_details();
                 let identification = identify(&identity, push.account.as_deref());
                 self.contents.pushes.push(Box::new(IdentifiedPush {
                     push: *push,

@@ -1,5 +1,6 @@
 //! The watch of a deployment: its tables remember, and its topic notifies people.
 
+use pushwatch::arn::Arn;
 use pushwatch::clock::SystemClock;
 use pushwatch::notify::SnsNotifier;
 use pushwatch::policy::Policy;
@@ -43,7 +44,11 @@ pub async fn watch(
         Some(set) => (set.policy, set.https_format, set.findings_per_minute),
     };
     let policy = args.policy.before(set)?;
-    let context = session.render_context(&names, policy.absence_days);
+    let context = RenderContext {
+        stack: tables.stack.clone(),
+        account: Arn::parse(topic).map(|arn| arn.account.to_owned()),
+        ..session.render_context(&names, policy.absence_days)
+    };
     let watch = Watch {
         store: session.store(&names),
         notifier: session.notifier(topic.clone(), context.clone(), https_format),
