@@ -1,6 +1,8 @@
 //! What a manifest describes: an image, or one of the other things that registries
 //! store in the same way.
 
+use std::borrow::Cow;
+
 use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
 
@@ -91,15 +93,12 @@ impl Artifact {
 }
 
 /// What a record says of the artifact, and the digest of the image that it is about.
-pub(super) fn read(record: &Object, tag: Option<&str>) -> (Artifact, Option<CompactString>) {
+pub(super) fn read(record: &Object<'_>, tag: Option<&str>) -> (Artifact, Option<CompactString>) {
     let request = record.object("requestParameters");
     // The response repeats what is asked for, and is looked at only if that is missing.
-    let named = |object: &Object| {
-        let text = object.text("imageManifest")?;
-        Some((text, object.text("imageManifestMediaType")))
-    };
     let response = || record.object("responseElements").object("image");
-    let Some((manifest, media_type)) = named(&request).or_else(|| named(&response())) else {
+    let Some((manifest, media_type)) = manifest_of(&request).or_else(|| manifest_of(&response()))
+    else {
         return (Artifact::Unknown, None);
     };
     let Some(manifest) = Object::parse(&manifest) else {
@@ -111,6 +110,13 @@ pub(super) fn read(record: &Object, tag: Option<&str>) -> (Artifact, Option<Comp
     let is_about = !matches!(artifact, Artifact::Image | Artifact::Index);
     let subject = manifest.subject.or_else(|| tag.and_then(subject_of_tag));
     (artifact, subject.filter(|_| is_about))
+}
+
+/// A manifest, and the media type that is named beside it.
+fn manifest_of<'a>(object: &Object<'a>) -> Option<(Cow<'a, str>, Option<CompactString>)> {
+    let manifest = object.unescaped("imageManifest");
+    let manifest = manifest.filter(|manifest| !manifest.is_empty())?;
+    Some((manifest, object.text("imageManifestMediaType")))
 }
 
 /// The parts of a manifest that say what it describes. Media types are in lower case
@@ -127,8 +133,8 @@ struct Manifest {
 }
 
 impl Manifest {
-    fn read(manifest: &Object, media_type: Option<&str>) -> Self {
-        let own = |object: &Object, name| object.text(name).map(|text| essence(&text));
+    fn read(manifest: &Object<'_>, media_type: Option<&str>) -> Self {
+        let own = |object: &Object<'_>, name| object.text(name).map(|text| essence(&text));
         let annotations = manifest.object("annotations");
         let is = |name, value| annotations.text(name).is_some_and(|text| text == value);
         let layers = manifest.objects("layers");
@@ -141,8 +147,7 @@ impl Manifest {
                 .text("digest")
                 .is_some_and(|digest| digest != EMPTY_CONFIG),
             layers: layers
-                .iter()
-                .filter_map(|layer| own(layer, "mediaType"))
+                .filter_map(|layer| own(&layer, "mediaType"))
                 .collect(),
             has_manifests: manifest.raw("manifests").is_some(),
             is_signature_bundle: is("dev.sigstore.bundle.predicateType", SIGNATURE_PREDICATE)

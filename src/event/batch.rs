@@ -25,7 +25,7 @@ pub struct QueueMessage {
 }
 
 impl QueueMessage {
-    fn read(message: &Object) -> Self {
+    fn read(message: &Object<'_>) -> Self {
         let text = |name| message.text(name).unwrap_or_default().into_string();
         let attributes = message.object("attributes");
         let count = attributes.text("ApproximateReceiveCount");

@@ -54,11 +54,11 @@ pub struct Credentials {
 
 impl Credentials {
     /// Reads what a record says of the credentials.
-    pub(super) fn read(record: &Object) -> Self {
+    pub(super) fn read(record: &Object<'_>) -> Self {
         let identity = record.object("userIdentity");
         let session = identity.object("sessionContext");
         let scope = identity.object("inScopeOf");
-        let text = |object: &Object, name| object.text(name).map(|text| cut(&text));
+        let text = |object: &Object<'_>, name| object.text(name).map(|text| cut(&text));
         let start = session.object("attributes").text("creationDate");
         Self {
             federated_provider: text(&session.object("webIdFederationData"), "federatedProvider")

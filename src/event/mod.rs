@@ -71,9 +71,9 @@ pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     match event.raw("requestPayload") {
         Some(payload) if event.raw("requestContext").is_some() => {
             let payload_event = Object::parse(payload).ok_or(Unreadable::NotAnObject)?;
-            read_event(payload_event, payload, now)
+            read_event(&payload_event, payload, now)
         }
-        _ => read_event(event, json, now),
+        _ => read_event(&event, json, now),
     }
 }
 
@@ -85,7 +85,7 @@ pub fn is_image_action(json: &str) -> bool {
         return false;
     };
     let detail = event.object("detail");
-    let is = |object: &Object, name, value| object.text(name).is_some_and(|text| text == value);
+    let is = |object: &Object<'_>, name, value| object.text(name).is_some_and(|text| text == value);
     is(&event, "detail-type", IMAGE_ACTION)
         && is(&detail, "action-type", "PUSH")
         && is(&detail, "result", "SUCCESS")
@@ -104,7 +104,7 @@ pub fn id(json: &str) -> Option<String> {
 }
 
 /// The event, or that in Lambda's record of a failure.
-fn unwrapped(json: &str) -> Option<Object> {
+fn unwrapped(json: &str) -> Option<Object<'_>> {
     let event = Object::parse(json)?;
     Some(match event.raw("requestPayload") {
         Some(_) => event.object("requestPayload"),
@@ -112,7 +112,7 @@ fn unwrapped(json: &str) -> Option<Object> {
     })
 }
 
-fn read_event(event: Object, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
+fn read_event(event: &Object<'_>, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     if event.raw("detail").is_none() && event.raw("detail-type").is_none() {
         return read_record(event, json, &push::Envelope::default(), now);
     }
@@ -143,14 +143,14 @@ fn read_event(event: Object, json: &str, now: Timestamp) -> Result<Event, Unread
                 region: event.text("region"),
                 time: event.text("time"),
             };
-            read_record(detail, json, &envelope, now)
+            read_record(&detail, json, &envelope, now)
         }
         (None, _) => Err(Unreadable::NoDetail),
     }
 }
 
 fn read_record(
-    record: Object,
+    record: &Object<'_>,
     json: &str,
     envelope: &push::Envelope,
     now: Timestamp,

@@ -1,6 +1,6 @@
 //! A JSON object read one level at a time.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use compact_str::CompactString;
@@ -8,33 +8,41 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON object whose values are still unread.
+/// A JSON object whose values are still unread. It borrows the text that it is read from.
 ///
 /// CloudTrail may leave out any field, send it null or empty, or change its
 /// type. Reading level by level means that a value nobody asks for cannot make
 /// the record unreadable, and that a manifest of megabytes is never unescaped.
-#[derive(Debug, Clone, Default)]
-pub struct Object(BTreeMap<String, Box<RawValue>>);
+#[derive(Debug, Default)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl Object {
+impl<'a> Object<'a> {
     /// Reads the outermost level of `json`; `None` when it is no object.
     #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
+    pub fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
-    /// The unread value of a field.
+    /// The unread value of a field: of several of the same name the last one.
     #[must_use]
-    pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|raw| raw.get())
+    pub fn raw(&self, name: &str) -> Option<&'a str> {
+        let mut fields = self.0.iter().rev();
+        let field = fields.find(|(field, _)| field == name);
+        field.map(|(_, raw)| raw.get())
     }
 
     /// A text field. Absent, null, another type and `""` are all `None`:
     /// CloudTrail sends empty strings where it means "absent".
     #[must_use]
     pub fn text(&self, name: &str) -> Option<CompactString> {
+        let text = self.unescaped(name)?;
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    /// A text, copied only if something in it is escaped.
+    pub(super) fn unescaped(&self, name: &str) -> Option<Cow<'a, str>> {
         let Text(text) = serde_json::from_str(self.raw(name)?).ok()?;
-        (!text.is_empty()).then_some(text)
+        Some(text)
     }
 
     /// A flag, which CloudTrail sends as `"true"` as well as `true`.
@@ -54,45 +62,28 @@ impl Object {
     }
 
     /// The objects of an array; anything else in it is passed over.
-    #[must_use]
-    pub fn objects(&self, name: &str) -> Vec<Self> {
-        self.raw(name)
-            .and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw).ok())
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|element| Self::parse(element.get()))
-            .collect()
+    pub fn objects(&self, name: &str) -> impl Iterator<Item = Self> + use<'a> {
+        let elements = self.raw(name);
+        let elements = elements.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw).ok());
+        let elements = elements.unwrap_or_default().into_iter();
+        elements.filter_map(|element| Self::parse(element.get()))
     }
 }
 
-impl PartialEq for Object {
-    fn eq(&self, other: &Self) -> bool {
-        let fields = |object: &Self| -> Vec<_> {
-            let fields = object.0.iter();
-            fields
-                .map(|(name, raw)| (name.clone(), raw.get().to_owned()))
-                .collect()
-        };
-        fields(self) == fields(other)
-    }
-}
-
-impl Eq for Object {}
-
-impl<'de> Deserialize<'de> for Object {
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
         impl<'de> Visitor<'de> for Fields {
-            type Value = Object;
+            type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut fields = BTreeMap::new();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(8);
                 while let Some((Text(name), value)) = map.next_entry()? {
-                    fields.insert(name.into_string(), value);
+                    fields.push((name, value));
                 }
                 Ok(Object(fields))
             }
@@ -103,24 +94,24 @@ impl<'de> Deserialize<'de> for Object {
 
 /// A JSON string in which a lone surrogate (`"\ud800"`, valid JSON but no
 /// Unicode) becomes a replacement character instead of an error.
-struct Text(CompactString);
+struct Text<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Text;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.into()))
+            fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+                Ok(Text(String::from_utf8_lossy(bytes)))
             }
 
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
-                Ok(Text(CompactString::from_utf8_lossy(bytes)))
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+                Ok(Text(String::from_utf8_lossy(bytes).into_owned().into()))
             }
         }
         deserializer.deserialize_bytes(Bytes)
@@ -139,7 +130,7 @@ mod tests {
         }
         assert_eq!(object.object("e").text("f").unwrap(), "g");
         assert_eq!(object.object("c").object("x").text("y"), None);
-        assert!(object.objects("d").is_empty());
+        assert_eq!(object.objects("d").count(), 0);
     }
 
     #[test]

@@ -75,10 +75,10 @@ pub struct Push {
     /// How the push was authorised; part of a finding beside its push.
     #[serde(skip)]
     pub credentials: Credentials,
-    /// The record as long as its details are unread: most pushes are by somebody known,
-    /// and nobody asks for them.
+    /// The record's text as long as its details are unread: most pushes are by somebody
+    /// known, and nobody asks for them.
     #[serde(skip)]
-    unread: Option<Object>,
+    unread: Option<Box<str>>,
 }
 
 /// The one API call that stores an image.
@@ -110,15 +110,20 @@ pub(super) struct Envelope {
 
 impl Push {
     /// Reads a `PutImage` record, but for its details. `json` is the record's own text.
-    pub(super) fn read(record: Object, json: &str, envelope: &Envelope, now: Timestamp) -> Self {
+    pub(super) fn read(
+        record: &Object<'_>,
+        json: &str,
+        envelope: &Envelope,
+        now: Timestamp,
+    ) -> Self {
         let request = record.object("requestParameters");
         let response = record.object("responseElements");
         let image = response.object("image");
         let image_id = image.object("imageId");
         let identity = record.object("userIdentity");
         let session = identity.object("sessionContext").object("attributes");
-        let resource = repository_resource(&record);
-        let omitted = |parameters: &Object| parameters.flag("omitted") == Some(true);
+        let resource = repository_resource(record);
+        let omitted = |parameters: &Object<'_>| parameters.flag("omitted") == Some(true);
 
         let mut push = Self {
             event_id: record
@@ -129,7 +134,7 @@ impl Push {
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,
             event_source: record.text("eventSource"),
-            event_time: event_time(&record, envelope, now),
+            event_time: event_time(record, envelope, now),
             account: record
                 .text("recipientAccountId")
                 .or_else(|| envelope.account.clone()),
@@ -155,7 +160,7 @@ impl Push {
             user_agent: record.text("userAgent"),
             access_key_id: identity.text("accessKeyId"),
             mfa: session.flag("mfaAuthenticated"),
-            error_code: error_code(&record),
+            error_code: error_code(record),
             parameters_omitted: omitted(&request) || omitted(&response),
             delay_seconds: None,
             request_id: None,
@@ -163,7 +168,7 @@ impl Push {
             artifact: Artifact::Unknown,
             artifact_subject: None,
             credentials: Credentials::default(),
-            unread: Some(record),
+            unread: Some(json.into()),
         };
         push.cut_texts();
         push
@@ -171,9 +176,10 @@ impl Push {
 
     /// Reads what only a finding says of the push, and lets go of the record.
     pub fn read_details(&mut self) {
-        let Some(record) = self.unread.take() else {
+        let Some(json) = self.unread.take() else {
             return;
         };
+        let record = Object::parse(&json).unwrap_or_default();
         let text = |name| {
             let text = record.text(name)?;
             Some(cut_bytes(&text, MAX_TEXT).into())
@@ -223,7 +229,7 @@ impl Push {
     }
 }
 
-fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp {
+fn event_time(record: &Object<'_>, envelope: &Envelope, now: Timestamp) -> Timestamp {
     let now = time::whole_seconds(now);
     record
         .text("eventTime")
@@ -234,7 +240,7 @@ fn event_time(record: &Object, envelope: &Envelope, now: Timestamp) -> Timestamp
 }
 
 /// Any value means that the push failed, even one of an odd type.
-fn error_code(record: &Object) -> Option<CompactString> {
+fn error_code(record: &Object<'_>) -> Option<CompactString> {
     match record.raw("errorCode")? {
         "null" | "\"\"" => None,
         odd => Some(record.text("errorCode").unwrap_or_else(|| odd.into())),
@@ -243,8 +249,8 @@ fn error_code(record: &Object) -> Option<CompactString> {
 
 /// Registry account and repository of the first repository in `resources`.
 /// It survives when CloudTrail omits the parameters.
-fn repository_resource(record: &Object) -> Option<(CompactString, CompactString)> {
-    record.objects("resources").iter().find_map(|resource| {
+fn repository_resource(record: &Object<'_>) -> Option<(CompactString, CompactString)> {
+    record.objects("resources").find_map(|resource| {
         let text = resource.text("ARN").or_else(|| resource.text("arn"))?;
         let arn = Arn::parse(&text)?;
         let repository = arn.resource.strip_prefix("repository/")?;

@@ -30,7 +30,7 @@ pub struct UserIdentity {
 impl UserIdentity {
     /// Reads the `userIdentity` of a record.
     #[must_use]
-    pub fn read(identity: &Object) -> Self {
+    pub fn read(identity: &Object<'_>) -> Self {
         let issuer = identity.object("sessionContext").object("sessionIssuer");
         let on_behalf_of = identity.object("onBehalfOf");
         Self {
@@ -49,6 +49,6 @@ impl UserIdentity {
     }
 }
 
-fn arn(object: &Object, name: &str) -> Option<CompactString> {
+fn arn(object: &Object<'_>, name: &str) -> Option<CompactString> {
     object.text(name).filter(|arn| arn.starts_with("arn:"))
 }
