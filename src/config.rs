@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::arn::Arn;
 use crate::aws::{AwsConfig, Endpoints, TrustRoots};
 use crate::glob::Glob;
-use crate::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use crate::policy::{DEFAULT_ABSENCE_DAYS, DEFAULT_HABIT_DAYS, HabitReports, Policy};
 use crate::render::HttpsFormat;
 use crate::store::MOST_PER_MINUTE;
 use crate::suppress::Suppression;
@@ -28,7 +28,8 @@ pub struct Config {
     pub topic_arn: String,
     /// `HTTPS_FORMAT`
     pub https_format: HttpsFormat,
-    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
+    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`,
+    /// `HABITS`, `HABIT_DAYS`
     pub policy: Policy,
     /// `FINDINGS_PER_MINUTE`
     pub findings_per_minute: u8,
@@ -52,7 +53,8 @@ pub struct Config {
 /// deployment that the command line works for.
 #[derive(Debug)]
 pub struct Settings {
-    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`
+    /// `TRUSTED_UPLOADERS`, `SUPPRESS_FINDINGS`, `LEARNING_UNTIL`, `ABSENCE_DAYS`,
+    /// `HABITS`, `HABIT_DAYS`
     pub policy: Policy,
     /// `FINDINGS_PER_MINUTE`
     pub findings_per_minute: u8,
@@ -198,25 +200,31 @@ impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
             },
             None => None,
         };
-        let absence_days = match self.optional("ABSENCE_DAYS") {
-            Some(text) => match text.trim().parse() {
-                Ok(days) => days,
-                Err(_) => {
-                    return wrong(
-                        "ABSENCE_DAYS",
-                        &text,
-                        "it takes a number of days from 0 to 65535",
-                    );
-                }
+        let habits = match self.optional("HABITS") {
+            Some(text) => match HabitReports::parse(text.trim()) {
+                Some(habits) => habits,
+                None => return wrong("HABITS", &text, "it takes `digest`, `tell` or `off`"),
             },
-            None => DEFAULT_ABSENCE_DAYS,
+            None => HabitReports::default(),
         };
         Ok(Policy {
             trusted,
             suppress: self.suppression(faults),
             learning_until,
-            absence_days,
+            absence_days: self.days("ABSENCE_DAYS", DEFAULT_ABSENCE_DAYS)?,
+            habits,
+            habit_days: self.days("HABIT_DAYS", DEFAULT_HABIT_DAYS)?,
         })
+    }
+
+    fn days(&self, variable: &'static str, default: u16) -> Result<u16, ConfigError> {
+        let Some(text) = self.optional(variable) else {
+            return Ok(default);
+        };
+        match text.trim().parse() {
+            Ok(days) => Ok(days),
+            Err(_) => wrong(variable, &text, "it takes a number of days from 0 to 65535"),
+        }
     }
 
     fn findings_per_minute(&self) -> Result<u8, ConfigError> {

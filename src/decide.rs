@@ -9,9 +9,10 @@ use compact_str::format_compact;
 use jiff::Timestamp;
 
 use crate::event::Push;
-use crate::finding::{Finding, Reason, Sightings, Verdict};
+use crate::finding::{Finding, Owed, Reason, Severity, Sightings, Verdict};
+use crate::habit::{Habits, Unusual};
 use crate::identity::Uploader;
-use crate::policy::Policy;
+use crate::policy::{HabitReports, Policy};
 use crate::record::{Record, Standing};
 
 /// The rules of the decision table, in the order in which they are tried, with their
@@ -31,7 +32,8 @@ pub enum DecisionRule {
     LateEventOfPreviousPrincipal = 10,
     LateEventOfUnknownPrincipal = 11,
     ReturnedAfterAbsence = 12,
-    Known = 13,
+    UnusualPush = 13,
+    Known = 14,
 }
 
 impl DecisionRule {
@@ -63,6 +65,7 @@ impl DecisionRule {
                 "a late event of another unique id under the same name"
             }
             Self::ReturnedAfterAbsence => "known, but absent for too long",
+            Self::UnusualPush => "known, but not to push to this place, or by this way",
             Self::Known => "known",
         }
     }
@@ -75,6 +78,8 @@ pub struct Decision {
     pub rule: DecisionRule,
     /// What is reported; none if there is nothing to report, or if it is suppressed.
     pub finding: Option<Finding>,
+    /// To whom the finding is owed.
+    pub owed: Owed,
     /// Whether there was something to report that the policy suppresses.
     pub suppressed: bool,
     /// Why the policy's expression could not be applied to the finding, which
@@ -90,10 +95,22 @@ impl Decision {
         Self::without_finding(rule, None)
     }
 
+    /// Whether only the times of the record move, so that it makes no difference what
+    /// other pushes changed meanwhile.
+    #[must_use]
+    pub fn moves_only_times(&self) -> bool {
+        match self.rule {
+            DecisionRule::Revoked => true,
+            DecisionRule::UnusualPush => self.suppressed,
+            _ => false,
+        }
+    }
+
     fn without_finding(rule: DecisionRule, record: Option<Record>) -> Self {
         Self {
             rule,
             finding: None,
+            owed: Owed::Finding,
             suppressed: false,
             suppression_fault: None,
             record,
@@ -102,7 +119,7 @@ impl Decision {
 }
 
 /// Whether this is an ordinary push by somebody known: in order, not long
-/// after the last one, by the same unique id, and not decided before.
+/// after the last one, by the same unique id, out of habit, and not decided before.
 ///
 /// This is the condition of the store's `touch`, in Rust.
 #[must_use]
@@ -123,23 +140,48 @@ pub(crate) fn is_late(record: &Record, push: &Push, uploader: &Uploader, policy:
 }
 
 /// What an ordinary push and a late one have in common: somebody known, not before
-/// the first one, by the same unique id, and not decided before.
+/// the first one, by the same unique id, out of habit, and not decided before.
 fn is_by_the_known(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
-    let time = push.event_time;
     let known = match record.standing {
         Standing::New | Standing::Learned | Standing::Trusted => true,
         Standing::Pattern => policy.trusts(uploader),
         _ => false,
     };
     known
-        && record.first_seen.is_some_and(|first| first <= time)
-        && record.last_event_id.as_deref() != Some(&push.event_id)
+        && record
+            .first_seen
+            .is_some_and(|first| first <= push.event_time)
+        && is_by_the_same(record, push, uploader)
+        && (!policy.watches_habits(uploader) || record.habits.include(&push.place(), &push.way))
+}
+
+/// Whether the push is by the unique id that is known, whose trust holds, and was not
+/// decided before.
+fn is_by_the_same(record: &Record, push: &Push, uploader: &Uploader) -> bool {
+    record.last_event_id.as_deref() != Some(&push.event_id)
         && !has_other_principal(record, uploader)
-        && !trust_ended(record, time)
+        && !trust_ended(record, push.event_time)
 }
 
 /// Remembers an ordinary push: the update of the store's `touch`, in Rust.
-pub(crate) fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Uploader) {
+pub(crate) fn remember_ordinary(
+    record: &mut Record,
+    push: &Push,
+    uploader: &Uploader,
+    policy: &Policy,
+) {
+    remember_by_the_known(record, push, uploader);
+    forget_habits_if_off(record, policy);
+}
+
+/// Remembers a late push: the update of the store's `touch_late`, in Rust.
+pub(crate) fn remember_late(record: &mut Record, policy: &Policy) {
+    record.pushes = record.pushes.saturating_add(1);
+    record.revision += 1;
+    forget_habits_if_off(record, policy);
+}
+
+fn remember_by_the_known(record: &mut Record, push: &Push, uploader: &Uploader) {
     record.last_event_id = Some(push.event_id.clone());
     if record.principal_id.is_none() {
         record.principal_id.clone_from(&uploader.principal_id);
@@ -148,10 +190,33 @@ pub(crate) fn remember_ordinary(record: &mut Record, push: &Push, uploader: &Upl
     record.revision += 1;
 }
 
-/// Remembers a late push: the update of the store's `touch_late`, in Rust.
-pub(crate) fn remember_late(record: &mut Record) {
-    record.pushes = record.pushes.saturating_add(1);
-    record.revision += 1;
+fn forget_habits_if_off(record: &mut Record, policy: &Policy) {
+    if policy.habits == HabitReports::Off {
+        record.habits = Habits::default();
+    }
+}
+
+/// Whether a push that was decided by the record `read` moves the same times of the
+/// `stored` one, and may: the condition of the store's `commit_times`, in Rust.
+pub(crate) fn may_move_times(
+    stored: &Record,
+    read: &Record,
+    push: &Push,
+    uploader: &Uploader,
+) -> bool {
+    stored.standing == read.standing
+        && stored.moves(push.event_time) == read.moves(push.event_time)
+        && (stored.standing == Standing::Revoked || is_by_the_same(stored, push, uploader))
+}
+
+/// Moves the times: the update of the store's `commit_times`, in Rust.
+pub(crate) fn move_times(record: &mut Record, push: &Push, uploader: &Uploader) {
+    if record.standing != Standing::Revoked && record.moves(push.event_time).last {
+        remember_by_the_known(record, push, uploader);
+    } else {
+        record.note_push(push);
+        record.revision += 1;
+    }
 }
 
 /// Decides on a push, given what is remembered of the uploader, under its key or,
@@ -221,41 +286,20 @@ pub fn decide(
         };
     };
     if has_other_principal(known, uploader) {
-        let later = last_seen.is_none_or(|last| last < time);
-        return if later {
-            let recreated = case.recreated();
-            case.report(
-                DecisionRule::Recreated,
-                Reason::RecreatedPrincipal,
-                Some(recreated),
-            )
-        } else if known.previous_principal_id == uploader.principal_id {
-            Decision::without_finding(
-                DecisionRule::LateEventOfPreviousPrincipal,
-                Some(case.seen()),
-            )
-        } else {
-            let mut other = case.seen();
-            other
-                .previous_principal_id
-                .clone_from(&uploader.principal_id);
-            case.report(
-                DecisionRule::LateEventOfUnknownPrincipal,
-                Reason::RecreatedPrincipal,
-                Some(other),
-            )
-        };
+        return case.of_another_principal(known);
     }
-    if known.standing != Standing::Trusted
-        && last_seen.is_some_and(|last| in_order && policy.absent(last, time))
-    {
-        return case.report(
-            DecisionRule::ReturnedAfterAbsence,
-            Reason::ReturnedAfterAbsence,
-            Some(case.seen()),
-        );
-    }
-    Decision::without_finding(DecisionRule::Known, Some(case.seen()))
+    let (seen, unusual) = case.seen_with_habits();
+    let is_back = known.standing != Standing::Trusted
+        && last_seen.is_some_and(|last| in_order && policy.absent(last, time));
+    let (rule, reason) = if is_back {
+        let reason = Reason::ReturnedAfterAbsence;
+        (DecisionRule::ReturnedAfterAbsence, reason)
+    } else if unusual.is_empty() {
+        return Decision::without_finding(DecisionRule::Known, Some(seen));
+    } else {
+        (DecisionRule::UnusualPush, Reason::UnusualPush)
+    };
+    case.report_unusual(rule, reason, Some(seen), unusual)
 }
 
 /// Whether the record makes its uploader known at `time`. `Pattern` does not: if a
@@ -288,9 +332,19 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    fn report(self, rule: DecisionRule, reason: Reason, record: Option<Record>) -> Decision {
+        self.report_unusual(rule, reason, record, Vec::new())
+    }
+
     /// Reports the finding, unless the policy suppresses it: then it makes nobody
-    /// known.
-    fn report(self, rule: DecisionRule, reason: Reason, mut record: Option<Record>) -> Decision {
+    /// known, and nothing a habit.
+    fn report_unusual(
+        self,
+        rule: DecisionRule,
+        reason: Reason,
+        mut record: Option<Record>,
+        unusual: Vec<Unusual>,
+    ) -> Decision {
         let trust_ended = self
             .record
             .filter(|before| before.standing == Standing::Trusted && makes_known(rule))
@@ -314,6 +368,8 @@ impl Case<'_> {
             }),
             previous_principal_id: had(reason == Reason::RecreatedPrincipal)
                 .and_then(|before| before.principal_id.clone()),
+            usual: had(!unusual.is_empty()).map(|before| before.habits.clone()),
+            unusual,
         };
         let finding = Finding::new(reason, self.push, self.uploader, seen);
         let verdict = match &self.policy.suppress {
@@ -322,6 +378,9 @@ impl Case<'_> {
         };
         let suppressed = verdict == Ok(true);
         if let Some(record) = &mut record {
+            if suppressed {
+                record.habits = self.habits_before();
+            }
             if !suppressed {
                 record.last_finding_id = Some(format_compact!("{}", finding.id));
             } else if makes_known(rule) {
@@ -336,11 +395,86 @@ impl Case<'_> {
         }
         Decision {
             rule,
+            owed: self.owed(&finding),
             finding: (!suppressed).then_some(finding),
             suppressed,
             suppression_fault: verdict.err(),
             record,
         }
+    }
+
+    /// To whom a finding is owed: what was learned, and what is of low severity, if that
+    /// is set, can wait for the digest.
+    fn owed(self, finding: &Finding) -> Owed {
+        let waits = match finding.reason {
+            Reason::LearnedUploader => true,
+            Reason::UnusualPush if self.learns_habits() => true,
+            Reason::UnusualPush => {
+                finding.severity == Severity::Low && self.policy.habits == HabitReports::Digest
+            }
+            _ => false,
+        };
+        if waits { Owed::Digest } else { Owed::Finding }
+    }
+
+    fn habits_before(self) -> Habits {
+        let before = self.record.map(|before| before.habits.clone());
+        before
+            .filter(|_| self.policy.habits != HabitReports::Off)
+            .unwrap_or_default()
+    }
+
+    /// Whether habits are learned in silence at the time of this push.
+    fn learns_habits(self) -> bool {
+        let since = self.record.and_then(|before| before.habits.habits_since);
+        since.is_none_or(|since| self.push.event_time < self.policy.learns_habits_until(since))
+    }
+
+    /// Remembers the place and the way of this push, and says what of it is unusual, if
+    /// that is to be reported.
+    fn remember_habits(self, record: &mut Record) -> Vec<Unusual> {
+        if !self.policy.watches_habits(self.uploader) {
+            return Vec::new();
+        }
+        let push = self.push;
+        let mut unusual = record
+            .habits
+            .remember(&push.place(), &push.way, push.event_time);
+        let is_trusted = record.standing == Standing::Trusted;
+        let is_learning = self.learns_habits();
+        unusual.retain(|unusual| match unusual {
+            // Where somebody trusted pushes to is trusted too.
+            Unusual::Place => !is_trusted && !is_learning,
+            Unusual::Wide => !is_trusted,
+            Unusual::Way => !is_learning,
+        });
+        unusual
+    }
+
+    /// A push by another unique id than the one that is known under the name.
+    fn of_another_principal(self, known: &Record) -> Decision {
+        let time = self.push.event_time;
+        if known.last_seen.is_none_or(|last| last < time) {
+            return self.report(
+                DecisionRule::Recreated,
+                Reason::RecreatedPrincipal,
+                Some(self.recreated()),
+            );
+        }
+        let mut seen = self.seen();
+        if known.previous_principal_id == self.uploader.principal_id {
+            return Decision::without_finding(
+                DecisionRule::LateEventOfPreviousPrincipal,
+                Some(seen),
+            );
+        }
+        seen.previous_principal_id
+            .clone_from(&self.uploader.principal_id);
+        self.report(
+            DecisionRule::LateEventOfUnknownPrincipal,
+            Reason::RecreatedPrincipal,
+            Some(seen),
+        )
     }
 
     /// The stored record or an empty one, with this event as the last decided.
@@ -350,6 +484,7 @@ impl Case<'_> {
             Record::unseen(self.uploader.key.clone(), standing)
         });
         record.note_decision(self.push, self.uploader);
+        forget_habits_if_off(&mut record, self.policy);
         record.revision += 1;
         record
     }
@@ -366,9 +501,16 @@ impl Case<'_> {
         record
     }
 
+    fn seen_with_habits(self) -> (Record, Vec<Unusual>) {
+        let mut record = self.seen();
+        let unusual = self.remember_habits(&mut record);
+        (record, unusual)
+    }
+
     fn known_from_now(self, standing: Standing) -> Record {
         let mut record = self.seen();
         record.standing = standing;
+        self.remember_habits(&mut record);
         // No id counts yet, so this push's id becomes the known one.
         if self.uploader.principal_id.is_some() {
             record.principal_id.clone_from(&self.uploader.principal_id);
@@ -381,6 +523,7 @@ impl Case<'_> {
         let mut record = self.seen();
         record.standing = Standing::Pattern;
         record.withdraw_trust();
+        record.forget_habits();
         if in_order && has_other_principal(&record, self.uploader) {
             record.previous_principal_id = record.principal_id.take();
             record.principal_id.clone_from(&self.uploader.principal_id);
@@ -395,6 +538,8 @@ impl Case<'_> {
         record.withdraw_trust();
         record.previous_principal_id = record.principal_id.take();
         record.principal_id.clone_from(&self.uploader.principal_id);
+        record.forget_habits();
+        self.remember_habits(&mut record);
         record
     }
 }

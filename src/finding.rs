@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::{Credentials, Push};
+use crate::habit::{Habits, Unusual};
 use crate::identity::Uploader;
 use crate::text::clean_cut;
 
@@ -32,6 +33,8 @@ pub enum Reason {
     AttemptedUpload,
     /// A known uploader came back after a long absence.
     ReturnedAfterAbsence,
+    /// A known uploader pushed out of its habits.
+    UnusualPush,
     /// A new uploader during learning.
     LearnedUploader,
 }
@@ -47,21 +50,49 @@ impl Reason {
             Self::UnidentifiedUploader => "unidentified_uploader",
             Self::AttemptedUpload => "attempted_upload",
             Self::ReturnedAfterAbsence => "returned_after_absence",
+            Self::UnusualPush => "unusual_push",
             Self::LearnedUploader => "learned_uploader",
         }
     }
 
     /// Severity, impact and confidence, whoever the uploader is.
-    fn weight(self) -> (Severity, u8, u8) {
+    fn weight(self, unusual: &[Unusual]) -> (Severity, u8, u8) {
         match self {
             Self::RevokedUploader => (Severity::Critical, 90, 100),
             Self::RecreatedPrincipal => (Severity::High, 70, 80),
             Self::NewUploader | Self::UnidentifiedUploader => (Severity::High, 70, 70),
             Self::AttemptedUpload => (Severity::Medium, 50, 70),
-            Self::ReturnedAfterAbsence => (Severity::Medium, 50, 60),
+            Self::ReturnedAfterAbsence => {
+                worse((Severity::Medium, 50, 60), unusual_weight(unusual))
+            }
+            Self::UnusualPush => unusual_weight(unusual),
             Self::LearnedUploader => (Severity::Informational, 10, 50),
         }
     }
+}
+
+/// Severity, impact and confidence of what is unusual: two things at once are worse than
+/// one.
+fn unusual_weight(unusual: &[Unusual]) -> (Severity, u8, u8) {
+    match unusual {
+        [] => (Severity::Informational, 0, 0),
+        [Unusual::Place] => (Severity::Low, 40, 40),
+        [Unusual::Way] => (Severity::Medium, 60, 60),
+        [Unusual::Wide] => (Severity::Medium, 60, 50),
+        _ => (Severity::High, 80, 60),
+    }
+}
+
+/// The worse of two weights; the first one if they are alike.
+fn worse(one: (Severity, u8, u8), other: (Severity, u8, u8)) -> (Severity, u8, u8) {
+    let rank = |(severity, impact, confidence)| (severity, score(impact, confidence));
+    if rank(other) > rank(one) { other } else { one }
+}
+
+/// Impact times confidence, in percent.
+fn score(impact: u8, confidence: u8) -> u8 {
+    // At most 90 x 100 / 100.
+    u8::try_from(u16::from(impact) * u16::from(confidence) / 100).unwrap_or(u8::MAX)
 }
 
 impl fmt::Display for Reason {
@@ -153,6 +184,12 @@ pub struct Finding {
     /// The unique id that is known under the name, if another one is reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_principal_id: Option<CompactString>,
+    /// What is unusual of the push, if anything is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusual: Vec<Unusual>,
+    /// What was usual until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<Habits>,
     /// The phase of the pipeline, as in the Splunk search.
     pub phase: Phase,
     /// ATT&CK techniques.
@@ -189,26 +226,38 @@ pub struct Sightings {
     pub trusted: Option<Verdict>,
     pub revoked: Option<Verdict>,
     pub previous_principal_id: Option<CompactString>,
+    pub unusual: Vec<Unusual>,
+    pub usual: Option<Habits>,
+}
+
+/// To whom a finding is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owed {
+    /// To the subscribers, at once.
+    Finding,
+    /// To the digest.
+    Digest,
 }
 
 impl Finding {
     /// The finding, with its id, severity, risk and message.
     #[must_use]
     pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> Self {
-        let (severity, impact, confidence) = weight(reason, uploader);
+        let (severity, impact, confidence) = weight(reason, uploader, &seen.unusual);
         let message = message(reason, push, uploader, &seen);
         let mut push = push.clone();
         push.read_details();
         let credentials = std::mem::take(&mut push.credentials);
+        // It is in the credentials, and no part of the JSON.
+        push.way = CompactString::default();
         let delay_seconds = push.delay_seconds;
         Self {
             id: finding_id(&uploader.key, reason, &push.event_id),
             reason,
             severity,
             risk: Risk {
-                // At most 90 x 100 / 100.
-                score: u8::try_from(u16::from(impact) * u16::from(confidence) / 100)
-                    .unwrap_or(u8::MAX),
+                score: score(impact, confidence),
                 impact,
                 confidence,
             },
@@ -224,6 +273,8 @@ impl Finding {
             trusted: seen.trusted,
             revoked: seen.revoked,
             previous_principal_id: seen.previous_principal_id,
+            unusual: seen.unusual,
+            usual: seen.usual,
             phase: Phase::Release,
             attack: Attack::default(),
             frameworks: Frameworks::default(),
@@ -250,14 +301,14 @@ impl Finding {
 
     /// Whether it is worse than its reason, because of the root user's power.
     pub(crate) fn is_raised(&self) -> bool {
-        self.risk.impact > self.reason.weight().1
+        self.risk.impact > self.reason.weight(&self.unusual).1
     }
 }
 
 /// Severity, impact and confidence. The root user's power raises them; they are low for
 /// a new uploader that only AWS can be.
-fn weight(reason: Reason, uploader: &Uploader) -> (Severity, u8, u8) {
-    let (severity, impact, confidence) = reason.weight();
+fn weight(reason: Reason, uploader: &Uploader, unusual: &[Unusual]) -> (Severity, u8, u8) {
+    let (severity, impact, confidence) = reason.weight(unusual);
     if uploader.counts_as_root {
         (Severity::Critical, 90, confidence)
     } else if reason == Reason::NewUploader && uploader.is_of_aws() {
@@ -296,7 +347,18 @@ fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: &Sightings) -
             });
             format!("{did} from user {name} after {days} days of absence")
         }
+        Reason::UnusualPush => format!("{did} from known user {name}, {}", unusual(seen)),
         Reason::LearnedUploader => format!("{did} from user {name}, learned as known"),
+    }
+}
+
+fn unusual(seen: &Sightings) -> &'static str {
+    match seen.unusual.as_slice() {
+        [Unusual::Place] => "to a new place",
+        [Unusual::Way] => "by a new way",
+        [Unusual::Wide] => "to one place more than are remembered",
+        [Unusual::Way, Unusual::Wide] => "by a new way, to one place more than are remembered",
+        _ => "to a new place, by a new way",
     }
 }
 

@@ -15,6 +15,7 @@
 //! - [`identity`] says which [`Uploader`](identity::Uploader) that is.
 //! - [`decide`] compares the push with the uploader's [`record`] and the
 //!   [`policy`], and says what is reported and what is remembered.
+//! - [`habit`] says what is usual of an uploader, and what of a push is not.
 //! - [`finding`] is what is reported, and [`render`] makes of it what people read.
 //! - [`watch`] runs the way above over a [`store`] and a notifier ([`notify`]).
 //!
@@ -33,6 +34,7 @@ pub mod finding;
 #[cfg(feature = "function")]
 pub mod function;
 pub mod glob;
+pub mod habit;
 mod hash;
 pub mod identity;
 pub mod notify;

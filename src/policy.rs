@@ -9,6 +9,37 @@ use crate::suppress::Suppression;
 /// Days without a push after which an uploader is reported again.
 pub const DEFAULT_ABSENCE_DAYS: u16 = 90;
 
+/// Days for which the habits of an uploader are learned in silence.
+pub const DEFAULT_HABIT_DAYS: u16 = 14;
+
+/// How unusual pushes by somebody known are reported (`HABITS`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HabitReports {
+    /// Those of low severity once a day, in the digest; the others at once.
+    #[default]
+    Digest,
+    /// All at once.
+    Tell,
+    /// Not at all; no habits are remembered.
+    Off,
+}
+
+impl HabitReports {
+    /// What the setting takes.
+    pub const WORDS: [(&str, Self); 3] = [
+        ("digest", Self::Digest),
+        ("tell", Self::Tell),
+        ("off", Self::Off),
+    ];
+
+    /// Reads the setting.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut words = Self::WORDS.into_iter();
+        words.find_map(|(known, reports)| (known == word).then_some(reports))
+    }
+}
+
 /// The settings that decisions depend on.
 #[derive(Debug)]
 pub struct Policy {
@@ -21,6 +52,11 @@ pub struct Policy {
     /// Longest absence that is not reported, in days; with 0 none is reported
     /// (`ABSENCE_DAYS`).
     pub absence_days: u16,
+    /// How unusual pushes are reported (`HABITS`).
+    pub habits: HabitReports,
+    /// For how long the habits of an uploader are learned in silence, in days
+    /// (`HABIT_DAYS`).
+    pub habit_days: u16,
 }
 
 impl Default for Policy {
@@ -30,6 +66,8 @@ impl Default for Policy {
             suppress: None,
             learning_until: None,
             absence_days: DEFAULT_ABSENCE_DAYS,
+            habits: HabitReports::default(),
+            habit_days: DEFAULT_HABIT_DAYS,
         }
     }
 }
@@ -71,5 +109,20 @@ impl Policy {
         // No uploader was seen before 1970.
         let cutoff = || time.checked_sub(days).unwrap_or_default();
         (self.absence_days > 0).then(|| cutoff().max(Timestamp::UNIX_EPOCH))
+    }
+
+    /// Whether the habits of an uploader count: not if it is trusted by a glob.
+    #[must_use]
+    pub fn watches_habits(&self, uploader: &Uploader) -> bool {
+        self.habits != HabitReports::Off && !self.trusts(uploader)
+    }
+
+    /// Until when the habits that began at `since` are learned in silence.
+    #[must_use]
+    pub fn learns_habits_until(&self, since: Timestamp) -> Timestamp {
+        let days = SignedDuration::from_hours(i64::from(self.habit_days) * 24);
+        let until = since.checked_add(days).unwrap_or(Timestamp::MAX);
+        self.learning_until
+            .map_or(until, |learning| until.max(learning))
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{MAX_TEXT, Push};
+use crate::habit::Habits;
 use crate::identity::Uploader;
 use crate::text::cut_bytes;
 use crate::time::whole_seconds;
@@ -92,10 +93,58 @@ pub struct Record {
         skip_serializing_if = "Option::is_none"
     )]
     pub revoked_at: Option<Timestamp>,
+    /// What is usual of the uploader.
+    #[serde(flatten)]
+    pub habits: Habits,
+    /// Who added to the habits by hand last: an ARN, or a name on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_by: Option<CompactString>,
+    /// Why, in the words of that person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_reason: Option<CompactString>,
+    /// When that was.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub allowed_at: Option<Timestamp>,
     /// Grows by one with every write; a record written by hand may lack it.
     #[serde(default)]
     pub revision: u64,
 }
+
+/// The attributes of a record in the uploaders table, but for its key.
+#[cfg(feature = "sdk")]
+pub(crate) const ATTRIBUTES: [&str; 27] = [
+    "kind",
+    "name",
+    "accountId",
+    "principalId",
+    "previousPrincipalId",
+    "standing",
+    "firstSeen",
+    "lastSeen",
+    "lastEventId",
+    "pushes",
+    "lastPush",
+    "lastFindingId",
+    "trustedBy",
+    "trustReason",
+    "trustedUntil",
+    "trustedAt",
+    "revokedBy",
+    "revokeReason",
+    "revokedAt",
+    "places",
+    "wide",
+    "ways",
+    "habitsSince",
+    "allowedBy",
+    "allowReason",
+    "allowedAt",
+    "revision",
+];
 
 /// The latest push of an uploader, as far as it is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +270,10 @@ impl Record {
             revoked_by: None,
             revoke_reason: None,
             revoked_at: None,
+            habits: Habits::default(),
+            allowed_by: None,
+            allow_reason: None,
+            allowed_at: None,
             revision: 0,
         }
     }
@@ -273,6 +326,30 @@ impl Record {
         self.revision += 1;
     }
 
+    /// Notes who added to the habits by hand, and why. The first habits begin now.
+    pub fn note_allowance(&mut self, by: &str, reason: &str, now: Timestamp) {
+        let now = whole_seconds(now);
+        self.allowed_by = Some(cut(by));
+        self.allow_reason = Some(cut(reason));
+        self.allowed_at = Some(now);
+        self.habits.habits_since.get_or_insert(now);
+        self.revision += 1;
+    }
+
+    /// Forgets the habits, which are learned anew from the next push on.
+    pub fn reset_habits(&mut self) {
+        self.forget_habits();
+        self.revision += 1;
+    }
+
+    /// Takes the habits away, and what was noted with them.
+    pub(crate) fn forget_habits(&mut self) {
+        self.habits = Habits::default();
+        self.allowed_by = None;
+        self.allow_reason = None;
+        self.allowed_at = None;
+    }
+
     /// Adds what a list says of the uploader, and says whether anything changed. What
     /// was seen is never lost: first seen is the earlier, last seen the later of
     /// both. Somebody revoked stays revoked.
@@ -313,6 +390,14 @@ impl Record {
             self.last_event_id.clone_from(&listed.last_event_id);
         }
         self.pushes = self.pushes.max(listed.pushes);
+        if self.standing != Standing::Pattern {
+            self.habits.merge(&listed.habits);
+            if self.allowed_by.is_none() {
+                self.allowed_by.clone_from(&listed.allowed_by);
+                self.allow_reason.clone_from(&listed.allow_reason);
+                self.allowed_at = listed.allowed_at;
+            }
+        }
         if *self == before {
             return false;
         }
@@ -391,6 +476,39 @@ mod tests {
     const JAN: &str = "2026-01-01T00:00:00Z";
     const FEB: &str = "2026-02-01T00:00:00Z";
     const MAR: &str = "2026-03-01T00:00:00Z";
+
+    #[cfg(feature = "sdk")]
+    #[test]
+    fn the_attributes_are_all_that_a_record_has() {
+        let now: Timestamp = MAR.parse().unwrap();
+        let mut record = seen(Standing::New, JAN, FEB);
+        record.trust("alice", Some("build user"), Some(now), now);
+        record.revoke("bob", Some("left"), now);
+        record.note_allowance("carol", "a new service", now);
+        record.habits.remember("1/eu-central-1/app", "plain", now);
+        record.trusted_until = Some(now);
+        let text = Some("x".into());
+        let record = Record {
+            kind: text.clone(),
+            name: text.clone(),
+            account_id: text.clone(),
+            principal_id: text.clone(),
+            previous_principal_id: text.clone(),
+            last_event_id: text.clone(),
+            last_push: Some(super::LastPush::default()),
+            last_finding_id: text,
+            ..record
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        let mut wide = json.as_object().unwrap().clone();
+        wide.insert("wide".to_owned(), true.into());
+        let mut attributes: Vec<_> = wide.keys().map(String::as_str).collect();
+        attributes.retain(|name| *name != "uploader");
+        let mut expected = super::ATTRIBUTES;
+        expected.sort_unstable();
+        attributes.sort_unstable();
+        assert_eq!(attributes, expected);
+    }
 
     #[test]
     fn a_list_never_takes_away_what_was_seen() {

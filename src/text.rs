@@ -9,6 +9,13 @@ use std::fmt::Write as _;
 /// marks, zero-width characters) appears as its code point: `\u{1b}`.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    // Most texts are clean.
+    if text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    {
+        return text.to_owned();
+    }
     text.chars().fold(String::new(), |mut clean, c| {
         match c {
             // `escape_debug` would escape these too, for Rust's sake.

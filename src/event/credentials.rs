@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::object::Object;
+use super::way;
 use crate::text::cut_bytes;
 use crate::time;
 
@@ -61,8 +62,7 @@ impl Credentials {
         let text = |object: &Object<'_>, name| object.text(name).map(|text| cut(&text));
         let start = session.object("attributes").text("creationDate");
         Self {
-            federated_provider: text(&session.object("webIdFederationData"), "federatedProvider")
-                .or_else(|| text(&identity, "identityProvider")),
+            federated_provider: way::provider(&identity, &session).map(|text| cut(&text)),
             delegate_account_id: text(&identity.object("invokedByDelegate"), "accountId"),
             source_identity: text(&session, "sourceIdentity"),
             credentials_issued_to: text(&scope, "credentialsIssuedTo"),

@@ -10,6 +10,7 @@ mod credentials;
 mod object;
 mod push;
 mod user_identity;
+mod way;
 
 use compact_str::CompactString;
 use jiff::Timestamp;

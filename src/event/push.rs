@@ -1,15 +1,16 @@
 //! A push: one ECR `PutImage` call as CloudTrail recorded it.
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::artifact::{self, Artifact};
 use super::credentials::Credentials;
 use super::object::Object;
+use super::way;
 use crate::arn::Arn;
 use crate::hash::sha256_hex;
-use crate::text::cut_bytes;
+use crate::text::{clean_cut, cut_bytes};
 use crate::time;
 
 /// One `PutImage` call: what was pushed, where, when and from where.
@@ -72,6 +73,10 @@ pub struct Push {
     pub artifact: Artifact,
     /// The digest of the image that a signature or the like is about.
     pub artifact_subject: Option<CompactString>,
+    /// By which way it was authorised, in a word: `delegate:<account>`, `provider:<name>`,
+    /// `console`, `instance` or `plain`.
+    #[serde(skip)]
+    pub way: CompactString,
     /// How the push was authorised; part of a finding beside its push.
     #[serde(skip)]
     pub credentials: Credentials,
@@ -91,6 +96,9 @@ pub enum EventName {
 /// Longest text of an event that is kept, in bytes. ECR's longest are a tag of
 /// 300 and a repository of 256.
 pub const MAX_TEXT: usize = 1024;
+
+/// Longest part of a place, in characters; a repository has at most 256.
+const MAX_PART: usize = 256;
 
 /// How far ahead of the clock an event may be before it counts as now.
 pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
@@ -121,7 +129,7 @@ impl Push {
         let image = response.object("image");
         let image_id = image.object("imageId");
         let identity = record.object("userIdentity");
-        let session = identity.object("sessionContext").object("attributes");
+        let session = identity.object("sessionContext");
         let resource = repository_resource(record);
         let omitted = |parameters: &Object<'_>| parameters.flag("omitted") == Some(true);
 
@@ -159,7 +167,7 @@ impl Push {
             source_ip: record.text("sourceIPAddress"),
             user_agent: record.text("userAgent"),
             access_key_id: identity.text("accessKeyId"),
-            mfa: session.flag("mfaAuthenticated"),
+            mfa: session.object("attributes").flag("mfaAuthenticated"),
             error_code: error_code(record),
             parameters_omitted: omitted(&request) || omitted(&response),
             delay_seconds: None,
@@ -167,6 +175,7 @@ impl Push {
             error_message: None,
             artifact: Artifact::Unknown,
             artifact_subject: None,
+            way: way::read(record, &identity, &session),
             credentials: Credentials::default(),
             unread: Some(json.into()),
         };
@@ -220,6 +229,17 @@ impl Push {
     pub fn note_delay(&mut self, now: Timestamp) {
         let delay = now.duration_since(self.event_time);
         self.delay_seconds = (delay >= LATE).then(|| delay.as_secs());
+    }
+
+    /// Where it was pushed to: `<registry>/<region>/<repository>`, `-` for what is not
+    /// known. The texts are the uploader's in part, and cleaned.
+    #[must_use]
+    pub fn place(&self) -> CompactString {
+        let registry = self.registry_id.as_ref().or(self.account.as_ref());
+        let [registry, region, repository] =
+            [registry, self.region.as_ref(), self.repository.as_ref()]
+                .map(|part| part.map_or_else(|| "-".to_owned(), |part| clean_cut(part, MAX_PART)));
+        format_compact!("{registry}/{region}/{repository}")
     }
 
     /// Whether ECR refused the push.

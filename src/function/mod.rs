@@ -298,7 +298,7 @@ impl Function {
             line.fault(format!("SUPPRESS_FINDINGS failed on the finding: {fault}"));
         }
         match &handled.deferred {
-            None | Some(DeferReason::Budget) => {}
+            None | Some(DeferReason::Budget | DeferReason::Digest) => {}
             Some(why) => {
                 line.metric("PublishFailures", 1);
                 line.fault(why.to_string());

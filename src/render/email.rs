@@ -30,17 +30,44 @@ pub(super) fn body(message: Message<'_>, context: &RenderContext) -> String {
             );
             list(&intro, findings, context)
         }
-        Message::Digest(findings) => {
-            let intro = format!(
-                "{} uploaders were learned from their pushes, and are known from now on. If \
-                 there is somebody you do not know, type the command under the name: every \
-                 later push is then a critical finding.",
-                findings.len()
-            );
-            list(&intro, findings, context)
-        }
+        Message::Digest(findings) => digest(findings, context),
     };
     sender(&mut text, context);
+    text
+}
+
+/// Unusual pushes by known uploaders, and those who were learned, as far as there are
+/// any of either.
+fn digest(findings: &[Finding], context: &RenderContext) -> String {
+    // Worst first: those who were learned come last.
+    let learned = |finding: &Finding| finding.reason == Reason::LearnedUploader;
+    let unusual_count = findings.iter().take_while(|one| !learned(one)).count();
+    let (unusual, learned) = findings.split_at(unusual_count);
+    let mut text = String::new();
+    if !unusual.is_empty() {
+        let pushes = match unusual.len() {
+            1 => "1 push by a known uploader, out of its habits".to_owned(),
+            count => format!("{count} pushes by known uploaders, out of their habits"),
+        };
+        let intro = format!(
+            "{pushes}. Most such pushes are ordinary growth. Each is told here only, and is a \
+             habit from now on. If nobody expected it, type the command under it."
+        );
+        text.push_str(&list(&intro, unusual, context));
+    }
+    if !learned.is_empty() {
+        let learned_from = match learned.len() {
+            1 => "1 uploader was learned from its pushes, and is known from now on".to_owned(),
+            count => format!(
+                "{count} uploaders were learned from their pushes, and are known from now on"
+            ),
+        };
+        let intro = format!(
+            "{learned_from}. If there is somebody you do not know, type the command under the \
+             name: every later push is then a critical finding."
+        );
+        text.push_str(&list(&intro, learned, context));
+    }
     text
 }
 

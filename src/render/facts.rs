@@ -1,7 +1,11 @@
 //! What is known of a push, labelled, as people read it in a mail or on a
 //! terminal.
 
-use super::wording::{MAX_KEY_SHOWN, artifact_in_words, duration, image_name, kind, shown};
+use super::wording::{
+    MAX_KEY_SHOWN, artifact_in_words, duration, image_name, kind, provider_in_words, shown,
+};
+use compact_str::CompactString;
+
 use crate::event::{Artifact, Credentials, Push};
 use crate::finding::Finding;
 
@@ -20,6 +24,7 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
         ("Through", through(&finding.credentials)),
         ("With", credentials(finding)),
         ("Session", session(finding)),
+        ("Usual", usual(finding)),
         ("Event", event(&finding.push)),
     ];
     facts
@@ -203,7 +208,8 @@ fn session_of(credentials: &Credentials) -> Vec<String> {
 pub(super) fn through(credentials: &Credentials) -> Vec<String> {
     let delegate = credentials.delegate_account_id.as_deref();
     let delegate = delegate.map(|id| format!("account {}, by delegated access", shown(id, 40)));
-    let provider = credentials.federated_provider.as_deref().map(provider);
+    let provider = credentials.federated_provider.as_deref();
+    let provider = provider.map(provider_in_words);
     let console = credentials.session_credential_from_console == Some(true);
     let console = console.then(|| "the console".to_owned());
     let issued = credentials.credentials_issued_to.as_deref();
@@ -230,17 +236,32 @@ pub(super) fn through(credentials: &Credentials) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-/// An identity provider by its host, or by its name as SAML has it.
-fn provider(provider: &str) -> String {
-    let name = match provider.split_once("-provider/") {
-        Some((_, name)) if provider.starts_with("arn:") => name,
-        _ => provider,
+/// The habits of the uploader until this push.
+fn usual(finding: &Finding) -> Vec<String> {
+    let Some(habits) = &finding.usual else {
+        return Vec::new();
     };
-    match name {
-        "token.actions.githubusercontent.com" => "GitHub's identity provider".to_owned(),
-        name => format!("the identity provider {}", shown(name, 200)),
-    }
+    let few = |known: &[CompactString]| {
+        let names = known.iter().take(FEW).map(|name| shown(name, 120));
+        let names: Vec<_> = names.collect();
+        match known.len().saturating_sub(FEW) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    };
+    let places = if habits.wide {
+        Some("pushes everywhere".to_owned())
+    } else {
+        let places = habits.places.as_slice();
+        (!places.is_empty()).then(|| format!("pushes to {}", few(places)))
+    };
+    let ways = habits.ways.as_slice();
+    let ways = (!ways.is_empty()).then(|| format!("by the way {}", few(ways)));
+    places.into_iter().chain(ways).collect()
 }
+
+/// How many habits of a kind are shown.
+const FEW: usize = 5;
 
 /// By which ids the call is found.
 fn event(push: &Push) -> Vec<String> {

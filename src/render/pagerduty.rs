@@ -67,6 +67,7 @@ fn details(finding: &Finding) -> Value {
         "through": facts::through(&finding.credentials),
         "access key": text(push.access_key_id.as_deref()),
         "event": shown(&push.event_id, 120),
+        "unusual": finding.unusual,
         "risk": finding.risk.score,
     })
 }

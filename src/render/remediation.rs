@@ -10,6 +10,7 @@ use super::wording::{is_of_root, is_public, shown, verdict};
 use crate::arn::{Arn, partition_of};
 use crate::event::Artifact;
 use crate::finding::{Finding, Reason};
+use crate::habit::Unusual;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,19 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
     let words = |words: &str| Step::Words(words.to_owned());
     match finding.reason {
         Reason::LearnedUploader => Vec::new(),
+        Reason::UnusualPush if !finding.unusual.contains(&Unusual::Way) => {
+            let mut steps = vec![words("It is remembered, and not told again.")];
+            with(
+                &mut steps,
+                "If this uploader may push to every repository, with your reason for 'why':",
+                uploaders_command(finding, "allow", context),
+            );
+            steps
+        }
+        Reason::UnusualPush => vec![words(
+            "It is remembered, and not told again. (Of more than five ways none is remembered \
+             any more: `pushwatch uploaders habits` lets them be learned anew.)",
+        )],
         Reason::UnidentifiedUploader => vec![words(
             "Nobody can be trusted here, since nothing says who it was. The setting \
              SUPPRESS_FINDINGS can keep such findings from being told.",
@@ -298,6 +312,7 @@ pub(super) fn uploaders_command(
     // A word to fill in, in quotes, since most reasons are more than one.
     let reason = match verb {
         "trust" | "revoke" => " --reason 'why'",
+        "allow" => " --place any --reason 'why'",
         _ => "",
     };
     let findings = match &context.findings_table {

@@ -24,7 +24,7 @@ pub fn of(message: Message<'_>) -> String {
             return format!("{begin}: {}", shown(&headline(worst), space));
         }
         Message::Digest(findings) => {
-            return format!("[{severity}] {} ECR uploaders learned", findings.len());
+            return format!("[{severity}] {}", digest(findings));
         }
     };
     let push = &finding.push;
@@ -37,6 +37,7 @@ pub fn of(message: Message<'_>) -> String {
         (Reason::RevokedUploader, true) => ("Revoked ECR uploader ", " tried to push "),
         (Reason::AttemptedUpload, _) => ("Unknown ECR uploader ", " tried to push "),
         (Reason::ReturnedAfterAbsence, _) => ("ECR uploader ", " is back, pushed "),
+        (Reason::UnusualPush, _) => ("ECR uploader ", " unusually pushed "),
         (Reason::LearnedUploader, _) => ("Learned ECR uploader ", ", who pushed "),
     };
     let name = if finding.uploader.is_unidentified() {
@@ -62,6 +63,24 @@ pub fn of(message: Message<'_>) -> String {
     let name = shown(&name, (space / 2).max(space.saturating_sub(image.len())));
     let image = shown(&image, space - name.len());
     format!("[{severity}] {who}{name}{did}{image}")
+}
+
+/// How many of what there are in a digest.
+pub(super) fn digest(findings: &[Finding]) -> String {
+    let learned = findings.iter();
+    let learned = learned.filter(|finding| finding.reason == Reason::LearnedUploader);
+    let learned = learned.count();
+    let plural = |count| if count == 1 { "" } else { "s" };
+    let unusual = findings.len() - learned;
+    let pushes = if unusual == 1 { "push" } else { "pushes" };
+    match (learned, unusual) {
+        (learned, 0) => format!("{learned} ECR uploader{} learned", plural(learned)),
+        (0, unusual) => format!("{unusual} unusual ECR {pushes}"),
+        (learned, unusual) => format!(
+            "{unusual} unusual ECR {pushes}, {learned} uploader{} learned",
+            plural(learned)
+        ),
+    }
 }
 
 /// The subject of a finding whose own was refused.

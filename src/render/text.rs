@@ -43,6 +43,7 @@ fn in_a_replay(finding: &Finding) -> String {
             "change the uploader's standing `revoked` in the uploaders file".to_owned()
         }
         Reason::LearnedUploader => "nothing to do".to_owned(),
+        Reason::UnusualPush => "nothing to do; --habits off tells no such pushes".to_owned(),
         // A key that holds a wildcard would trust others too.
         _ if glob::is_plain(key) && clean_cut(key, MAX_KEY_SHOWN) == *key => {
             match shlex::try_quote(key) {

@@ -4,8 +4,9 @@
 //! Every text of the event is cleaned and cut before it is shown.
 
 use super::defang::defanged;
-use crate::event::{Artifact, Push};
+use crate::event::{Artifact, Credentials, Push};
 use crate::finding::{Finding, Reason, Severity, Verdict};
+use crate::habit::{MAX_PLACES, Unusual};
 use crate::identity::Uploader;
 use crate::text::ascii_cut;
 
@@ -61,6 +62,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
         (Reason::UnidentifiedUploader, _) => "Somebody whom nothing identifies".to_owned(),
         (Reason::RevokedUploader, _) => format!("{who}, who was marked as revoked,"),
         (Reason::ReturnedAfterAbsence, _) => format!("{who}, who was away for long,"),
+        (Reason::UnusualPush, _) => format!("{who}, who is known,"),
         (Reason::LearnedUploader, _) => {
             format!("{who}, who was never seen before and is learned now,")
         }
@@ -96,7 +98,55 @@ pub(super) fn sentence(finding: &Finding) -> String {
         Some(seconds) => format!(" It is reported {} after the push.", duration(seconds)),
         None => String::new(),
     };
-    format!("{who} {did} {image}{refused}.{late}")
+    let unusual = match unusual_in_words(finding) {
+        Some(unusual) => format!(" {}.", capital(&unusual)),
+        None => String::new(),
+    };
+    format!("{who} {did} {image}{refused}.{unusual}{late}")
+}
+
+/// What is unusual of the push, if anything is.
+fn unusual_in_words(finding: &Finding) -> Option<String> {
+    let words = finding.unusual.iter().map(|unusual| match unusual {
+        Unusual::Place => "it never pushed to this repository before".to_owned(),
+        Unusual::Way => format!(
+            "it never pushed {} before",
+            way_in_words(&finding.credentials)
+        ),
+        Unusual::Wide => format!(
+            "it has pushed to more than {MAX_PLACES} repositories by now, and counts as one that \
+             pushes everywhere"
+        ),
+    });
+    let words: Vec<_> = words.collect();
+    (!words.is_empty()).then(|| words.join("; and "))
+}
+
+/// By which way the push was authorised.
+fn way_in_words(credentials: &Credentials) -> String {
+    if let Some(account) = &credentials.delegate_account_id {
+        format!("by delegated access of account {}", shown(account, 40))
+    } else if let Some(provider) = &credentials.federated_provider {
+        format!("through {}", provider_in_words(provider))
+    } else if credentials.session_credential_from_console == Some(true) {
+        "from the console".to_owned()
+    } else if credentials.ec2_role_delivery.is_some() {
+        "with the credentials of an EC2 instance".to_owned()
+    } else {
+        "with credentials of no special origin".to_owned()
+    }
+}
+
+/// An identity provider by its host, or by its name as SAML has it.
+pub(super) fn provider_in_words(provider: &str) -> String {
+    let name = match provider.split_once("-provider/") {
+        Some((_, name)) if provider.starts_with("arn:") => name,
+        _ => provider,
+    };
+    match name {
+        "token.actions.githubusercontent.com" => "GitHub's identity provider".to_owned(),
+        name => format!("the identity provider {}", shown(name, 200)),
+    }
 }
 
 /// `20 minutes`, `3 hours 12 minutes`, `2 days 3 hours`: its two largest units.
@@ -188,6 +238,8 @@ pub(super) fn is_public(push: &Push) -> bool {
 pub(super) fn severity_in_words(finding: &Finding) -> String {
     let because = if is_of_root(finding) {
         ", because this is the power of the root user"
+    } else if finding.reason == Reason::UnusualPush && finding.severity == Severity::Low {
+        ", because known uploaders push to a new repository now and then"
     } else if finding.severity == Severity::Low {
         ", because only AWS itself can be this uploader"
     } else {
@@ -223,7 +275,20 @@ pub(super) fn headline(finding: &Finding) -> String {
         Reason::RevokedUploader => format!("Revoked uploader {name} {pushed}"),
         Reason::AttemptedUpload => format!("Unknown uploader {name} {pushed}"),
         Reason::ReturnedAfterAbsence => format!("Uploader {name} is back and {pushed}"),
+        Reason::UnusualPush => format!("Uploader {name} {pushed}, {}", unusual_briefly(finding)),
         Reason::LearnedUploader => format!("Learned uploader {name}, who {pushed}"),
+    }
+}
+
+fn unusual_briefly(finding: &Finding) -> &'static str {
+    match finding.unusual.as_slice() {
+        [Unusual::Place] => "a new repository for it",
+        [Unusual::Way] => "in a new way for it",
+        [Unusual::Wide] => "one more repository than are remembered",
+        [Unusual::Way, Unusual::Wide] => {
+            "in a new way for it, and one more repository than are remembered"
+        }
+        _ => "a new repository and a new way for it",
     }
 }
 
@@ -349,6 +414,10 @@ pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
                  (ABSENCE_DAYS)"
             )
         }
+        (Reason::UnusualPush, _) => format!(
+            "the uploader is known, but this is not its habit: {} (HABITS)",
+            unusual_in_words(finding).unwrap_or_default()
+        ),
         (Reason::LearnedUploader, _) => {
             "first seen before learning ended (LEARNING_UNTIL); known from now on".to_owned()
         }

@@ -9,16 +9,17 @@ use compact_str::{CompactString, format_compact};
 use jiff::Timestamp;
 
 use super::{
-    Commit, CommitAnswer, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, Owed, OwedFinding,
-    OwedPage, RevokedPush, SWEEP_LEASE, Store, TouchAnswer, first_lease, lease_is_over,
-    not_critical,
+    Commit, CommitAnswer, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage,
+    SWEEP_LEASE, Store, TimesCommit, TouchAnswer, first_lease, lease_is_over, not_critical,
 };
-use crate::decide::{is_late, is_ordinary, remember_late, remember_ordinary};
+use crate::decide::{
+    is_late, is_ordinary, may_move_times, move_times, remember_late, remember_ordinary,
+};
 use crate::event::Push;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Owed, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
-use crate::record::{Record, Standing};
+use crate::record::Record;
 use crate::time::whole_seconds;
 
 /// Uploaders and findings in memory.
@@ -131,7 +132,7 @@ impl Store for MemoryStore {
         let mut tables = self.lock();
         Ok(match tables.uploaders.get_mut(&uploader.key) {
             Some(record) if is_ordinary(record, push, uploader, policy) => {
-                remember_ordinary(record, push, uploader);
+                remember_ordinary(record, push, uploader, policy);
                 TouchAnswer::Ordinary
             }
             record => TouchAnswer::Refused(record.cloned()),
@@ -147,7 +148,7 @@ impl Store for MemoryStore {
         let mut tables = self.lock();
         Ok(match tables.uploaders.get_mut(&uploader.key) {
             Some(record) if is_late(record, push, uploader, policy) => {
-                remember_late(record);
+                remember_late(record, policy);
                 TouchAnswer::Ordinary
             }
             record => TouchAnswer::Refused(record.cloned()),
@@ -177,19 +178,20 @@ impl Store for MemoryStore {
                 .insert(record.uploader.clone(), Box::new(record.clone()));
         }
         if let Some(finding) = commit.finding {
-            let item = OwedItem::new(finding, commit.now);
+            let item = OwedItem::new(finding, commit.owed, commit.now);
             tables.findings.insert(finding.id.to_string(), Some(item));
         }
         Ok(CommitAnswer::Applied)
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, Infallible> {
-        let RevokedPush {
+    async fn commit_times(&self, commit: TimesCommit<'_>) -> Result<CommitAnswer, Infallible> {
+        let TimesCommit {
             read,
             push,
+            uploader,
             finding,
             now,
-        } = revoked;
+        } = commit;
         let mut tables = self.lock();
         if finding.is_some_and(|finding| tables.findings.contains_key(&finding.id.to_string())) {
             return Ok(CommitAnswer::AlreadyDecided);
@@ -197,15 +199,13 @@ impl Store for MemoryStore {
         let Some(record) = tables.uploaders.get_mut(&read.uploader) else {
             return Ok(CommitAnswer::Lost(None));
         };
-        let moves = record.moves(push.event_time) == read.moves(push.event_time);
-        if record.standing != Standing::Revoked || !moves {
+        if !may_move_times(record, read, push, uploader) {
             return Ok(CommitAnswer::Lost(Some(record.clone())));
         }
-        record.note_push(push);
-        record.revision += 1;
+        move_times(record, push, uploader);
         if let Some(finding) = finding {
             record.last_finding_id = Some(format_compact!("{}", finding.id));
-            let item = OwedItem::new(finding, now);
+            let item = OwedItem::new(finding, Owed::Finding, now);
             tables.findings.insert(finding.id.to_string(), Some(item));
         }
         Ok(CommitAnswer::Applied)
@@ -317,11 +317,11 @@ fn take_token(taken: &mut VecDeque<Timestamp>, now: Timestamp) {
 }
 
 impl OwedItem {
-    fn new(finding: &Finding, now: Timestamp) -> Self {
+    fn new(finding: &Finding, owed: Owed, now: Timestamp) -> Self {
         Self {
-            owed: finding.reason.into(),
+            owed,
             since: whole_seconds(now),
-            lease_until: first_lease(finding.reason.into(), now),
+            lease_until: first_lease(owed, now),
             lease_holder: None,
             attempts: 0,
             severity: finding.severity,

@@ -15,10 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
 pub use manage::{ForgetAnswer, Manage, RecordPage, StoredFinding};
 pub use memory::MemoryStore;
-use serde::{Deserialize, Serialize};
 
 use crate::event::Push;
-use crate::finding::{Finding, Reason, Severity};
+use crate::finding::{Finding, Owed, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::Record;
@@ -102,11 +101,11 @@ pub trait Store {
         commit: Commit<'_>,
     ) -> impl Future<Output = Result<CommitAnswer, Self::Error>> + Send;
 
-    /// Moves the times of a record that is revoked, whatever its revision, and writes
-    /// the finding that goes with it, both or neither.
-    fn commit_revoked(
+    /// Moves the times of a record, whatever its revision, and writes the finding that
+    /// goes with it, both or neither.
+    fn commit_times(
         &self,
-        revoked: RevokedPush<'_>,
+        commit: TimesCommit<'_>,
     ) -> impl Future<Output = Result<CommitAnswer, Self::Error>> + Send;
 
     /// Takes one of the tokens for publishing at once, of which there are
@@ -189,19 +188,25 @@ pub struct Commit<'a> {
     /// The finding that is owed from now on, if there is one. The write is
     /// refused if the finding exists.
     pub finding: Option<&'a Finding>,
+    /// To whom it is owed.
+    pub owed: Owed,
     /// When it was decided.
     pub now: Timestamp,
 }
 
-/// A push by somebody revoked. Every such push is reported, so none needs to know
-/// what another one changed.
+/// A push that moves the times of a record and changes nothing else: one by somebody
+/// revoked, each of which is reported, or an unusual one that is suppressed. So none
+/// needs to know what another one changed.
 #[derive(Debug, Clone, Copy)]
-pub struct RevokedPush<'a> {
-    /// The record that was read. The write is refused if the uploader is not revoked
-    /// any more, or if the push would move other times than in this record.
+pub struct TimesCommit<'a> {
+    /// The record that was read. The write is refused if the standing is another one by
+    /// now, or if the push would move other times than in this record; of somebody
+    /// known also if the push is not by the known one any more.
     pub read: &'a Record,
     /// The push, which is counted and may move the times.
     pub push: &'a Push,
+    /// Who pushed.
+    pub uploader: &'a Uploader,
     /// The finding that is owed from now on; none if it is suppressed.
     pub finding: Option<&'a Finding>,
     /// When it was decided.
@@ -219,25 +224,6 @@ pub enum CommitAnswer {
     Lost(Option<Box<Record>>),
     /// A transaction on the record is under way. Nothing is written.
     Busy,
-}
-
-/// To whom a finding is owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owed {
-    /// To the subscribers, at once.
-    Finding,
-    /// To the learning digest.
-    Digest,
-}
-
-impl From<Reason> for Owed {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::LearnedUploader => Self::Digest,
-            _ => Self::Finding,
-        }
-    }
 }
 
 /// A finding that is owed, with what the index has of it.

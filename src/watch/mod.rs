@@ -96,6 +96,9 @@ pub struct PushOutcome<E> {
 /// Why a finding that is owed is not published, or not settled, yet.
 #[derive(Debug, ThisError)]
 pub enum DeferReason<E> {
+    /// It can wait for the digest.
+    #[error("it is a line of the next daily digest")]
+    Digest,
     /// No more may be published at once this minute.
     #[error("the budget of this minute is spent")]
     Budget,

@@ -9,12 +9,12 @@ use super::{DeferReason, Outcome, PushOutcome, Watch, WatchError};
 use crate::clock::{Clock, before};
 use crate::decide::{Decision, DecisionRule, decide, is_late, is_ordinary};
 use crate::event::Push;
-use crate::finding::{Finding, Reason};
+use crate::finding::{Finding, Owed, Reason};
 use crate::identity::Uploader;
 use crate::notify::Notifier;
 use crate::record::Record;
 use crate::render::Message;
-use crate::store::{Commit, CommitAnswer, RevokedPush, Store, TouchAnswer};
+use crate::store::{Commit, CommitAnswer, Store, TimesCommit, TouchAnswer};
 
 /// How often a decision is made anew at most because another write came first.
 const DECISIONS: u32 = 5;
@@ -59,6 +59,9 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         let (outcome, deferred) = match &decision.finding {
             None => (outcome_without_finding(&decision), None),
             Some(finding) if finding.reason == Reason::LearnedUploader => (Outcome::Learned, None),
+            Some(_) if decision.owed == Owed::Digest => {
+                (Outcome::FindingDeferred, Some(DeferReason::Digest))
+            }
             Some(finding) => {
                 let publishing = Box::pin(self.publish(finding, deadline));
                 match before(deadline, &self.clock, publishing).await {
@@ -164,20 +167,22 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         let now = self.clock.now();
         let committed = match (record, &decision.record, &decision.finding) {
             (_, None, None) => Ok(CommitAnswer::Applied),
-            (Some(read), Some(_), finding) if decision.rule == DecisionRule::Revoked => {
-                let revoked = RevokedPush {
+            (Some(read), Some(_), finding) if decision.moves_only_times() => {
+                let commit = TimesCommit {
                     read,
                     push,
+                    uploader,
                     finding: finding.as_ref(),
                     now,
                 };
-                self.store.commit_revoked(revoked).await
+                self.store.commit_times(commit).await
             }
             (read, record, finding) => {
                 let commit = Commit {
                     read_revision: read.map(|read| read.revision),
                     record: record.as_ref(),
                     finding: finding.as_ref(),
+                    owed: decision.owed,
                     now,
                 };
                 self.store.commit(commit).await

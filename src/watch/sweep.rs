@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Watch;
 use crate::clock::Clock;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Owed, Severity};
 use crate::notify::Notifier;
 use crate::policy::Policy;
 use crate::render::Message;
-use crate::store::{LEASE, Owed, OwedFinding, SWEEP_LEASE, Store};
+use crate::store::{LEASE, OwedFinding, SWEEP_LEASE, Store};
 use crate::text::clean_cut;
 
 /// At most this many owed findings go one by one; more go as lists.
@@ -38,7 +38,7 @@ const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// How long the digest waits after learning for events that come late.
 const STRAGGLERS: SignedDuration = SignedDuration::from_hours(1);
-/// While learning runs, an uploader is named in a digest after this time at most.
+/// A line of the digest waits for this time at most.
 const DIGEST_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a sweep did.
@@ -139,7 +139,7 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             findings: Vec::new(),
             digest: Vec::new(),
         };
-        let mut first_of_digest: Option<Timestamp> = None;
+        let mut digest_due: Option<Timestamp> = None;
         let mut next = None;
         loop {
             let page = match self.watch.store.owed(next.take()).await {
@@ -163,10 +163,8 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                         }
                     }
                     Owed::Digest => {
-                        first_of_digest = match (first_of_digest, owed.since) {
-                            (Some(first), Some(since)) => Some(first.min(since)),
-                            (first, since) => first.or(since),
-                        };
+                        let line_due = is_due(&owed, now, &self.watch.policy);
+                        digest_due = Some(digest_due.map_or(line_due, |due| due.min(line_due)));
                         due.digest.push(owed);
                     }
                 }
@@ -187,17 +185,11 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                 break;
             }
         }
-        match first_of_digest {
-            Some(first) if first <= self.now() + LEASE => {
-                let due_since = digest_is_due(first, &self.watch.policy);
-                if due_since > self.now() {
-                    due.digest.clear();
-                } else {
-                    self.note_age(due_since, self.now());
-                }
-            }
-            // Owed since a time in the future, or since no known time: due.
-            _ => {}
+        // A digest takes all that is owed to it.
+        match digest_due {
+            Some(due_since) if due_since > self.now() => due.digest.clear(),
+            Some(due_since) => self.note_age(due_since, self.now()),
+            None => {}
         }
         due
     }
@@ -409,13 +401,23 @@ fn waited(owed: &OwedFinding, now: Timestamp) -> SignedDuration {
     }
 }
 
-/// When a digest is due whose first uploader was learned at that time.
-fn digest_is_due(first: Timestamp, policy: &Policy) -> Timestamp {
+/// When a line of the digest is due: somebody who was learned as `LEARNING_UNTIL` has
+/// it, an unusual push a day after it was decided. One that is owed since a time in the
+/// future, or since no known time, is due now.
+fn is_due(owed: &OwedFinding, now: Timestamp, policy: &Policy) -> Timestamp {
+    let Some(since) = owed.since.filter(|since| *since <= now + LEASE) else {
+        return now;
+    };
+    // No other finding than that of somebody learned is informational.
+    let is_unusual = owed
+        .severity
+        .is_some_and(|severity| severity > Severity::Informational);
     match policy.learning_until {
-        None => first,
+        _ if is_unusual => since + DIGEST_EVERY,
+        None => since,
         Some(until) => {
             let over = until.checked_add(STRAGGLERS).unwrap_or(Timestamp::MAX);
-            over.max(first).min(first + DIGEST_EVERY)
+            over.max(since).min(since + DIGEST_EVERY)
         }
     }
 }

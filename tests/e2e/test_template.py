@@ -292,6 +292,7 @@ def test_the_dashboard_and_its_address_are_there_only_if_wanted(source, resource
     assert dashboard["Condition"] == source["Outputs"]["DashboardUrl"]["Condition"] == "HasDashboard"
     # YAML takes a bare yes for true.
     assert source["Parameters"]["Dashboard"]["AllowedValues"] == ["yes", "no"]
+    assert source["Parameters"]["Habits"]["AllowedValues"] == ["digest", "tell", "off"]
 
 
 def test_no_least_level_drops_the_lines_that_carry_metrics(source):
@@ -344,6 +345,9 @@ def test_every_parameter_is_described_grouped_and_labelled(source):
     ("AbsenceDays", "90", True),
     ("AbsenceDays", "90.5", False),
     ("AbsenceDays", "-1", False),
+    ("HabitDays", "0", True),
+    ("HabitDays", "14", True),
+    ("HabitDays", "two", False),
     ("ReservedConcurrency", "10", True),
     ("ReservedConcurrency", "00", False),
     ("RunbookUrl", "docs/operations.md", True),

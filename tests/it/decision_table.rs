@@ -10,7 +10,7 @@ use pushwatch::record::{Record, Standing};
 use pushwatch::suppress::Suppression;
 use serde_json::{Value, json};
 
-use crate::support::events::{ACCOUNT, iam_user, push_by, read, record, role_session, time};
+use crate::support::events::{ACCOUNT, iam_user, push_by, read, record, role_session, time, usual};
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const LAST: &str = "2026-02-01T00:00:00Z";
@@ -96,6 +96,7 @@ fn seen(standing: Standing) -> Record {
         pushes: 3,
         last_push: Some((&push).into()),
         revision: 3,
+        habits: usual(),
         ..Record::unseen(uploader.key, standing)
     }
 }

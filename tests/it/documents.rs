@@ -9,12 +9,12 @@ use pushwatch::event::{self, Event, Push};
 use pushwatch::finding::{Finding, Reason, Sightings};
 use pushwatch::glob::Glob;
 use pushwatch::identity::{Uploader, identify};
-use pushwatch::policy::Policy;
+use pushwatch::policy::{HabitReports, Policy};
 use pushwatch::record::{Record, Standing};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-use crate::support::events::{TEST_USER, iam_user, now, push_by, read, record, time};
+use crate::support::events::{TEST_USER, iam_user, now, push_by, read, record, time, usual};
 
 const LAST: &str = "2026-02-01T00:00:00Z";
 const NEXT: &str = "2026-02-02T00:00:00Z";
@@ -72,7 +72,7 @@ fn the_settings_are_the_variables_that_the_function_reads() {
     ];
     let source = file("src/config.rs");
     let code = source.split("#[cfg(test)]").next().unwrap();
-    let variable = Regex::new(r#""([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)""#).unwrap();
+    let variable = Regex::new(r#""(HABITS|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)""#).unwrap();
     let read: BTreeSet<_> = variable
         .captures_iter(code)
         .map(|found| found.get(1).unwrap().as_str())
@@ -85,6 +85,10 @@ fn the_settings_are_the_variables_that_the_function_reads() {
     let defaults: BTreeMap<_, _> = rows.iter().map(|row| (row[0].as_str(), &row[2])).collect();
     let absence_days = Policy::default().absence_days.to_string();
     assert_eq!(defaults["`ABSENCE_DAYS`"], &absence_days);
+    let habit_days = Policy::default().habit_days.to_string();
+    assert_eq!(defaults["`HABIT_DAYS`"], &habit_days);
+    let reports = words(defaults["`HABITS`"])[0];
+    assert_eq!(HabitReports::parse(reports), Some(Policy::default().habits));
 }
 
 fn known() -> Record {
@@ -93,6 +97,7 @@ fn known() -> Record {
         first_seen: Some(time("2026-01-01T00:00:00Z")),
         last_seen: Some(time(LAST)),
         last_event_id: Some("last".into()),
+        habits: usual(),
         ..Record::unseen(TEST_USER.into(), Standing::New)
     }
 }
@@ -146,6 +151,8 @@ fn situations() -> Vec<Situation> {
         learning_until: Some(time("2026-03-01T00:00:00Z")),
         ..policy()
     };
+    let mut known_elsewhere = known();
+    known_elsewhere.habits.places = vec!["111122223333/eu-central-1/team/web".into()];
     let previous = Some("AIDA0000000000000TEST");
     vec![
         (Some(decided_before), push_at(NEXT), policy()),
@@ -160,6 +167,7 @@ fn situations() -> Vec<Situation> {
         (Some(other(previous)), push_at(BEFORE), policy()),
         (Some(other(None)), push_at(BEFORE), policy()),
         (Some(known()), push_at("2026-08-01T00:00:00Z"), policy()),
+        (Some(known_elsewhere), push_at(NEXT), policy()),
         (Some(known()), push_at(NEXT), policy()),
     ]
 }
@@ -204,29 +212,31 @@ fn the_severities_are_those_of_findings() {
     let rows = table("docs/decision-tables.md", "| finding | severity |");
     let (push, user) = push_at(NEXT);
     let mut reasons = BTreeSet::new();
-    let mut count = 0;
     for row in &rows {
-        let word = words(&row[0])[0];
+        let words = words(&row[0]);
         let uploader = if row[0].ends_with("AWS service") {
             &service()
         } else {
-            count += 1;
             &user
         };
-        let reason: Reason = serde_json::from_value(json!(word)).unwrap();
-        let finding = Finding::new(reason, &push, uploader, Sightings::default());
-        assert_eq!(row[1], finding.severity.as_str(), "{word}");
+        let reason: Reason = serde_json::from_value(json!(words[0])).unwrap();
+        // Each of those behind `or` is as bad.
+        let unusual = words[1..].iter().take(2);
+        let unusual = unusual.map(|word| serde_json::from_value(json!(word)).unwrap());
+        let seen = Sightings {
+            unusual: unusual.collect(),
+            ..Sightings::default()
+        };
+        let finding = Finding::new(reason, &push, uploader, seen);
+        assert_eq!(row[1], finding.severity.as_str(), "{words:?}");
         let risk = finding.risk;
         let product = format!("{} × {} = {}", risk.impact, risk.confidence, risk.score);
-        assert_eq!(row[2], product, "{word}");
+        assert_eq!(row[2], product, "{words:?}");
         reasons.insert(reason);
     }
-    assert_eq!(
-        count,
-        reasons.len(),
-        "one row a reason, and one for services"
-    );
-    assert_eq!(rows.len(), count + 1);
+    let of_services = 1;
+    let unusual = variants("src/habit.rs", "Unusual") + 1;
+    assert_eq!(rows.len(), reasons.len() - 1 + unusual + of_services);
     assert_eq!(reasons.len(), variants("src/finding.rs", "Reason"));
 }
 

@@ -37,6 +37,7 @@ mod documents;
 mod event_reading;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod function;
+mod habits;
 mod identity_table;
 #[cfg(feature = "cli")]
 mod late_finding;

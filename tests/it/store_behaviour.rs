@@ -4,17 +4,18 @@
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::decide::{Decision, decide};
 use pushwatch::event::Push;
-use pushwatch::finding::Severity;
+use pushwatch::finding::{Owed, Severity};
 use pushwatch::glob::Glob;
+use pushwatch::habit::Habits;
 use pushwatch::identity::Uploader;
-use pushwatch::policy::Policy;
+use pushwatch::policy::{HabitReports, Policy};
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::{
-    Commit, CommitAnswer, LEASE, Lease, MemoryStore, Owed, RevokedPush, SWEEP_LEASE, Store,
-    TouchAnswer,
+    Commit, CommitAnswer, LEASE, Lease, MemoryStore, SWEEP_LEASE, Store, TimesCommit, TouchAnswer,
 };
+use pushwatch::suppress::Suppression;
 
-use crate::support::events::{iam_user, push_by, read, record, time};
+use crate::support::events::{iam_user, push_by, read, record, time, usual};
 
 /// A test of each behaviour on each store.
 macro_rules! behaviours {
@@ -49,6 +50,9 @@ behaviours![
     touch_fills_in_a_missing_unique_id,
     pushes_by_somebody_revoked_do_not_wait_for_each_other,
     a_push_by_somebody_who_is_revoked_no_more_is_lost,
+    touch_refuses_what_is_out_of_habit,
+    without_habits_touch_asks_for_none_and_removes_them,
+    a_suppressed_unusual_push_moves_the_times_alone,
     a_pattern_holds_as_long_as_a_glob_matches,
     a_record_without_a_revision_can_be_written_over,
     a_finding_is_committed_once,
@@ -85,6 +89,7 @@ async fn commit<S: Store>(
         read_revision: read.map(|record| record.revision),
         record: decision.record.as_ref(),
         finding: decision.finding.as_ref(),
+        owed: decision.owed,
         now: now(),
     };
     store.commit(commit).await.unwrap()
@@ -97,6 +102,7 @@ pub async fn put<S: Store>(store: &S, record: &Record) {
         read_revision: read.map(|record| record.revision),
         record: Some(record),
         finding: None,
+        owed: Owed::Finding,
         now: now(),
     };
     assert_eq!(store.commit(commit).await.unwrap(), CommitAnswer::Applied);
@@ -301,10 +307,15 @@ async fn a_late_push_by_somebody_known_is_counted_and_moves_nothing<S: Store>(st
 }
 
 /// What a push by somebody revoked is decided to, on this record.
-fn revoked<'a>(read: &'a Record, push: &'a Push, decision: &'a Decision) -> RevokedPush<'a> {
-    RevokedPush {
+fn revoked<'a>(
+    read: &'a Record,
+    (push, uploader): (&'a Push, &'a Uploader),
+    decision: &'a Decision,
+) -> TimesCommit<'a> {
+    TimesCommit {
         read,
         push,
+        uploader,
         finding: decision.finding.as_ref(),
         now: now(),
     }
@@ -325,9 +336,13 @@ async fn pushes_by_somebody_revoked_do_not_wait_for_each_other<S: Store>(store: 
     ] {
         let (push, _) = push_by("test", id, time);
         let decision = decide(Some(&read), &push, &uploader, &policy);
-        let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+        let committed = store
+            .commit_times(revoked(&read, (&push, &uploader), &decision))
+            .await;
         assert_eq!(committed.unwrap(), CommitAnswer::Applied, "{id}");
-        let again = store.commit_revoked(revoked(&read, &push, &decision)).await;
+        let again = store
+            .commit_times(revoked(&read, (&push, &uploader), &decision))
+            .await;
         assert!(
             matches!(
                 again.unwrap(),
@@ -373,12 +388,16 @@ async fn a_push_by_somebody_who_is_revoked_no_more_is_lost<S: Store>(store: S) {
     read.revision = 1;
     let decision = decide(Some(&read), &push, &uploader, &policy);
     // ForgetAnswer, trusted, and seen since then.
-    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    let committed = store
+        .commit_times(revoked(&read, (&push, &uploader), &decision))
+        .await;
     assert_eq!(committed.unwrap(), CommitAnswer::Lost(None));
     let mut trusted = read.clone();
     trusted.standing = Standing::Trusted;
     put(&store, &trusted).await;
-    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    let committed = store
+        .commit_times(revoked(&read, (&push, &uploader), &decision))
+        .await;
     assert_eq!(
         committed.unwrap(),
         CommitAnswer::Lost(Some(Box::new(trusted)))
@@ -388,22 +407,206 @@ async fn a_push_by_somebody_who_is_revoked_no_more_is_lost<S: Store>(store: S) {
     seen.last_seen = Some(time(T3));
     seen.revision = 2;
     put(&store, &seen).await;
-    let committed = store.commit_revoked(revoked(&read, &push, &decision)).await;
+    let committed = store
+        .commit_times(revoked(&read, (&push, &uploader), &decision))
+        .await;
     assert_eq!(committed.unwrap(), CommitAnswer::Lost(Some(Box::new(seen))));
     assert!(owed_ids(&store).await.is_empty());
     // Suppressed: the times move all the same.
     let read = store.find(&uploader.key).await.unwrap().unwrap();
-    let silent = RevokedPush {
+    let silent = TimesCommit {
         finding: None,
-        ..revoked(&read, &push, &decision)
+        ..revoked(&read, (&push, &uploader), &decision)
     };
     assert_eq!(
-        store.commit_revoked(silent).await.unwrap(),
+        store.commit_times(silent).await.unwrap(),
         CommitAnswer::Applied
     );
     let stored = store.find(&uploader.key).await.unwrap().unwrap();
     assert_eq!((stored.pushes, stored.last_finding_id), (1, None));
     assert!(owed_ids(&store).await.is_empty());
+}
+
+/// A push of the same user to another repository, or from the console.
+fn pushed_to(id: &str, time: &str, repository: &str, console: bool) -> Push {
+    let mut event = record(id, time, &iam_user("test"));
+    event["requestParameters"]["repositoryName"] = repository.into();
+    if console {
+        event["sessionCredentialFromConsole"] = "true".into();
+    }
+    read(&event).0
+}
+
+async fn touch_refuses_what_is_out_of_habit<S: Store>(store: S) {
+    let (push, uploader) = push_by("test", "1", T1);
+    commit(&store, &push, &uploader, &Policy::default()).await;
+    let known = store.find(&uploader.key).await.unwrap().unwrap();
+    assert_eq!(known.habits.places, ["111122223333/eu-central-1/team/app"]);
+    assert_eq!(known.habits.ways, ["plain"]);
+    let policy = Policy::default();
+    for (repository, console) in [("team/web", false), ("team/app", true)] {
+        let refused = TouchAnswer::Refused(Some(Box::new(known.clone())));
+        let later = pushed_to("2", T2, repository, console);
+        assert_eq!(touch(&store, &later, &uploader).await, refused);
+        // A part of a place is another place.
+        let late = pushed_to("0", T1, repository, console);
+        let answer = store.touch_late(&late, &uploader, &policy).await.unwrap();
+        assert_eq!(answer, refused);
+    }
+    let part = pushed_to("2", T2, "team/ap", false);
+    assert!(matches!(
+        touch(&store, &part, &uploader).await,
+        TouchAnswer::Refused(_)
+    ));
+    // To somebody wide every place is usual, and a way is not.
+    let mut wide = known.clone();
+    wide.habits.widen();
+    wide.revision += 1;
+    put(&store, &wide).await;
+    let web = pushed_to("2", T2, "team/web", false);
+    assert_eq!(touch(&store, &web, &uploader).await, TouchAnswer::Ordinary);
+    let from_console = pushed_to("3", T3, "team/web", true);
+    assert!(matches!(
+        touch(&store, &from_console, &uploader).await,
+        TouchAnswer::Refused(_)
+    ));
+    // A record that an earlier version wrote has none, and is decided.
+    let earlier = Record {
+        habits: Habits::default(),
+        revision: wide.revision + 2,
+        ..known
+    };
+    put(&store, &earlier).await;
+    let app = pushed_to("4", T3, "team/app", false);
+    let refused = TouchAnswer::Refused(Some(Box::new(earlier)));
+    assert_eq!(touch(&store, &app, &uploader).await, refused);
+}
+
+async fn without_habits_touch_asks_for_none_and_removes_them<S: Store>(store: S) {
+    let (push, uploader) = push_by("test", "1", T2);
+    let off = Policy {
+        habits: HabitReports::Off,
+        ..Policy::default()
+    };
+    for late in [false, true] {
+        let read = store.find(&uploader.key).await.unwrap();
+        if let Some(read) = &read {
+            let known = Record {
+                habits: usual(),
+                revision: read.revision + 1,
+                ..read.clone()
+            };
+            put(&store, &known).await;
+        } else {
+            commit(&store, &push, &uploader, &Policy::default()).await;
+        }
+        let answer = if late {
+            let web = pushed_to("late", T2, "team/web", true);
+            store.touch_late(&web, &uploader, &off).await
+        } else {
+            let web = pushed_to("next", T3, "team/web", true);
+            store.touch(&web, &uploader, &off).await
+        };
+        assert_eq!(answer.unwrap(), TouchAnswer::Ordinary);
+        let after = store.find(&uploader.key).await.unwrap().unwrap();
+        assert_eq!(after.habits, Habits::default());
+    }
+}
+
+async fn a_suppressed_unusual_push_moves_the_times_alone<S: Store>(store: S) {
+    let (first, uploader) = push_by("test", "1", T1);
+    commit(&store, &first, &uploader, &Policy::default()).await;
+    let mut known = store.find(&uploader.key).await.unwrap().unwrap();
+    known.habits.habits_since = Some(time("2025-01-01T00:00:00Z"));
+    known.revision += 1;
+    put(&store, &known).await;
+    let policy = Policy {
+        suppress: Some(Suppression::parse("reason == 'unusual_push'").unwrap()),
+        ..Policy::default()
+    };
+    let web = pushed_to("2", T3, "team/web", false);
+    let decision = decide(Some(&known), &web, &uploader, &policy);
+    assert!(decision.suppressed);
+    let times = |read| TimesCommit {
+        read,
+        push: &web,
+        uploader: &uploader,
+        finding: None,
+        now: now(),
+    };
+    // What others changed meanwhile makes no difference, as long as the uploader is the
+    // same, known as before, and not seen later.
+    let same = Record {
+        revision: known.revision + 1,
+        ..known.clone()
+    };
+    for (other, applies) in [
+        (
+            Record {
+                standing: Standing::Revoked,
+                ..same.clone()
+            },
+            false,
+        ),
+        (
+            Record {
+                principal_id: Some("AIDAOTHER".into()),
+                ..same.clone()
+            },
+            false,
+        ),
+        (
+            Record {
+                last_event_id: Some("2".into()),
+                ..same.clone()
+            },
+            false,
+        ),
+        (
+            Record {
+                trusted_until: Some(time(T2)),
+                ..same.clone()
+            },
+            false,
+        ),
+        (
+            Record {
+                last_seen: Some(time("2026-01-04T00:00:00Z")),
+                ..same.clone()
+            },
+            false,
+        ),
+        (
+            Record {
+                last_seen: Some(time(T2)),
+                ..same.clone()
+            },
+            true,
+        ),
+    ] {
+        let stored = store.find(&uploader.key).await.unwrap().unwrap();
+        let other = Record {
+            revision: stored.revision + 1,
+            ..other
+        };
+        put(&store, &other).await;
+        let answer = store.commit_times(times(&known)).await.unwrap();
+        if !applies {
+            assert_eq!(answer, CommitAnswer::Lost(Some(Box::new(other))));
+            continue;
+        }
+        assert_eq!(answer, CommitAnswer::Applied);
+        let after = store.find(&uploader.key).await.unwrap().unwrap();
+        let expected = Record {
+            last_seen: Some(time(T3)),
+            last_event_id: Some("2".into()),
+            last_push: Some((&web).into()),
+            pushes: known.pushes + 1,
+            revision: other.revision + 1,
+            ..other
+        };
+        assert_eq!(after, expected);
+    }
 }
 
 async fn touch_fills_in_a_missing_unique_id<S: Store>(store: S) {
@@ -464,6 +667,7 @@ async fn a_finding_is_committed_once<S: Store>(store: S) {
         read_revision: None,
         record: decision.record.as_ref(),
         finding: decision.finding.as_ref(),
+        owed: decision.owed,
         now: now(),
     };
     assert_eq!(store.commit(commit).await.unwrap(), CommitAnswer::Applied);
@@ -504,6 +708,7 @@ async fn a_record_is_written_only_over_the_one_that_was_read<S: Store>(store: S)
             read_revision,
             record: Some(&next),
             finding: None,
+            owed: Owed::Finding,
             now: now(),
         };
         let lost = CommitAnswer::Lost(Some(Box::new(stored.clone())));
@@ -520,6 +725,7 @@ async fn a_record_is_written_only_over_the_one_that_was_read<S: Store>(store: S)
             read_revision,
             record: Some(&gone),
             finding: None,
+            owed: Owed::Finding,
             now: now(),
         };
         assert_eq!(
@@ -540,6 +746,7 @@ async fn a_commit_is_all_or_nothing<S: Store>(store: S) {
         read_revision: None,
         record: decision.record.as_ref(),
         finding: decision.finding.as_ref(),
+        owed: decision.owed,
         now: now(),
     };
     assert!(matches!(
@@ -566,6 +773,7 @@ async fn an_unidentified_uploaders_finding_needs_no_record<S: Store>(store: S) {
         read_revision: None,
         record: None,
         finding: decision.finding.as_ref(),
+        owed: decision.owed,
         now: now() + SignedDuration::from_millis(1),
     };
     assert_eq!(

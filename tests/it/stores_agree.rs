@@ -4,12 +4,13 @@
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use pushwatch::decide::{DecisionRule, decide};
+use pushwatch::decide::decide;
 use pushwatch::finding::Severity;
 use pushwatch::glob::Glob;
-use pushwatch::policy::Policy;
+use pushwatch::policy::{HabitReports, Policy};
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{Commit, MemoryStore, RevokedPush, Store};
+use pushwatch::store::{Commit, MemoryStore, Store, TimesCommit};
+use pushwatch::suppress::Suppression;
 
 use crate::store_behaviour::{now, put};
 use crate::support::block_on;
@@ -44,6 +45,8 @@ struct Pushed {
     who: usize,
     day: i64,
     principal: usize,
+    place: usize,
+    console: bool,
     failed: bool,
 }
 
@@ -52,12 +55,17 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         0..2_usize,
         0..200_i64,
         0..3_usize,
+        // Most to the first place.
+        prop_oneof![3 => Just(0_usize), 2 => 1..30_usize],
+        prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
     )
-        .prop_map(|(who, day, principal, failed)| Pushed {
+        .prop_map(|(who, day, principal, place, console, failed)| Pushed {
             who,
             day,
             principal,
+            place,
+            console,
             failed,
         });
     let operation = prop_oneof![
@@ -91,6 +99,8 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
                 who,
                 day,
                 principal,
+                place,
+                console,
                 failed,
             } = pushed;
             let time = time(T1) + SignedDuration::from_hours(24 * day);
@@ -101,6 +111,10 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
                 _ => identity["principalId"] = "".into(),
             }
             let mut event = record(&format!("e{number}"), &time.to_string(), &identity);
+            event["requestParameters"]["repositoryName"] = format!("team/{place}").into();
+            if console {
+                event["sessionCredentialFromConsole"] = "true".into();
+            }
             if failed {
                 event["errorCode"] = "AccessDenied".into();
             }
@@ -128,18 +142,19 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
                     read_revision: read.as_ref().map(|record| record.revision),
                     record: decision.record.as_ref(),
                     finding: decision.finding.as_ref(),
+                    owed: decision.owed,
                     now,
                 };
                 let answer = match &read {
-                    Some(read) if decision.rule == DecisionRule::Revoked => {
-                        let finding = decision.finding.as_ref();
-                        let revoked = RevokedPush {
+                    Some(read) if decision.moves_only_times() => {
+                        let commit = TimesCommit {
                             read,
                             push: &push,
-                            finding,
+                            uploader: &uploader,
+                            finding: decision.finding.as_ref(),
                             now,
                         };
-                        store.commit_revoked(revoked).await.unwrap()
+                        store.commit_times(commit).await.unwrap()
                     }
                     _ => store.commit(commit).await.unwrap(),
                 };
@@ -202,28 +217,45 @@ fn random_operations_give_the_same_on_both() {
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let strategy = (operations(), prop::bool::ANY, prop::bool::ANY);
-    let result = runner.run(&strategy, |(operations, trusting, learning)| {
-        let policy = Policy {
-            trusted: trusting
-                .then(|| Glob::parse("arn:aws:iam::*:user/ad?").unwrap())
-                .into_iter()
-                .collect(),
-            learning_until: learning.then(|| time("2026-03-01T00:00:00Z")),
-            ..Policy::default()
-        };
-        let (memory, dynamodb) = block_on(async {
-            let stack = Stack::create().await;
-            (
-                answers(MemoryStore::default(), &operations, &policy).await,
-                answers(stack.store(), &operations, &policy).await,
-            )
-        });
-        for (number, (memory, dynamodb)) in memory.iter().zip(&dynamodb).enumerate() {
-            prop_assert_eq!(memory, dynamodb, "{} {:?}", number, operations[number]);
-        }
-        Ok(())
-    });
+    let habits = prop::sample::select(vec![
+        HabitReports::Digest,
+        HabitReports::Tell,
+        HabitReports::Off,
+    ]);
+    let strategy = (
+        operations(),
+        prop::bool::ANY,
+        prop::bool::ANY,
+        habits,
+        prop::bool::ANY,
+    );
+    let result = runner.run(
+        &strategy,
+        |(operations, trusting, learning, habits, suppressing)| {
+            let policy = Policy {
+                trusted: trusting
+                    .then(|| Glob::parse("arn:aws:iam::*:user/ad?").unwrap())
+                    .into_iter()
+                    .collect(),
+                learning_until: learning.then(|| time("2026-03-01T00:00:00Z")),
+                habits,
+                suppress: suppressing
+                    .then(|| Suppression::parse("reason == 'unusual_push'").unwrap()),
+                ..Policy::default()
+            };
+            let (memory, dynamodb) = block_on(async {
+                let stack = Stack::create().await;
+                (
+                    answers(MemoryStore::default(), &operations, &policy).await,
+                    answers(stack.store(), &operations, &policy).await,
+                )
+            });
+            for (number, (memory, dynamodb)) in memory.iter().zip(&dynamodb).enumerate() {
+                prop_assert_eq!(memory, dynamodb, "{} {:?}", number, operations[number]);
+            }
+            Ok(())
+        },
+    );
     if let Err(error) = result {
         panic!("{error}");
     }

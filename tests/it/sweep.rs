@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::clock::Clock;
 use pushwatch::event::Push;
-use pushwatch::finding::{Finding, Reason};
+use pushwatch::finding::{Finding, Owed, Reason};
 use pushwatch::identity::Uploader;
 use pushwatch::notify::Notifier;
 use pushwatch::policy::Policy;
@@ -346,6 +346,62 @@ fn while_learning_runs_the_digest_comes_daily() {
     });
 }
 
+/// A push of that user to a repository where it never pushed.
+fn push_to_a_new_place(name: &str, number: usize) -> (Push, Uploader) {
+    let id = format!("new place {number}");
+    let mut event = record(&id, "2026-06-01T00:00:00Z", &iam_user(name));
+    event["requestParameters"]["repositoryName"] = format!("team/{number}").into();
+    let (push, identified) = read(&event);
+    (push, identified.uploader)
+}
+
+#[test]
+fn unusual_pushes_wait_a_day_for_the_digest_which_takes_all_that_is_owed_to_it() {
+    let policy = Policy {
+        absence_days: 0,
+        ..Policy::default()
+    };
+    with_owed(1, policy, 0, async |watch| {
+        assert_eq!(sweep(watch).await.published, 1);
+        for number in 0..2 {
+            let (push, uploader) = push_to_a_new_place("u0", number);
+            let pushed = push_now(watch, &push, &uploader).await.unwrap();
+            assert_eq!(pushed.outcome, Outcome::FindingDeferred);
+            assert!(matches!(pushed.deferred, Some(DeferReason::Digest)));
+            watch.clock.pass(10 * 60 * 60);
+            assert_eq!(sweep(watch).await.published, 0);
+        }
+        // The oldest waits a day, and takes the other one along.
+        watch.clock.pass(4 * 60 * 60 - 1);
+        assert_eq!(sweep(watch).await.published, 0);
+        watch.clock.pass(1);
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.messages, swept.owed), (2, 1, 0));
+        assert_eq!(swept.oldest_owed_seconds, 0);
+        assert_eq!(watch.notifier.told(), [("finding", 1), ("digest", 2)]);
+        // None that is empty follows.
+        watch.clock.pass(24 * 60 * 60);
+        assert_eq!(sweep(watch).await, SweepReport::default());
+    });
+}
+
+#[test]
+fn a_digest_of_who_was_learned_takes_unusual_pushes_along() {
+    let policy = Policy {
+        absence_days: 0,
+        learning_until: Some(time("2026-03-01T00:00:00Z")),
+        ..Policy::default()
+    };
+    with_owed(3, policy, 0, async |watch| {
+        let (push, uploader) = push_to_a_new_place("u0", 0);
+        push_now(watch, &push, &uploader).await.unwrap();
+        // Learning ended long ago.
+        let swept = sweep(watch).await;
+        assert_eq!((swept.published, swept.owed), (4, 0));
+        assert_eq!(watch.notifier.told(), [("digest", 4)]);
+    });
+}
+
 #[test]
 fn a_digest_that_cannot_be_told_grows_old_from_when_it_was_due() {
     for (until, due_after) in [
@@ -600,6 +656,7 @@ fn a_question_that_meets_a_transaction_is_asked_again_after_a_wait() {
             read_revision: None,
             record: Some(&former),
             finding: None,
+            owed: Owed::Finding,
             now: watch.clock.now(),
         };
         assert_eq!(watch.store.commit(commit).await, Ok(CommitAnswer::Applied));
@@ -623,6 +680,7 @@ fn a_revocation_under_the_former_key_counts() {
                 read_revision,
                 record: Some(record),
                 finding: None,
+                owed: Owed::Finding,
                 now: watch.clock.now(),
             };
             assert_eq!(watch.store.commit(commit).await, Ok(CommitAnswer::Applied));

@@ -70,14 +70,11 @@ fn trust_that_has_ended_is_told() {
     let before = now.to_string();
     assert_eq!(outcome(&function, &push("1", &before, "newbie")), "known");
     // The function takes times up to 15 minutes ahead; so the trust's end moves.
-    let mut item = laptop.uploader(NEWBIE);
-    item["trustedUntil"] = json!(pushwatch::time::whole_seconds(now).to_string());
-    let table = &laptop.stack.uploaders;
-    block_on(
-        laptop
-            .stack
-            .put(table, serde_dynamo::to_item(item).unwrap()),
-    );
+    let mut item = block_on(laptop.stack.uploader(NEWBIE));
+    let ended = pushwatch::time::whole_seconds(now).to_string();
+    let ended = aws_sdk_dynamodb::types::AttributeValue::S(ended);
+    item.insert("trustedUntil".to_owned(), ended);
+    block_on(laptop.stack.put(&laptop.stack.uploaders, item));
     let after = (now + jiff::SignedDuration::from_mins(1)).to_string();
     assert_eq!(
         outcome(&function, &push("2", &after, "newbie")),
@@ -860,10 +857,11 @@ fn replay_takes_the_settings_of_a_stack() {
         laptop.run_bare(&[&replay, options].concat(), &variables)
     };
     let ran = succeeded(replay(name, &[]));
+    let lacks = "the default, since it has no such parameter";
     let settings = format!(
         "Settings of stack {name} in {REGION}: HttpsFormat amazon-q; FindingsPerMinute 5; \
          TrustedUploaders arn:aws:iam::*:user/ci-*; SuppressFindings uploader.name == 'sandbox'; \
-         LearningUntil 2026-01-02T00:00:00Z; AbsenceDays the default, since it has no such parameter"
+         LearningUntil 2026-01-02T00:00:00Z; AbsenceDays {lacks}; Habits {lacks}; HabitDays {lacks}"
     );
     assert_eq!(ran.err.lines().next(), Some(settings.as_str()));
     let counts = "Pushes      4: 1 trusted by a glob, 1 learned, 1 suppressed\nFindings    1: 1 new_uploader";

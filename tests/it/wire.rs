@@ -21,7 +21,7 @@ use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{HttpsFormat, Message, RenderContext};
-use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, RevokedPush, Store, TouchAnswer};
+use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, Store, TimesCommit, TouchAnswer};
 use serde_json::{Value, json};
 
 use crate::support::events::{push_by, time};
@@ -135,6 +135,7 @@ fn commit_of(decision: &Decision, read_revision: Option<u64>) -> Commit<'_> {
         read_revision,
         record: decision.record.as_ref(),
         finding: decision.finding.as_ref(),
+        owed: decision.owed,
         now: now(),
     }
 }
@@ -191,7 +192,7 @@ async fn a_decision_with_a_finding_is_one_transaction_with_its_id_as_token() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_decision_without_a_finding_is_one_conditional_put() {
+async fn a_decision_without_a_finding_is_one_conditional_write() {
     let http = answers(&[(200, json!({})), (200, json!({})), (200, json!({}))]);
     let (_, _, mut decision) = new_uploader();
     decision.finding = None;
@@ -204,9 +205,11 @@ async fn a_decision_without_a_finding_is_one_conditional_put() {
     let conditions: Vec<_> = requests(&http)
         .into_iter()
         .map(|mut request| {
-            let put = request["PutItem"].as_object_mut().unwrap();
-            put.remove("Item");
-            json!(put)
+            // Over what is stored it is an update, which keeps what it does not name.
+            if let Some(put) = request.get_mut("PutItem").and_then(Value::as_object_mut) {
+                put.remove("Item");
+            }
+            request
         })
         .collect();
     assert_requests!(conditions);
@@ -311,13 +314,14 @@ async fn a_push_by_somebody_revoked_is_one_transaction_that_moves_the_times() {
         seen("2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z"),
     ] {
         let decision = decide(Some(&read), &push, &uploader, &Policy::default());
-        let revoked = RevokedPush {
+        let revoked = TimesCommit {
             read: &read,
             push: &push,
+            uploader: &uploader,
             finding: decision.finding.as_ref(),
             now: now(),
         };
-        let committed = store(&http).commit_revoked(revoked).await;
+        let committed = store(&http).commit_times(revoked).await;
         assert_eq!(committed, Ok(CommitAnswer::Applied));
     }
     let updates: Vec<_> = requests(&http)

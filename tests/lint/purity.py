@@ -11,7 +11,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 # With what they are built on.
 PURE = [
-    "event", "identity", "decide", "finding", "record", "policy", "render",
+    "event", "identity", "decide", "finding", "record", "habit", "policy", "render",
     "arn", "glob", "hash", "suppress", "text", "time",
 ]
 # CEL has no limit of its own on the depth of an expression: a thread with a stack of its

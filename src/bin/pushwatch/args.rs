@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::glob::Glob;
-use pushwatch::policy::Policy;
+use pushwatch::policy::{HabitReports, Policy};
 use pushwatch::render::{Format, RenderContext};
 use pushwatch::store::MemoryStore;
 use pushwatch::suppress::{Suppression, SuppressionError};
@@ -37,6 +37,36 @@ pub struct PolicyArgs {
     /// Report uploaders who come back after more than N days; 0 switches it off [default: 90]
     #[arg(long, value_name = "N")]
     pub absence_days: Option<u16>,
+
+    /// Report known uploaders who push to another place or by another way than before
+    /// [default: digest]
+    #[arg(long, value_enum)]
+    pub habits: Option<HabitsArg>,
+
+    /// Learn the habits of each uploader for N days in silence [default: 14]
+    #[arg(long, value_name = "N")]
+    pub habit_days: Option<u16>,
+}
+
+/// How unusual pushes by somebody known are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HabitsArg {
+    /// Those of low severity once a day, the others at once
+    Digest,
+    /// All at once
+    Tell,
+    /// Not at all, and remember no habits
+    Off,
+}
+
+impl From<HabitsArg> for HabitReports {
+    fn from(habits: HabitsArg) -> Self {
+        match habits {
+            HabitsArg::Digest => Self::Digest,
+            HabitsArg::Tell => Self::Tell,
+            HabitsArg::Off => Self::Off,
+        }
+    }
 }
 
 impl PolicyArgs {
@@ -73,6 +103,8 @@ impl PolicyArgs {
             },
             learning_until: self.learning_until.or(set.learning_until),
             absence_days: self.absence_days.unwrap_or(set.absence_days),
+            habits: self.habits.map_or(set.habits, HabitReports::from),
+            habit_days: self.habit_days.unwrap_or(set.habit_days),
         })
     }
 }

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::wording::{advice, headline, reason_in_words, sentence};
-use super::{Message, remediation};
+use super::{Message, remediation, subject};
 use crate::arn::partition_of;
 use crate::finding::{Finding, Reason, Severity};
+use crate::habit::Unusual;
 use crate::text::{clean, cut_bytes};
 
 /// The schema's version.
@@ -118,7 +119,7 @@ fn of_list(message: Message<'_>, findings: &[Finding]) -> Value {
     let times = findings.iter().map(|finding| finding.push.event_time);
     let time = times.max().unwrap_or_default();
     let title = match message {
-        Message::Digest(_) => format!("{} ECR uploaders were learned", findings.len()),
+        Message::Digest(_) => subject::digest(findings),
         _ => format!("{} findings about ECR pushes", findings.len()),
     };
     let mut event = frame(message, time, &title);
@@ -249,6 +250,7 @@ fn finding_info(finding: &Finding, why: &str) -> Value {
         Reason::RevokedUploader => ("ECR uploader that was revoked", "pushwatch/revoked"),
         Reason::ReturnedAfterAbsence => ("ECR uploader after an absence", "pushwatch/absence"),
         Reason::UnidentifiedUploader => ("ECR uploader without identity", "pushwatch/identity"),
+        Reason::UnusualPush => ("ECR push out of habit", "pushwatch/habit"),
         _ => ("ECR uploader not seen before", "pushwatch/unseen"),
     };
     let time = Some(push.event_time);
@@ -345,6 +347,11 @@ fn anomaly(finding: &Finding) -> Option<Value> {
         Reason::NewUploader if was_seen(finding) => return None,
         Reason::RevokedUploader | Reason::ReturnedAfterAbsence | Reason::UnidentifiedUploader => {
             return None;
+        }
+        Reason::UnusualPush => {
+            let repository = finding.push.repository.as_deref();
+            let is_new = finding.unusual.contains(&Unusual::Place);
+            ("resources.name", repository.filter(|_| is_new)?)
         }
         Reason::RecreatedPrincipal => (
             "evidences.actor.user.uid_alt",

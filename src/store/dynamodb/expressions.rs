@@ -12,6 +12,11 @@ pub(super) const LATE: &str = "firstSeen <= :t AND lastSeen >= :t";
 pub(super) const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
 pub(super) const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";
 pub(super) const TRUST_HOLDS: &str = "(attribute_not_exists(trustedUntil) OR trustedUntil > :t)";
+/// Out of habit. An item that has no habits yet, or others, is refused, and decided.
+pub(super) const HABITUAL: &str =
+    "(wide = :true OR contains(places, :place)) AND contains(ways, :way)";
+/// Follows what is set, if no habits are to be remembered.
+pub(super) const FORGET_HABITS: &str = " REMOVE places, wide, ways, habitsSince";
 pub(super) const TOUCH: &str = "SET lastSeen = :t, lastEventId = :eid, lastPush = :push, \
                      pushes = if_not_exists(pushes, :zero) + :one, \
                      revision = if_not_exists(revision, :zero) + :one";
@@ -27,15 +32,16 @@ pub(super) const READ_NO_REVISION: &str =
     "attribute_exists(uploader) AND (attribute_not_exists(revision) OR revision = :revision)";
 pub(super) const NO_FINDING: &str = "attribute_not_exists(findingId)";
 
-// commit_revoked: no term on the revision. The conditions demand that the push moves
+// commit_times: no term on the revision. The conditions demand that the push moves
 // the same times as in the record that was read.
-pub(super) const STILL_REVOKED: &str = "standing = :revoked";
+pub(super) const SAME_STANDING: &str = "standing = :standing";
 pub(super) const MOVES_FIRST: &str = "(attribute_not_exists(firstSeen) OR firstSeen > :t)";
 pub(super) const LEAVES_FIRST: &str = "firstSeen <= :t";
 pub(super) const MOVES_LAST: &str = "(attribute_not_exists(lastSeen) OR lastSeen <= :t)";
 pub(super) const LEAVES_LAST: &str = "lastSeen > :t";
 pub(super) const MOVE_FIRST: &str = ", firstSeen = :t";
 pub(super) const MOVE_LAST: &str = ", lastSeen = :t, lastPush = :push";
+pub(super) const NOTE_EVENT: &str = ", lastEventId = :eid";
 pub(super) const NOTE_FINDING: &str = ", lastFindingId = :finding";
 
 // take_token: t5 is when the latest token was taken, and t1 when the fifth latest was.

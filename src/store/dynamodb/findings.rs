@@ -16,9 +16,9 @@ use super::expressions::{
 };
 use super::item::{Item, TRANSACT, UPDATE, damaged, millis, number, target, text};
 use crate::aws::AwsError;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Owed, Severity};
 use crate::store::{
-    LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, Owed, OwedFinding, OwedPage, SWEEP_LEASE,
+    LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage, SWEEP_LEASE,
     first_lease, not_critical,
 };
 use crate::time;
@@ -47,9 +47,9 @@ impl FindingsTable {
     pub(super) fn put(
         &self,
         finding: &Finding,
+        owed: Owed,
         now: Timestamp,
     ) -> Result<TransactWriteItem, AwsError> {
-        let owed = Owed::from(finding.reason);
         let decided = time::whole_seconds(now).to_string();
         let item = Item::from([
             ("findingId".to_owned(), text(finding.id.to_string())),

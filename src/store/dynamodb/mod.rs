@@ -25,10 +25,10 @@ pub use self::findings::OWED_INDEX;
 use self::item::Item;
 use self::transaction::write_together;
 use self::uploaders::UploadersTable;
-use super::{Commit, CommitAnswer, Lease, OwedPage, RevokedPush, Store, TouchAnswer};
+use super::{Commit, CommitAnswer, Lease, OwedPage, Store, TimesCommit, TouchAnswer};
 use crate::aws::AwsError;
 use crate::event::Push;
-use crate::finding::Severity;
+use crate::finding::{Owed, Severity};
 use crate::identity::Uploader;
 use crate::policy::Policy;
 use crate::record::Record;
@@ -90,6 +90,7 @@ impl Store for DynamoStore {
             read_revision,
             record,
             finding,
+            owed,
             now,
         } = commit;
         let (uploaders, findings) = (&self.uploaders, &self.findings);
@@ -97,21 +98,22 @@ impl Store for DynamoStore {
             (Some(finding), record) => {
                 let put = |record| uploaders.put_with_finding(record, read_revision);
                 let put = record.map(put).transpose()?;
-                write_together(uploaders, findings, put, finding, now).await
+                write_together(uploaders, findings, put, (finding, owed), now).await
             }
             (None, Some(record)) => uploaders.put(record, read_revision).await,
             (None, None) => Ok(CommitAnswer::Applied),
         }
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, AwsError> {
+    async fn commit_times(&self, commit: TimesCommit<'_>) -> Result<CommitAnswer, AwsError> {
         let (uploaders, findings) = (&self.uploaders, &self.findings);
-        match revoked.finding {
+        match commit.finding {
             Some(finding) => {
-                let update = uploaders.update_revoked_with_finding(revoked)?;
-                write_together(uploaders, findings, Some(update), finding, revoked.now).await
+                let update = uploaders.move_times_with_finding(commit)?;
+                let finding = (finding, Owed::Finding);
+                write_together(uploaders, findings, Some(update), finding, commit.now).await
             }
-            None => uploaders.update_revoked(revoked).await,
+            None => uploaders.move_times(commit).await,
         }
     }
 

@@ -10,7 +10,7 @@ use super::findings::FindingsTable;
 use super::item::{TRANSACT, millis, target};
 use super::uploaders::UploadersTable;
 use crate::aws::{AwsError, AwsErrorKind};
-use crate::finding::Finding;
+use crate::finding::{Finding, Owed};
 use crate::store::{CommitAnswer, first_lease};
 
 /// Writes what becomes of a record, if it changes, and a finding, together.
@@ -18,10 +18,10 @@ pub(super) async fn write_together(
     uploaders: &UploadersTable,
     findings: &FindingsTable,
     record: Option<TransactWriteItem>,
-    finding: &Finding,
+    (finding, owed): (&Finding, Owed),
     now: Timestamp,
 ) -> Result<CommitAnswer, AwsError> {
-    let put = findings.put(finding, now)?;
+    let put = findings.put(finding, owed, now)?;
     let items: Vec<_> = record.into_iter().chain([put]).collect();
 
     // The finding may have been committed before, with another record or at
@@ -41,7 +41,7 @@ pub(super) async fn write_together(
         };
         return match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                let lease = millis(first_lease(finding.reason.into(), now));
+                let lease = millis(first_lease(owed, now));
                 let reasons = cancelled.cancellation_reasons();
                 why_cancelled(uploaders, findings, reasons, &lease)
             }

@@ -1,5 +1,7 @@
 //! The uploaders table: its records, and what pushes write to them.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     self, AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -7,18 +9,18 @@ use aws_sdk_dynamodb::types::{
 
 use super::conditional::ConditionalWrite;
 use super::expressions::{
-    FILL_PRINCIPAL, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, KNOWN, KNOWN_OR_PATTERN, LATE, LEAVES_FIRST,
-    LEAVES_LAST, MOVE_FIRST, MOVE_LAST, MOVES_FIRST, MOVES_LAST, NO_RECORD, NOT_DECIDED,
-    NOTE_FINDING, READ_NO_REVISION, READ_REVISION, SAME_PRINCIPAL, STILL_REVOKED, TOUCH,
-    TOUCH_LATE, TRUST_HOLDS,
+    FILL_PRINCIPAL, FORGET_HABITS, HABITUAL, IN_ORDER, IN_ORDER_AND_NOT_ABSENT, KNOWN,
+    KNOWN_OR_PATTERN, LATE, LEAVES_FIRST, LEAVES_LAST, MOVE_FIRST, MOVE_LAST, MOVES_FIRST,
+    MOVES_LAST, NO_RECORD, NOT_DECIDED, NOTE_EVENT, NOTE_FINDING, READ_NO_REVISION, READ_REVISION,
+    SAME_PRINCIPAL, SAME_STANDING, TOUCH, TOUCH_LATE, TRUST_HOLDS,
 };
 use super::item::{Item, TRANSACT, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::event::Push;
 use crate::identity::Uploader;
-use crate::policy::Policy;
-use crate::record::{LastPush, Record};
-use crate::store::{CommitAnswer, RevokedPush, TouchAnswer};
+use crate::policy::{HabitReports, Policy};
+use crate::record::{ATTRIBUTES, LastPush, Record, Standing};
+use crate::store::{CommitAnswer, TimesCommit, TouchAnswer};
 
 /// The table whose items are the records of uploaders. Methods with the name of one of
 /// [`Store`](crate::store::Store) are that one.
@@ -28,17 +30,15 @@ pub(super) struct UploadersTable {
     pub(super) name: String,
 }
 
-/// A record to put, and the condition on the stored one.
-struct PutRecord {
-    item: Item,
-    condition: &'static str,
-    values: Option<Item>,
-}
+/// The attributes that are string sets; in a record they are lists.
+const SETS: [&str; 2] = ["places", "ways"];
 
 /// An update of a record, and the condition on it.
 struct Update {
     condition: String,
     expression: String,
+    /// Placeholders for names of attributes, some of which are words of DynamoDB's own.
+    names: Option<HashMap<String, String>>,
     values: Item,
 }
 
@@ -63,9 +63,13 @@ impl UploadersTable {
         if uploader.principal_id.is_some() {
             update.push_str(FILL_PRINCIPAL);
         }
+        if policy.habits == HabitReports::Off {
+            update.push_str(FORGET_HABITS);
+        }
         let update = Update {
             condition: condition.join(" AND "),
             expression: update,
+            names: None,
             values,
         };
         self.update(&uploader.key, update).await
@@ -78,9 +82,14 @@ impl UploadersTable {
         policy: &Policy,
     ) -> Result<TouchAnswer, AwsError> {
         let (condition, values) = by_the_known(LATE, push, uploader, policy);
+        let mut update = TOUCH_LATE.to_owned();
+        if policy.habits == HabitReports::Off {
+            update.push_str(FORGET_HABITS);
+        }
         let update = Update {
             condition: condition.join(" AND "),
-            expression: TOUCH_LATE.to_owned(),
+            expression: update,
+            names: None,
             values,
         };
         self.update(&uploader.key, update).await
@@ -99,115 +108,139 @@ impl UploadersTable {
         Ok(self.record(output.item)?.map(|record| *record))
     }
 
-    /// Writes the record of a decision without a finding, by one conditional put.
+    /// Writes the record of a decision without a finding: by one conditional put if it is
+    /// new, else by an update, which keeps attributes that this version does not know.
     pub(super) async fn put(
         &self,
         record: &Record,
         read_revision: Option<u64>,
     ) -> Result<CommitAnswer, AwsError> {
-        let put = self.put_record(record, read_revision)?;
+        let call = "DynamoDB PutItem";
+        if let Some(revision) = read_revision {
+            let update = self.replacement(record, revision, UPDATE)?;
+            return self.commit(&record.uploader, update).await;
+        }
         let result = self
             .client
             .put_item()
             .table_name(&self.name)
-            .set_item(Some(put.item))
-            .condition_expression(put.condition)
-            .set_expression_attribute_values(put.values)
+            .set_item(Some(self.item(record, call)?))
+            .condition_expression(NO_RECORD)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        Ok(
-            match ConditionalWrite::of(result, "DynamoDB PutItem", &self.name)? {
-                ConditionalWrite::Applied(_) => CommitAnswer::Applied,
-                ConditionalWrite::Refused(item) => CommitAnswer::Lost(self.record(item)?),
-                ConditionalWrite::Busy => CommitAnswer::Busy,
-            },
-        )
+        Ok(match ConditionalWrite::of(result, call, &self.name)? {
+            ConditionalWrite::Applied(_) => CommitAnswer::Applied,
+            ConditionalWrite::Refused(item) => CommitAnswer::Lost(self.record(item)?),
+            ConditionalWrite::Busy => CommitAnswer::Busy,
+        })
     }
 
-    /// The same put, for the transaction that writes the finding too.
+    /// The same write, for the transaction that writes the finding too.
     pub(super) fn put_with_finding(
         &self,
         record: &Record,
         read_revision: Option<u64>,
     ) -> Result<TransactWriteItem, AwsError> {
-        let put = self.put_record(record, read_revision)?;
+        if let Some(revision) = read_revision {
+            let update = self.replacement(record, revision, TRANSACT)?;
+            return self.in_transaction(&record.uploader, update);
+        }
         let put = Put::builder()
             .table_name(&self.name)
-            .set_item(Some(put.item))
-            .condition_expression(put.condition)
-            .set_expression_attribute_values(put.values)
+            .set_item(Some(self.item(record, TRANSACT)?))
+            .condition_expression(NO_RECORD)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| damaged(&self.name, TRANSACT, &record.uploader, &error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn put_record(
+    /// A record as an item.
+    fn item(&self, record: &Record, call: &'static str) -> Result<Item, AwsError> {
+        let mut item: Item = serde_dynamo::to_item(record)
+            .map_err(|error| damaged(&self.name, call, &record.uploader, &error))?;
+        for name in SETS {
+            if let Some(AttributeValue::L(list)) = item.get(name) {
+                let texts = list.iter().filter_map(|text| text.as_s().ok().cloned());
+                let set = AttributeValue::Ss(texts.collect());
+                item.insert(name.to_owned(), set);
+            }
+        }
+        Ok(item)
+    }
+
+    /// Sets all attributes of a record over the one of the revision that was read.
+    fn replacement(
         &self,
         record: &Record,
-        read_revision: Option<u64>,
-    ) -> Result<PutRecord, AwsError> {
-        let item = serde_dynamo::to_item(record)
-            .map_err(|error| damaged(&self.name, "DynamoDB PutItem", &record.uploader, &error))?;
-        let (condition, values) = match read_revision {
-            None => (NO_RECORD, None),
-            Some(0) => (READ_NO_REVISION, Some(0)),
-            Some(revision) => (READ_REVISION, Some(revision)),
+        read_revision: u64,
+        call: &'static str,
+    ) -> Result<Update, AwsError> {
+        let mut item = self.item(record, call)?;
+        let (mut names, mut values) = (HashMap::new(), Item::new());
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        for (number, name) in ATTRIBUTES.into_iter().enumerate() {
+            let placeholder = format!("#a{number}");
+            if let Some(value) = item.remove(name) {
+                set.push(format!("{placeholder} = :a{number}"));
+                values.insert(format!(":a{number}"), value);
+            } else {
+                remove.push(placeholder.clone());
+            }
+            names.insert(placeholder, name.to_owned());
+        }
+        values.insert(":revision".to_owned(), number(read_revision));
+        let condition = match read_revision {
+            0 => READ_NO_REVISION,
+            _ => READ_REVISION,
         };
-        Ok(PutRecord {
-            item,
-            condition,
-            values: values.map(|revision| Item::from([(":revision".to_owned(), number(revision))])),
+        let mut expression = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            expression.push_str(" REMOVE ");
+            expression.push_str(&remove.join(", "));
+        }
+        Ok(Update {
+            condition: condition.to_owned(),
+            expression,
+            names: Some(names),
+            values,
         })
     }
 
-    /// Updates the record of somebody revoked whose finding is suppressed.
-    pub(super) async fn update_revoked(
+    /// Moves the times of a record, without a finding.
+    pub(super) async fn move_times(
         &self,
-        revoked: RevokedPush<'_>,
+        commit: TimesCommit<'_>,
     ) -> Result<CommitAnswer, AwsError> {
-        let update = self.revoked_push(revoked)?;
-        Ok(match self.update(&revoked.read.uploader, update).await? {
-            TouchAnswer::Ordinary => CommitAnswer::Applied,
-            TouchAnswer::Refused(record) => CommitAnswer::Lost(record),
-            TouchAnswer::Busy => CommitAnswer::Busy,
-        })
+        let update = self.times_update(commit)?;
+        self.commit(&commit.read.uploader, update).await
     }
 
     /// The same update, for the transaction that writes the finding too.
-    pub(super) fn update_revoked_with_finding(
+    pub(super) fn move_times_with_finding(
         &self,
-        revoked: RevokedPush<'_>,
+        commit: TimesCommit<'_>,
     ) -> Result<TransactWriteItem, AwsError> {
-        let key = &revoked.read.uploader;
-        let update = self.revoked_push(revoked)?;
-        let update = types::Update::builder()
-            .table_name(&self.name)
-            .key("uploader", text(key.as_str()))
-            .condition_expression(update.condition)
-            .update_expression(update.expression)
-            .set_expression_attribute_values(Some(update.values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(|error| damaged(&self.name, TRANSACT, key, &error))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+        let update = self.times_update(commit)?;
+        self.in_transaction(&commit.read.uploader, update)
     }
 
-    /// What a push by somebody revoked does to the record: condition, update and
+    /// What a push does to the record whose times alone it moves: condition, update and
     /// values.
-    fn revoked_push(&self, revoked: RevokedPush<'_>) -> Result<Update, AwsError> {
-        let RevokedPush {
+    fn times_update(&self, commit: TimesCommit<'_>) -> Result<Update, AwsError> {
+        let TimesCommit {
             read,
             push,
+            uploader,
             finding,
             ..
-        } = revoked;
+        } = commit;
         let moves = read.moves(push.event_time);
-        let mut condition = vec![STILL_REVOKED];
+        let mut condition = vec![SAME_STANDING];
         let mut update = TOUCH_LATE.to_owned();
         let mut values = Item::from([
-            (":revoked".to_owned(), text("revoked")),
+            (":standing".to_owned(), text(read.standing.as_str())),
             (":t".to_owned(), text(push.event_time.to_string())),
             (":zero".to_owned(), number(0)),
             (":one".to_owned(), number(1)),
@@ -225,6 +258,20 @@ impl UploadersTable {
         } else {
             condition.push(LEAVES_LAST);
         }
+        if read.standing != Standing::Revoked {
+            condition.extend([NOT_DECIDED, TRUST_HOLDS]);
+            values.insert(":eid".to_owned(), text(push.event_id.as_str()));
+            if moves.last {
+                update.push_str(NOTE_EVENT);
+            }
+            if let Some(principal) = &uploader.principal_id {
+                condition.push(SAME_PRINCIPAL);
+                values.insert(":pid".to_owned(), text(principal.as_str()));
+                if moves.last {
+                    update.push_str(FILL_PRINCIPAL);
+                }
+            }
+        }
         if let Some(finding) = finding {
             update.push_str(NOTE_FINDING);
             values.insert(":finding".to_owned(), text(finding.id.to_string()));
@@ -232,6 +279,7 @@ impl UploadersTable {
         Ok(Update {
             condition: condition.join(" AND "),
             expression: update,
+            names: None,
             values,
         })
     }
@@ -239,6 +287,30 @@ impl UploadersTable {
     fn last_push(&self, push: &Push) -> Result<AttributeValue, AwsError> {
         serde_dynamo::to_attribute_value(LastPush::from(push))
             .map_err(|error| damaged(&self.name, UPDATE, &push.event_id, &error))
+    }
+
+    /// An update in a transaction.
+    fn in_transaction(&self, key: &str, update: Update) -> Result<TransactWriteItem, AwsError> {
+        let update = types::Update::builder()
+            .table_name(&self.name)
+            .key("uploader", text(key))
+            .condition_expression(update.condition)
+            .update_expression(update.expression)
+            .set_expression_attribute_names(update.names)
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| damaged(&self.name, TRANSACT, key, &error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Updates the record of a decision without a finding.
+    async fn commit(&self, key: &str, update: Update) -> Result<CommitAnswer, AwsError> {
+        Ok(match self.update(key, update).await? {
+            TouchAnswer::Ordinary => CommitAnswer::Applied,
+            TouchAnswer::Refused(record) => CommitAnswer::Lost(record),
+            TouchAnswer::Busy => CommitAnswer::Busy,
+        })
     }
 
     /// Updates a record, if the condition holds.
@@ -250,6 +322,7 @@ impl UploadersTable {
             .key("uploader", text(key))
             .condition_expression(update.condition)
             .update_expression(update.expression)
+            .set_expression_attribute_names(update.names)
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -266,6 +339,15 @@ impl UploadersTable {
         let Some(item) = item else { return Ok(None) };
         let key = item.get("uploader").and_then(|key| key.as_s().ok());
         let key = key.cloned().unwrap_or_else(|| "(no key)".to_owned());
+        let is_set = |name: &&str| match item.get(*name) {
+            None => true,
+            Some(AttributeValue::Ss(texts)) => !texts.is_empty(),
+            Some(_) => false,
+        };
+        if let Some(name) = SETS.iter().find(|name| !is_set(name)) {
+            let fault = format!("`{name}` is no string set, or an empty one");
+            return Err(damaged(&self.name, "DynamoDB read", &key, &fault));
+        }
         serde_dynamo::from_item(item)
             .map(Some)
             .map_err(|error| damaged(&self.name, "DynamoDB read", &key, &error))
@@ -280,7 +362,7 @@ fn by_the_known(
     uploader: &Uploader,
     policy: &Policy,
 ) -> (Vec<&'static str>, Item) {
-    let mut values = Item::with_capacity(12);
+    let mut values = Item::with_capacity(16);
     let mut value = |name: &str, value| values.insert(name.to_owned(), value);
     value(":new", text("new"));
     value(":learned", text("learned"));
@@ -289,7 +371,8 @@ fn by_the_known(
     value(":eid", text(push.event_id.as_str()));
     value(":zero", number(0));
     value(":one", number(1));
-    let known = if policy.trusts(uploader) {
+    let is_trusted_by_glob = policy.trusts(uploader);
+    let known = if is_trusted_by_glob {
         value(":pattern", text("pattern"));
         KNOWN_OR_PATTERN
     } else {
@@ -301,5 +384,11 @@ fn by_the_known(
         condition.push(SAME_PRINCIPAL);
     }
     condition.push(TRUST_HOLDS);
+    if !is_trusted_by_glob && policy.habits != HabitReports::Off {
+        value(":true", AttributeValue::Bool(true));
+        value(":place", text(push.place()));
+        value(":way", text(push.way.as_str()));
+        condition.push(HABITUAL);
+    }
     (condition, values)
 }

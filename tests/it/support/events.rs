@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pushwatch::event::{self, Event, Push};
+use pushwatch::habit::Habits;
 use pushwatch::identity::{Identification, Uploader, identify};
 use serde_json::{Value, json};
 
@@ -11,6 +12,14 @@ pub const CI_ROLE: &str = "arn:aws:iam::111122223333:role/ci/build";
 
 pub fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+/// The habits of somebody who pushed as these events do, learned long ago.
+pub fn usual() -> Habits {
+    let (push, _) = push_by("test", "usual", "2025-01-01T00:00:00Z");
+    let mut habits = Habits::default();
+    habits.remember(&push.place(), &push.way, push.event_time);
+    habits
 }
 
 /// Long after all events of the tests.

@@ -11,7 +11,7 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::Record;
 use pushwatch::store::{
-    Commit, CommitAnswer, Lease, MemoryStore, OwedPage, RevokedPush, Store, TouchAnswer,
+    Commit, CommitAnswer, Lease, MemoryStore, OwedPage, Store, TimesCommit, TouchAnswer,
 };
 
 /// A call of a store.
@@ -21,7 +21,7 @@ pub enum Call<'a> {
     TouchLate(&'a Push, &'a Uploader, &'a Policy),
     Find(&'a str),
     Commit(Commit<'a>),
-    CommitRevoked(RevokedPush<'a>),
+    CommitTimes(TimesCommit<'a>),
     TakeToken(u8, Severity, Timestamp),
     Settle(&'a str, &'a str, Timestamp),
     Owed(Option<String>),
@@ -50,7 +50,7 @@ impl Call<'_> {
             Self::Touch(..) => "touch",
             Self::TouchLate(..) => "touch late",
             Self::Find(_) => "find",
-            Self::Commit(_) | Self::CommitRevoked(_) => "commit",
+            Self::Commit(_) | Self::CommitTimes(_) => "commit",
             Self::TakeToken(..) => "token",
             Self::Settle(..) => "settle",
             Self::Owed(_) => "owed",
@@ -72,9 +72,7 @@ impl Call<'_> {
                 }
                 Self::Find(key) => Answer::Find(store.find(key).await?),
                 Self::Commit(commit) => Answer::Commit(store.commit(commit).await?),
-                Self::CommitRevoked(revoked) => {
-                    Answer::Commit(store.commit_revoked(revoked).await?)
-                }
+                Self::CommitTimes(revoked) => Answer::Commit(store.commit_times(revoked).await?),
                 Self::TakeToken(per_minute, severity, now) => {
                     Answer::TakeToken(store.take_token(per_minute, severity, now).await?)
                 }
@@ -159,8 +157,8 @@ impl<T: Intercept + Sync> Store for Intercepted<T> {
         answer!(self, Call::Commit(commit), Answer::Commit(committed) => committed)
     }
 
-    async fn commit_revoked(&self, revoked: RevokedPush<'_>) -> Result<CommitAnswer, T::Error> {
-        answer!(self, Call::CommitRevoked(revoked), Answer::Commit(committed) => committed)
+    async fn commit_times(&self, revoked: TimesCommit<'_>) -> Result<CommitAnswer, T::Error> {
+        answer!(self, Call::CommitTimes(revoked), Answer::Commit(committed) => committed)
     }
 
     async fn take_token(

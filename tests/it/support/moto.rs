@@ -217,6 +217,14 @@ impl Stack {
         self.scan(&self.uploaders).await
     }
 
+    /// An item of the uploaders table, as it is stored.
+    pub async fn uploader(&self, key: &str) -> Item {
+        let get = self.dynamodb.get_item().table_name(&self.uploaders);
+        let key = AttributeValue::S(key.to_owned());
+        let got = get.key("uploader", key).send().await.unwrap();
+        got.item.unwrap()
+    }
+
     async fn scan(&self, table: &str) -> Vec<serde_json::Value> {
         let items = self
             .dynamodb

@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use compact_str::CompactString;
 use jiff::Timestamp;
 use pushwatch::decide::DecisionRule;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
+use pushwatch::record::Record;
 use pushwatch::render::of_push;
+use pushwatch::store::Store as _;
 use pushwatch::text::clean_cut;
-use pushwatch::watch::{Outcome, PushOutcome, Watch};
+use pushwatch::watch::{DeferReason, Outcome, PushOutcome, Watch};
 
 use crate::args::PolicyArgs;
 use crate::error::{CommandError, exit_code};
@@ -55,6 +58,11 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     }
     block_on(async {
         for pushed in &contents.pushes {
+            let before = watch
+                .store
+                .find(&pushed.identification.uploader.key)
+                .await
+                .map_err(CommandError::store)?;
             let push_outcome = watch
                 .push(
                     &pushed.push,
@@ -64,7 +72,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
                 .await
                 .map_err(|error| CommandError::Watch(error.to_string()))?;
             output
-                .write_all(explain(pushed, &push_outcome, &watch.policy).as_bytes())
+                .write_all(
+                    explain(pushed, before.as_ref(), &push_outcome, &watch.policy).as_bytes(),
+                )
                 .map_err(CommandError::Output)?;
         }
         Ok::<(), CommandError>(())
@@ -72,7 +82,13 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     Ok(exit_code(contents.fault_count > 0))
 }
 
-fn explain(pushed: &IdentifiedPush, outcome: &PushOutcome<Infallible>, policy: &Policy) -> String {
+/// `before` is what was remembered of the uploader.
+fn explain(
+    pushed: &IdentifiedPush,
+    before: Option<&Record>,
+    outcome: &PushOutcome<Infallible>,
+    policy: &Policy,
+) -> String {
     let push = &pushed.push;
     let uploader = &pushed.identification.uploader;
     let identity = pushed.identification.rule;
@@ -112,6 +128,9 @@ fn explain(pushed: &IdentifiedPush, outcome: &PushOutcome<Infallible>, policy: &
             line(if index == 0 { label } else { "" }, what);
         }
     }
+    for (label, what) in habits(pushed, before, policy) {
+        line(label, what);
+    }
     line("outcome", in_words(outcome));
     if let Some(fault) = &outcome.suppression_fault {
         let fault = clean_cut(fault, 200);
@@ -121,6 +140,50 @@ fn explain(pushed: &IdentifiedPush, outcome: &PushOutcome<Infallible>, policy: &
         );
     }
     text
+}
+
+/// Which place and which way of the push are new, and which were known, of somebody
+/// whose habits count.
+fn habits(
+    pushed: &IdentifiedPush,
+    before: Option<&Record>,
+    policy: &Policy,
+) -> Vec<(&'static str, String)> {
+    let push = &pushed.push;
+    let Some(known) =
+        before.filter(|_| policy.watches_habits(&pushed.identification.uploader) && !push.failed())
+    else {
+        return Vec::new();
+    };
+    let habits = &known.habits;
+    let Some(since) = habits.habits_since else {
+        return vec![(
+            "habits",
+            "none were known; they are learned from here on".to_owned(),
+        )];
+    };
+    let place = push.place();
+    let place = if habits.wide {
+        format!("{place}; it pushes everywhere")
+    } else {
+        known_or_new(&place, habits.has_place(&place), &habits.places)
+    };
+    let way = known_or_new(&push.way, habits.has_way(&push.way), &habits.ways);
+    let until = policy.learns_habits_until(since);
+    let learning = (push.event_time < until).then(|| format!("learned in silence until {until}"));
+    let mut lines = vec![("place", place), ("way", way)];
+    lines.extend(learning.map(|learning| ("habits", learning)));
+    lines
+}
+
+fn known_or_new(habit: &str, is_known: bool, known: &[CompactString]) -> String {
+    let habit = clean_cut(habit, 300);
+    let known: Vec<_> = known.iter().map(|known| clean_cut(known, 300)).collect();
+    match (is_known, known.as_slice()) {
+        (true, _) => format!("{habit}, known"),
+        (false, []) => format!("{habit}, new; none was known"),
+        (false, known) => format!("{habit}, new; known: {}", known.join(", ")),
+    }
 }
 
 /// Why no trusted glob keeps the finding back, if there are globs.
@@ -156,6 +219,12 @@ fn in_words(outcome: &PushOutcome<Infallible>) -> String {
     match (outcome.outcome, &outcome.finding) {
         (Outcome::FindingSuppressed, _) => "nothing is told: --suppress matches".to_owned(),
         (Outcome::Learned, _) => "learned: named in the learning digest".to_owned(),
+        (_, Some(finding)) if matches!(outcome.deferred, Some(DeferReason::Digest)) => {
+            format!(
+                "told in the daily digest: {} ({})",
+                finding.reason, finding.severity
+            )
+        }
         (_, Some(finding)) => format!("told: {} ({})", finding.reason, finding.severity),
         (_, None) => "nothing is told".to_owned(),
     }

@@ -16,7 +16,7 @@ struct Parameter {
     option: fn(&PolicyArgs) -> Option<&'static str>,
 }
 
-const PARAMETERS: [Parameter; 6] = [
+const PARAMETERS: [Parameter; 8] = [
     Parameter {
         name: "HttpsFormat",
         variable: "HTTPS_FORMAT",
@@ -46,6 +46,16 @@ const PARAMETERS: [Parameter; 6] = [
         name: "AbsenceDays",
         variable: "ABSENCE_DAYS",
         option: |args| args.absence_days.map(|_| "--absence-days"),
+    },
+    Parameter {
+        name: "Habits",
+        variable: "HABITS",
+        option: |args| args.habits.map(|_| "--habits"),
+    },
+    Parameter {
+        name: "HabitDays",
+        variable: "HABIT_DAYS",
+        option: |args| args.habit_days.map(|_| "--habit-days"),
     },
 ];
 
@@ -121,6 +131,7 @@ mod tests {
     use crate::args::PolicyArgs;
     use crate::deployment::session::Stack;
     use clap::Parser as _;
+    use pushwatch::policy::HabitReports;
     use pushwatch::render::HttpsFormat;
     use std::collections::BTreeMap;
 
@@ -147,7 +158,7 @@ mod tests {
         Options::parse_from([&["pushwatch"], options].concat()).policy
     }
 
-    const ALL: [(&str, &str); 7] = [
+    const ALL: [(&str, &str); 9] = [
         ("EmailAddress", "ada@example.com"),
         ("HttpsFormat", "amazon-q"),
         ("FindingsPerMinute", "2"),
@@ -158,6 +169,8 @@ mod tests {
         ("SuppressFindings", ""),
         ("LearningUntil", "2026-01-02T00:00:00Z"),
         ("AbsenceDays", "9999"),
+        ("Habits", "off"),
+        ("HabitDays", "30"),
     ];
 
     #[test]
@@ -170,22 +183,26 @@ mod tests {
         assert!(settings.policy.suppress.is_none() && taken.faults.is_empty());
         assert!(settings.policy.learning_until.is_some());
         assert_eq!(settings.policy.absence_days, 9999);
+        assert_eq!(settings.policy.habits, HabitReports::Off);
+        assert_eq!(settings.policy.habit_days, 30);
         assert_eq!(
             taken.taken,
             "Settings of stack pw in eu-central-1: HttpsFormat amazon-q; FindingsPerMinute 2; \
              TrustedUploaders arn:aws:iam::*:role/a arn:aws:iam::*:role/b; SuppressFindings none; \
-             LearningUntil 2026-01-02T00:00:00Z; AbsenceDays 9999"
+             LearningUntil 2026-01-02T00:00:00Z; AbsenceDays 9999; Habits off; HabitDays 30"
         );
     }
 
     #[test]
     fn what_a_stack_of_another_version_lacks_is_the_default_and_said() {
-        let old = stack(&[("HttpsFormat", "pagerduty"), ("Habits", "tell")]);
+        let old = stack(&[("HttpsFormat", "pagerduty"), ("Odd", "tell")]);
         let taken = StackSettings::of(&old, "eu-central-1", &options(&[])).unwrap();
         assert_eq!(taken.settings.https_format, HttpsFormat::PagerDuty);
         assert_eq!(taken.settings.policy.absence_days, 90);
-        let said = "AbsenceDays the default, since it has no such parameter";
-        assert!(taken.taken.ends_with(said), "{}", taken.taken);
+        for parameter in ["AbsenceDays", "Habits", "HabitDays"] {
+            let said = format!("{parameter} the default, since it has no such parameter");
+            assert!(taken.taken.contains(&said), "{}", taken.taken);
+        }
     }
 
     #[test]
@@ -200,6 +217,8 @@ mod tests {
                 Some(["--learning-until", "2026-01-01"]),
             ),
             ("AbsenceDays", "many", Some(["--absence-days", "1"])),
+            ("Habits", "some", Some(["--habits", "tell"])),
+            ("HabitDays", "-1", Some(["--habit-days", "1"])),
         ] {
             let stack = stack(&[(parameter, value)]);
             let of = |args: &[&str]| StackSettings::of(&stack, "eu-central-1", &options(args));

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use futures_util::{Stream, stream};
 use jiff::Timestamp;
+use pushwatch::finding::Owed;
 use pushwatch::record::Record;
 use pushwatch::store::{Commit, CommitAnswer, Manage, OwedFinding};
 use pushwatch::text::{clean_cut, clean_json};
@@ -106,6 +107,7 @@ pub async fn commit<S: Manage, T>(
             read_revision: own.map(|own| own.revision),
             record: Some(&record),
             finding: None,
+            owed: Owed::Finding,
             now,
         };
         stored = match store.commit(commit).await.map_err(CommandError::store)? {

@@ -62,7 +62,7 @@ pub async fn replay<S: Store, N: Notifier>(
         bar.inc(1);
         summary.count(&outcome);
         match &outcome.deferred {
-            None | Some(DeferReason::Budget) => {}
+            None | Some(DeferReason::Budget | DeferReason::Digest) => {}
             // Once is enough: what fails is the same for all.
             Some(_) if summary.publish_fault => {}
             Some(why) => {

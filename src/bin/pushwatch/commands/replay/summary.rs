@@ -7,7 +7,7 @@ use pushwatch::finding::Reason;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::text::clean_cut;
-use pushwatch::watch::{Outcome, PushOutcome};
+use pushwatch::watch::{DeferReason, Outcome, PushOutcome};
 
 use crate::ui::counted;
 
@@ -26,6 +26,8 @@ pub struct Summary {
     pub pushes: usize,
     pub outcomes: BTreeMap<Outcome, usize>,
     pub findings: BTreeMap<Reason, usize>,
+    /// Unusual pushes that wait for the digest.
+    pub digest_lines: usize,
     /// The name of the option or parameter that suppresses.
     pub suppressed_by: &'static str,
     pub suppression_faults: usize,
@@ -41,6 +43,9 @@ impl Summary {
         *self.outcomes.entry(outcome.outcome).or_default() += 1;
         if let Some(finding) = &outcome.finding {
             *self.findings.entry(finding.reason).or_default() += 1;
+        }
+        if matches!(outcome.deferred, Some(DeferReason::Digest)) {
+            self.digest_lines += 1;
         }
         if let Some(fault) = &outcome.suppression_fault {
             self.suppression_faults += 1;
@@ -95,7 +100,11 @@ impl fmt::Display for Summary {
             writeln!(f, "Uploaders   {uploaders}")?;
         }
         writeln!(f, "Findings    {}{}", self.reported(), parts(&reasons))?;
-        let deferred = self.outcome(Outcome::FindingDeferred);
+        if self.digest_lines > 0 {
+            let lines = counted(self.digest_lines, "unusual push");
+            writeln!(f, "Digest      {lines}, told once a day by the function")?;
+        }
+        let deferred = self.outcome(Outcome::FindingDeferred) - self.digest_lines;
         if deferred > 0 {
             writeln!(
                 f,

@@ -2,6 +2,7 @@
 
 mod change;
 mod export;
+mod habits;
 mod import;
 mod list;
 mod show;
@@ -39,6 +40,8 @@ enum UploadersCommand {
     Trust(change::TrustArgs),
     Revoke(change::RevokeArgs),
     Forget(change::ForgetArgs),
+    Allow(habits::AllowArgs),
+    Habits(habits::HabitsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
 }
@@ -51,6 +54,8 @@ impl UploadersCommand {
             Self::Trust(args) => &args.target,
             Self::Revoke(args) => &args.target,
             Self::Forget(args) => &args.target,
+            Self::Allow(args) => &args.target,
+            Self::Habits(args) => &args.target,
             Self::Import(args) => &args.target,
             Self::Export(args) => &args.target,
         }
@@ -63,6 +68,8 @@ impl UploadersCommand {
             Self::Trust(args) => Some(&args.key),
             Self::Revoke(args) => Some(&args.key),
             Self::Forget(args) => Some(&args.key),
+            Self::Allow(args) => Some(&args.key),
+            Self::Habits(args) => Some(&args.key),
             Self::List(_) | Self::Import(_) | Self::Export(_) => None,
         }
     }
@@ -100,7 +107,12 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
     }
     match command.target().find().await? {
         Target::File(path) => {
-            if matches!(command, UploadersCommand::Forget(_)) {
+            if matches!(
+                command,
+                UploadersCommand::Forget(_)
+                    | UploadersCommand::Allow(_)
+                    | UploadersCommand::Habits(_)
+            ) {
                 check_can_be_rewritten(&path)?;
             }
             let store = read_file(&path, command.may_begin_a_file())?;
@@ -119,6 +131,7 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
                 caller: match command {
                     UploadersCommand::Trust(_)
                     | UploadersCommand::Revoke(_)
+                    | UploadersCommand::Allow(_)
                     | UploadersCommand::Import(_) => session.caller().await?.arn,
                     _ => String::new(),
                 },
@@ -150,6 +163,8 @@ async fn dispatch<S: Manage>(
         UploadersCommand::Trust(args) => change::trust(store, args, context).await,
         UploadersCommand::Revoke(args) => change::revoke(store, args, context).await,
         UploadersCommand::Forget(args) => change::forget(store, args, context).await,
+        UploadersCommand::Allow(args) => habits::allow(store, args, context).await,
+        UploadersCommand::Habits(args) => habits::habits(store, args, context).await,
         UploadersCommand::Import(args) => import::import(store, args, context).await,
         UploadersCommand::Export(args) => export::export(store, args)
             .await

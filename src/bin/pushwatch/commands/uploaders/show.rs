@@ -6,9 +6,11 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
+use compact_str::CompactString;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
+use pushwatch::habit::Habits;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::{Manage, StoredFinding};
@@ -138,7 +140,7 @@ fn as_json(record: &Record, finding: Option<&StoredFinding>) -> io::Result<Strin
 
 /// A record in words, a line a field.
 fn words(record: &Record, now: Timestamp) -> String {
-    let text = |text: &Option<compact_str::CompactString>| {
+    let text = |text: &Option<CompactString>| {
         let text = text.as_ref();
         text.map(|text| clean_cut(text, 1024))
     };
@@ -152,10 +154,9 @@ fn words(record: &Record, now: Timestamp) -> String {
         format!("{until}{ended}")
     });
     let push = record.last_push.as_ref();
-    let of_push =
-        |field: fn(&pushwatch::record::LastPush) -> &Option<compact_str::CompactString>| {
-            push.and_then(|push| text(field(push)))
-        };
+    let of_push = |field: fn(&pushwatch::record::LastPush) -> &Option<CompactString>| {
+        push.and_then(|push| text(field(push)))
+    };
     // Somebody revoked may have been trusted before, and the other way round.
     let (trusted_by, trusted_at) = match record.standing {
         Standing::Revoked => ("was trusted by", "was trusted at"),
@@ -186,6 +187,12 @@ fn words(record: &Record, now: Timestamp) -> String {
         ("digest", of_push(|push| &push.digest)),
         ("region", of_push(|push| &push.region)),
         ("source", of_push(|push| &push.source_ip)),
+        ("habits since", time(record.habits.habits_since)),
+        ("places", places(&record.habits)),
+        ("ways", list(&record.habits.ways)),
+        ("allowed by", text(&record.allowed_by)),
+        ("allowed at", time(record.allowed_at)),
+        ("allow reason", text(&record.allow_reason)),
         ("unique id", text(&record.principal_id)),
         ("previous id", text(&record.previous_principal_id)),
         ("last event", text(&record.last_event_id)),
@@ -198,4 +205,18 @@ fn words(record: &Record, now: Timestamp) -> String {
         }
     }
     shown
+}
+
+fn places(habits: &Habits) -> Option<String> {
+    if habits.wide {
+        return Some("everywhere".to_owned());
+    }
+    list(&habits.places)
+}
+
+/// One below the other, behind a label; none if there are none.
+fn list(habits: &[CompactString]) -> Option<String> {
+    let habits = habits.iter().map(|habit| clean_cut(habit, 1024));
+    let habits: Vec<_> = habits.collect();
+    (!habits.is_empty()).then(|| habits.join(&format!("\n{}", " ".repeat(17))))
 }
