@@ -115,7 +115,7 @@ fn a_duplicate_and_a_late_event_are_not_told() {
     assert_eq!(function.calls(), ["UpdateItem"]);
     let answer = function.invoke(&push("1", T1, "test")).unwrap();
     assert_eq!(outcome(&answer), "known");
-    assert_eq!(function.calls(), ["UpdateItem", "PutItem"]);
+    assert_eq!(function.calls(), ["UpdateItem", "UpdateItem"]);
     // Between first and last it moves nothing, and waits for nobody.
     let answer = function
         .invoke(&push("3", "2026-01-01T12:00:00Z", "test"))
