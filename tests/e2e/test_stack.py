@@ -175,7 +175,8 @@ def test_the_role_may_do_what_was_seen_and_nothing_else(stack, told):
             seen.add(("sns:Publish", request["TopicArn"]))
         elif operation == "TransactWriteItems":
             for item in request["TransactItems"]:
-                seen.add(("dynamodb:PutItem", tables[item["Put"]["TableName"]]))
+                [(write, of)] = item.items()
+                seen.add((f"dynamodb:{write}Item", tables[of["TableName"]]))
         else:
             index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
             seen.add((f"dynamodb:{operation}", tables[request["TableName"]] + index))
