@@ -107,7 +107,7 @@ fn explain(pushed: &IdentifiedPush, outcome: &PushOutcome<Infallible>, policy: &
             line("learning", why);
         }
     }
-    for (label, lines) in of_push(push, &push.credentials) {
+    for (label, lines) in of_push(push) {
         for (index, what) in lines.into_iter().enumerate() {
             line(if index == 0 { label } else { "" }, what);
         }
