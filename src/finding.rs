@@ -289,11 +289,15 @@ impl Finding {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The place in a list: worst first, then by reason, time and id.
+    /// The place in a list: worst first, then by reason, time and id. New uploaders who
+    /// were trusted or seen before have reasons of their own.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
+        let before = (self.reason == Reason::NewUploader)
+            .then_some((self.trust_ended.is_some(), self.previously_seen.is_some()));
         (
             Reverse(self.severity),
             self.reason,
+            before,
             self.push.event_time,
             self.id,
         )

@@ -23,6 +23,7 @@ pub use object::Object;
 pub use push::{AHEAD, EventName, MAX_TEXT, Push};
 pub use user_identity::UserIdentity;
 
+use self::push::{Details, Envelope};
 use crate::text::clean_cut;
 
 /// `detail-type` of an API call's envelope.
@@ -63,18 +64,32 @@ pub enum Unreadable {
 /// Reads an event: an EventBridge envelope, a bare CloudTrail record, or the
 /// record that Lambda sends to a failure destination, with either inside.
 ///
-/// An event whose time is more than [`AHEAD`] later than `now` counts as happening now.
+/// An event whose time is more than [`AHEAD`] later than `now` counts as happening now. The
+/// details of a push are read when a finding asks for them ([`Push::read_details`]).
 ///
 /// # Errors
 /// When nothing says what kind of event it is.
 pub fn read(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
+    read_with(Details::Later, json, now)
+}
+
+/// [`read`] with the details of a push at once, for whoever keeps many pushes: the records
+/// are far larger.
+///
+/// # Errors
+/// When nothing says what kind of event it is.
+pub fn read_whole(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
+    read_with(Details::Now, json, now)
+}
+
+fn read_with(details: Details, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     let event = Object::parse(json).ok_or(Unreadable::NotAnObject)?;
     match event.raw("requestPayload") {
         Some(payload) if event.raw("requestContext").is_some() => {
             let payload_event = Object::parse(payload).ok_or(Unreadable::NotAnObject)?;
-            read_event(&payload_event, payload, now)
+            read_event(details, &payload_event, payload, now)
         }
-        _ => read_event(&event, json, now),
+        _ => read_event(details, &event, json, now),
     }
 }
 
@@ -113,9 +128,14 @@ fn unwrapped(json: &str) -> Option<Object<'_>> {
     })
 }
 
-fn read_event(event: &Object<'_>, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
+fn read_event(
+    details: Details,
+    event: &Object<'_>,
+    json: &str,
+    now: Timestamp,
+) -> Result<Event, Unreadable> {
     if event.raw("detail").is_none() && event.raw("detail-type").is_none() {
-        return read_record(event, json, &push::Envelope::default(), now);
+        return read_record(details, event, json, &Envelope::default(), now);
     }
 
     let detail_type = event.text("detail-type");
@@ -138,22 +158,23 @@ fn read_event(event: &Object<'_>, json: &str, now: Timestamp) -> Result<Event, U
             Ok(ignored("the event is an", other, "which names no uploader"))
         }
         (Some((detail, json)), _) => {
-            let envelope = push::Envelope {
+            let envelope = Envelope {
                 id: event.text("id"),
                 account: event.text("account"),
                 region: event.text("region"),
                 time: event.text("time"),
             };
-            read_record(&detail, json, &envelope, now)
+            read_record(details, &detail, json, &envelope, now)
         }
         (None, _) => Err(Unreadable::NoDetail),
     }
 }
 
 fn read_record(
+    details: Details,
     record: &Object<'_>,
     json: &str,
-    envelope: &push::Envelope,
+    envelope: &Envelope,
     now: Timestamp,
 ) -> Result<Event, Unreadable> {
     let Some(name) = record.text("eventName") else {
@@ -176,7 +197,7 @@ fn read_record(
         return Ok(ignored("the call is", &name, "not PutImage"));
     }
     let identity = UserIdentity::read(&record.object("userIdentity"));
-    let push = Push::read(record, json, envelope, now);
+    let push = Push::read(details, record, json, envelope, now);
     Ok(Event::Push(Box::new(push), Box::new(identity)))
 }
 

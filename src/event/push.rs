@@ -107,6 +107,14 @@ pub const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 /// minutes on average.
 pub const LATE: SignedDuration = SignedDuration::from_mins(15);
 
+/// When the details of a push are read, which only a finding tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Details {
+    Now,
+    /// By [`Push::read_details`].
+    Later,
+}
+
 /// What an EventBridge envelope says about the record inside.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
@@ -117,8 +125,9 @@ pub(super) struct Envelope {
 }
 
 impl Push {
-    /// Reads a `PutImage` record, but for its details. `json` is the record's own text.
+    /// Reads a `PutImage` record. `json` is the record's own text.
     pub(super) fn read(
+        details: Details,
         record: &Object<'_>,
         json: &str,
         envelope: &Envelope,
@@ -177,26 +186,32 @@ impl Push {
             artifact_subject: None,
             way: way::read(record, &identity, &session),
             credentials: Credentials::default(),
-            unread: Some(json.into()),
+            unread: None,
         };
         push.cut_texts();
+        match details {
+            Details::Now => push.note_details(record),
+            Details::Later => push.unread = Some(json.into()),
+        }
         push
     }
 
     /// Reads what only a finding says of the push, and lets go of the record.
     pub fn read_details(&mut self) {
-        let Some(json) = self.unread.take() else {
-            return;
-        };
-        let record = Object::parse(&json).unwrap_or_default();
+        if let Some(json) = self.unread.take() {
+            self.note_details(&Object::parse(&json).unwrap_or_default());
+        }
+    }
+
+    fn note_details(&mut self, record: &Object<'_>) {
         let text = |name| {
             let text = record.text(name)?;
             Some(cut_bytes(&text, MAX_TEXT).into())
         };
         self.request_id = text("requestID");
         self.error_message = text("errorMessage");
-        (self.artifact, self.artifact_subject) = artifact::read(&record, self.tag.as_deref());
-        self.credentials = Credentials::read(&record);
+        (self.artifact, self.artifact_subject) = artifact::read(record, self.tag.as_deref());
+        self.credentials = Credentials::read(record);
     }
 
     /// Cuts every text to [`MAX_TEXT`] bytes, so that record and finding fit

@@ -4,8 +4,10 @@
 use serde_json::json;
 
 use super::remediation::{self, Step};
-use super::wording::{advice, capital, headline, reason_in_words, sentence, severity_word, shown};
-use super::{Message, RenderContext, subject};
+use super::wording::{
+    advice, capital, headline, reason_in_words, sentence, severity_in_words, severity_word, shown,
+};
+use super::{Message, RenderContext, facts, subject};
 use crate::finding::Finding;
 use crate::text::cut_bytes;
 
@@ -19,8 +21,14 @@ pub(super) fn json(message: Message<'_>, context: &RenderContext) -> String {
     let (description, steps) = match message {
         Message::Finding(finding) => {
             let why = capital(&reason_in_words(finding, context.absence_days));
-            let description = format!("{}\n\n{why}.\n\n{}", sentence(finding), advice(finding));
-            let description = plain(&description);
+            let through = facts::through_in_words(finding);
+            let through = through.map_or_else(String::new, |through| format!("\n\n{through}."));
+            let description = plain(&format!(
+                "{}{through}\n\n{why}.\n\n{} {}",
+                sentence(finding),
+                advice(finding),
+                severity_in_words(finding),
+            ));
             let cut = cut_bytes(&description, MAX_DESCRIPTION);
             (cut.to_owned(), next_steps(finding, context))
         }

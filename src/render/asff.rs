@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use super::wording::{advice, headline, reason_in_words, sentence, shown};
-use super::{RenderContext, remediation};
+use super::{RenderContext, facts, remediation};
 use crate::arn::partition_of;
 use crate::finding::Finding;
 use crate::text::cut_bytes;
@@ -46,10 +46,7 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
             "Confidence": finding.risk.confidence,
         },
         "Title": characters(&headline(finding), 256),
-        "Description": characters(
-            &format!("{} Why: {}.", sentence(finding), reason_in_words(finding, context.absence_days)),
-            1024,
-        ),
+        "Description": characters(&description(finding, context.absence_days), 1024),
         "Remediation": {"Recommendation": {"Text": advice(finding)}},
         "ProductFields": {
             "pushwatch/findingId": finding.id.to_string(),
@@ -65,6 +62,13 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
         },
         "RecordState": "ACTIVE",
     })
+}
+
+fn description(finding: &Finding, absence_days: u16) -> String {
+    let through = facts::through_in_words(finding);
+    let through = through.map_or_else(String::new, |through| format!(" {through}."));
+    let why = reason_in_words(finding, absence_days);
+    format!("{}{through} Why: {why}.", sentence(finding))
 }
 
 /// The call. ASFF names its caller only by an address, which most pushes lack.

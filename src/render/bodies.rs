@@ -32,7 +32,7 @@ pub fn of(message: Message<'_>, context: &RenderContext, https_format: HttpsForm
             bodies["https"] = json!(clean_json(&amazon_q::json(message, context)));
         }
         HttpsFormat::PagerDuty => {
-            bodies["https"] = json!(clean_json(&pagerduty::json(message)));
+            bodies["https"] = json!(clean_json(&pagerduty::json(message, context.absence_days)));
         }
     }
     bodies.to_string()

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use super::defang::{defanged, defanged_wholly};
 use super::remediation::{self, Step};
 use super::wording::{
-    MAX_KEY_SHOWN, advice, capital, headline, is_of_root, reason_in_words, sentence,
-    severity_in_words, severity_word, shown,
+    HIDDEN, MAX_KEY_SHOWN, WHY_ROOT, advice, capital, general_reason, headline, is_of_root,
+    particular_reason, reason_in_words, sentence, severity_in_words, severity_word, shown,
 };
 use super::{Message, RenderContext, facts};
 use crate::finding::{Finding, Reason};
@@ -100,7 +100,7 @@ fn parts(text: &mut String, findings: &[Finding], context: &RenderContext) {
     // All of a digest were learned, as its beginning says.
     let told = first.filter(|finding| finding.reason != Reason::LearnedUploader);
     if let Some(first) = told {
-        let why = capital(&reason_in_words(first, context.absence_days));
+        let why = capital(&general_reason(first, context.absence_days));
         let count = match findings.len() {
             1 => "1 finding".to_owned(),
             count => format!("{count} findings"),
@@ -127,16 +127,23 @@ fn one_of_list(finding: &Finding, context: &RenderContext) -> String {
         shown(push.account.as_deref().unwrap_or("unknown"), 40),
         shown(push.region.as_deref().unwrap_or("unknown"), 40)
     );
-    let mut lines = vec![format!("{}, {location}", push.event_time)];
+    let mut when = facts::when(finding);
+    when.push(location);
+    let mut lines = vec![when.join(", ")];
+    lines.extend(facts::through_in_words(finding));
+    lines.extend(particular_reason(finding).map(|why| capital(&why)));
+    if push.parameters_omitted {
+        lines.push(capital(HIDDEN));
+    }
     let verb = if finding.reason == Reason::LearnedUploader {
         "revoke"
     } else {
         if is_of_root(finding) {
-            lines.push("critical, because this is the power of the root user".to_owned());
+            lines.push(format!("Critical, {WHY_ROOT}"));
         }
         "show"
     };
-    lines.push(format!("finding {}", finding.id));
+    lines.push(format!("Finding {}", finding.id));
     for line in lines {
         wrap(&mut text, &line, "  ", "  ");
     }
@@ -159,7 +166,7 @@ fn list(intro: &str, findings: &[Finding], context: &RenderContext) -> String {
     let mut text = String::new();
     wrap(&mut text, intro, "", "");
     text.push('\n');
-    let why = |finding: &Finding| reason_in_words(finding, context.absence_days);
+    let why = |finding: &Finding| general_reason(finding, context.absence_days);
     for alike in findings.chunk_by(|one, next| why(one) == why(next)) {
         parts(&mut text, alike, context);
     }

@@ -22,7 +22,7 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
         ("When", when(finding)),
         ("From", from(finding)),
         ("Through", through(&finding.credentials)),
-        ("With", credentials(finding)),
+        ("With", with(&finding.push, &finding.credentials)),
         ("Session", session(finding)),
         ("Usual", usual(finding)),
         ("Event", event(&finding.push)),
@@ -36,17 +36,22 @@ pub(super) fn of(finding: &Finding) -> Vec<Fact> {
 /// What a push is of, and how it was authorised, for one that gives no finding.
 #[cfg(feature = "cli")]
 #[must_use]
-pub fn of_push(push: &Push, credentials: &Credentials) -> Vec<Fact> {
-    let pushed = format!("{}, {}", artifact_in_words(push.artifact), BY_MANIFEST);
-    let pushed = match push.artifact {
-        Artifact::Unknown => vec![NO_MANIFEST.to_owned()],
-        _ => std::iter::once(pushed).chain(subject(push)).collect(),
+pub fn of_push(push: &Push) -> Vec<Fact> {
+    let mut pushed = match push.artifact {
+        Artifact::Image => vec![by_manifest(Artifact::Image)],
+        _ => artifact(push),
     };
+    pushed.extend(omission(push));
     let facts = [
         ("pushed", pushed),
-        ("through", through(credentials)),
-        ("session", session_of(credentials)),
         ("refused", refusal(push)),
+        ("through", through(&push.credentials)),
+        ("with", with(push, &push.credentials)),
+        ("session", session_of(&push.credentials)),
+        (
+            "request",
+            push.request_id.iter().map(|id| shown(id, 80)).collect(),
+        ),
     ];
     facts
         .into_iter()
@@ -54,7 +59,6 @@ pub fn of_push(push: &Push, credentials: &Credentials) -> Vec<Fact> {
         .collect()
 }
 
-const BY_MANIFEST: &str = "as its manifest says";
 const NO_MANIFEST: &str = "CloudTrail does not show the manifest, so it may be anything";
 
 fn who(finding: &Finding) -> Vec<String> {
@@ -79,28 +83,45 @@ fn what(finding: &Finding) -> Vec<String> {
     let push = &finding.push;
     let mut lines = vec![image_name(finding)];
     lines.extend(push.digest.as_ref().map(|digest| shown(digest, 71)));
-    match push.artifact {
-        Artifact::Image => {}
-        Artifact::Unknown if push.parameters_omitted => {}
-        Artifact::Unknown => lines.push(NO_MANIFEST.to_owned()),
-        artifact => lines.push(format!("{}, {BY_MANIFEST}", artifact_in_words(artifact))),
-    }
-    lines.extend(subject(push));
+    lines.extend(artifact(push));
     // If CloudTrail left the parameters out, nobody knows whether there was a tag.
     let may_be_part = matches!(push.artifact, Artifact::Image | Artifact::Attestation);
     if may_be_part && push.tag.is_none() && push.repository.is_some() && !push.parameters_omitted {
         lines.push("untagged, as most parts of a multi-platform image are".to_owned());
     }
     lines.extend(refusal(push));
-    if push.parameters_omitted {
-        lines.push(
-            "CloudTrail left out the parameters, since they were over 100 KB. Those of an \
-             image of docker's 127 layers take 30 KB: somebody may have padded them to hide \
-             tag and digest. The repository is known from the rest of the event"
-                .to_owned(),
-        );
-    }
+    lines.extend(omission(push));
     lines
+}
+
+/// What it is, unless it is an image as most are, and what it says something of.
+fn artifact(push: &Push) -> Vec<String> {
+    let is = match push.artifact {
+        Artifact::Image => None,
+        Artifact::Unknown if push.parameters_omitted => None,
+        Artifact::Unknown => Some(NO_MANIFEST.to_owned()),
+        artifact => Some(by_manifest(artifact)),
+    };
+    is.into_iter().chain(subject(push)).collect()
+}
+
+fn by_manifest(artifact: Artifact) -> String {
+    format!("{}, as its manifest says", artifact_in_words(artifact))
+}
+
+/// What it means that CloudTrail left the parameters out.
+fn omission(push: &Push) -> Option<String> {
+    let known = match push.repository {
+        Some(_) => ". The repository is known from the rest of the event",
+        None => "",
+    };
+    push.parameters_omitted.then(|| {
+        format!(
+            "CloudTrail left out the parameters, since they were over 100 KB. Those of an image \
+             of docker's 127 layers take 30 KB: somebody may have padded them to hide tag and \
+             digest{known}"
+        )
+    })
 }
 
 /// The image that it says something of.
@@ -131,7 +152,8 @@ fn registry(finding: &Finding) -> String {
     )
 }
 
-fn when(finding: &Finding) -> Vec<String> {
+/// When it was pushed, and how long ago that was, if it is reported late.
+pub(super) fn when(finding: &Finding) -> Vec<String> {
     let delay = finding.delay_seconds;
     let reported = delay.map(|seconds| format!("reported {} later", duration(seconds)));
     let time = finding.push.event_time.to_string();
@@ -153,8 +175,8 @@ fn from(finding: &Finding) -> Vec<String> {
     lines
 }
 
-fn credentials(finding: &Finding) -> Vec<String> {
-    let push = &finding.push;
+/// The keys and ids of the credentials.
+fn with(push: &Push, credentials: &Credentials) -> Vec<String> {
     let key = push.access_key_id.as_ref();
     let key = key.map(|key| format!("access key {}", shown(key, 60)));
     let mfa = push.mfa.map(|mfa| {
@@ -165,7 +187,7 @@ fn credentials(finding: &Finding) -> Vec<String> {
         };
         words.to_owned()
     });
-    let credential = finding.credentials.credential_id.as_deref();
+    let credential = credentials.credential_id.as_deref();
     let credential = credential.map(|id| format!("credential {}", shown(id, 100)));
     let both: Vec<_> = key.into_iter().chain(credential).chain(mfa).collect();
     if both.is_empty() {
@@ -202,6 +224,12 @@ fn session_of(credentials: &Credentials) -> Vec<String> {
     let start = credentials.session_start;
     let start = start.map(|start| format!("begun {start}"));
     identity.into_iter().chain(start).collect()
+}
+
+/// [`through`] in one sentence, for forms without labels.
+pub(super) fn through_in_words(finding: &Finding) -> Option<String> {
+    let ways = through(&finding.credentials);
+    (!ways.is_empty()).then(|| format!("Through {}", ways.join("; ")))
 }
 
 /// By which way the credentials came, a line for each thing that is known.

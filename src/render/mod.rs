@@ -106,7 +106,7 @@ pub fn render(message: Message<'_>, format: Format, context: &RenderContext) -> 
         ),
         Format::Ocsf => clean_json(&ocsf::json(message, context.absence_days)),
         Format::AmazonQ => clean_json(&amazon_q::json(message, context)),
-        Format::PagerDuty => clean_json(&pagerduty::json(message)),
+        Format::PagerDuty => clean_json(&pagerduty::json(message, context.absence_days)),
         Format::Sms => sms::of(message),
         Format::Asff => {
             let findings = message.findings().iter();

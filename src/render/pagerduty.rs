@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::wording::{MAX_KEY_SHOWN, artifact_name, headline, sentence, shown};
+use super::wording::{
+    MAX_KEY_SHOWN, advice, artifact_name, headline, reason_in_words, sentence, severity_in_words,
+    shown,
+};
 use super::{Message, facts, subject};
 use crate::finding::{Finding, Severity};
 use crate::text::cut_bytes;
@@ -12,11 +15,11 @@ use crate::text::cut_bytes;
 const MAX_SUMMARY: usize = 1_000;
 
 /// The JSON of a message.
-pub(super) fn json(message: Message<'_>) -> String {
+pub(super) fn json(message: Message<'_>, absence_days: u16) -> String {
     let findings = message.findings();
     let first = findings.first();
     let details: Value = match message {
-        Message::Finding(finding) => details(finding),
+        Message::Finding(finding) => details(finding, absence_days),
         Message::Rollup(_) | Message::Digest(_) => json!({
             "count": findings.len(),
             "findings": findings.iter().map(part).collect::<Vec<_>>(),
@@ -54,11 +57,14 @@ pub(super) fn part(finding: &Finding) -> Value {
 
 /// What the alert shows. The whole finding is in the `default` body already, and
 /// twice it would not fit into one SNS message.
-fn details(finding: &Finding) -> Value {
+fn details(finding: &Finding, absence_days: u16) -> Value {
     let push = &finding.push;
     let text = |text: Option<&str>| text.map(|text| shown(text, 120));
     json!({
         "what happened": sentence(finding),
+        "why you are told": reason_in_words(finding, absence_days),
+        "how bad it is": severity_in_words(finding),
+        "what to do": advice(finding),
         "uploader": shown(&finding.uploader.key, MAX_KEY_SHOWN),
         "image": artifact_name(finding),
         "digest": text(push.digest.as_deref()),

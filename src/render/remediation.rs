@@ -45,16 +45,17 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
         )],
         reason => {
             let revoked = finding.revoked.as_ref().map(verdict).unwrap_or_default();
-            let ask = format!(
-                "Ask first who revoked this uploader, and why{}{revoked}. To trust it again, \
-                 with your reason for 'why':",
-                if revoked.is_empty() { "" } else { ": it was" }
-            );
+            let ask = if revoked.is_empty() {
+                "Ask first who revoked this uploader, and why.".to_owned()
+            } else {
+                format!("It was revoked{revoked}: ask there first.")
+            };
+            let ask = format!("{ask} To trust it again, with your reason for 'why':");
             let what = match reason {
                 Reason::RevokedUploader => ask.as_str(),
                 _ if is_of_root(finding) => {
-                    "Make a role for it, and keep the root user's credentials locked away. It \
-                     is known from now on; to note why, in place of 'why':"
+                    "Make a role for it, and keep the root user's credentials locked away. To \
+                     trust the root user all the same, with your reason for 'why':"
                 }
                 Reason::RecreatedPrincipal => {
                     "If it was deleted and made again by one of you, trust it, with your reason \
@@ -93,7 +94,7 @@ pub(super) fn not_expected(finding: &Finding, context: &RenderContext) -> Vec<St
     );
     with(
         &mut steps,
-        "Look at what else these credentials did:",
+        "Look at what else these credentials did; each region shows its own calls:",
         calls_command(finding),
     );
     steps.extend(against_the_delegation(finding));
@@ -208,12 +209,9 @@ fn against_the_service(finding: &Finding) -> Vec<Step> {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte)
         })
         && !service.starts_with('-');
-    let command = region(finding).filter(|_| is_service).map(|region| {
-        format!(
-            "aws cloudtrail lookup-events --region {region} --lookup-attributes \
-             AttributeKey=EventSource,AttributeValue={service}"
-        )
-    });
+    let command = region(finding)
+        .filter(|_| is_service)
+        .map(|region| lookup_command(region, "EventSource", service));
     with(&mut steps, "Look at who called the service:", command);
     steps
 }
@@ -224,6 +222,12 @@ fn against_the_credentials(finding: &Finding) -> Vec<Step> {
     if finding.uploader.is_of_aws() {
         return against_the_service(finding);
     }
+    if is_of_root(finding) {
+        return words(
+            "Sign in as the root user: delete its access keys, change the password, and check \
+             that MFA is on.",
+        );
+    }
     match finding.uploader.kind.as_str() {
         "IAMUser" => against_the_keys(finding),
         "Role" => words(
@@ -232,10 +236,6 @@ fn against_the_credentials(finding: &Finding) -> Vec<Step> {
         ),
         "SsoUser" | "IdentityCenterUser" => words(
             "In IAM Identity Center, disable the user's access and delete the active sessions.",
-        ),
-        "Root" => words(
-            "Sign in as the root user: delete its access keys, change the password, and check \
-             that MFA is on.",
         ),
         "FederatedUser" => against_the_minter(finding),
         "AWSAccount" => words(
@@ -377,13 +377,19 @@ fn image_link(finding: &Finding) -> Option<String> {
     ))
 }
 
-/// The other calls by the same access key, from CloudTrail's event history.
+/// The other calls by the same access key.
 fn calls_command(finding: &Finding) -> Option<String> {
     let (region, key) = (region(finding)?, access_key(finding)?);
-    Some(format!(
+    Some(lookup_command(region, "AccessKeyId", key))
+}
+
+/// Calls of CloudTrail's event history, a line each, newest first.
+fn lookup_command(region: &str, attribute: &str, value: &str) -> String {
+    format!(
         "aws cloudtrail lookup-events --region {region} --lookup-attributes \
-         AttributeKey=AccessKeyId,AttributeValue={key}"
-    ))
+         AttributeKey={attribute},AttributeValue={value} \
+         --query 'Events[].[EventTime,Username,EventSource,EventName]' --output text"
+    )
 }
 
 /// When the image was pulled last. ECR Public does not say so.

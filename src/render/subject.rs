@@ -2,7 +2,7 @@
 
 use super::Message;
 use super::defang::defanged;
-use super::wording::{artifact_name, headline, severity_word, shown};
+use super::wording::{artifact_in_words, artifact_name, headline, is_public, severity_word, shown};
 use crate::finding::{Finding, Reason};
 
 /// SNS takes subjects below 100 characters.
@@ -28,41 +28,51 @@ pub fn of(message: Message<'_>) -> String {
         }
     };
     let push = &finding.push;
-    let (who, did) = match (finding.reason, push.failed()) {
-        (Reason::NewUploader, _) => ("New ECR uploader ", " pushed "),
-        (Reason::RecreatedPrincipal, _) => ("Recreated ECR uploader ", " pushed "),
-        (Reason::UnidentifiedUploader, false) => ("Unidentified ECR uploader", " pushed "),
-        (Reason::UnidentifiedUploader, true) => ("Unidentified ECR uploader", " tried to push "),
-        (Reason::RevokedUploader, false) => ("Revoked ECR uploader ", " pushed "),
-        (Reason::RevokedUploader, true) => ("Revoked ECR uploader ", " tried to push "),
-        (Reason::AttemptedUpload, _) => ("Unknown ECR uploader ", " tried to push "),
-        (Reason::ReturnedAfterAbsence, _) => ("ECR uploader ", " is back, pushed "),
-        (Reason::UnusualPush, _) => ("ECR uploader ", " unusually pushed "),
-        (Reason::LearnedUploader, _) => ("Learned ECR uploader ", ", who pushed "),
+    let (who, did) = match finding.reason {
+        Reason::NewUploader => ("New ", " pushed "),
+        Reason::RecreatedPrincipal => ("Recreated ", " pushed "),
+        Reason::UnidentifiedUploader => ("Unidentified ", " pushed "),
+        Reason::RevokedUploader => ("Revoked ", " pushed "),
+        Reason::AttemptedUpload => ("Unknown ", " pushed "),
+        Reason::ReturnedAfterAbsence => ("", " is back, pushed "),
+        Reason::UnusualPush => ("", " unusually pushed "),
+        Reason::LearnedUploader => ("Learned ", ", who pushed "),
     };
-    let name = if finding.uploader.is_unidentified() {
-        String::new()
+    let did = if push.failed() {
+        did.replace("pushed", "tried to push")
     } else {
-        printable(&defanged(&finding.uploader.name))
+        did.to_owned()
     };
+    let ecr = if is_public(push) { "ECR Public" } else { "ECR" };
+    let (gap, name) = if finding.uploader.is_unidentified() {
+        ("", String::new())
+    } else {
+        (" ", printable(&defanged(&finding.uploader.name)))
+    };
+    let begin = format!("[{severity}] {who}{ecr} uploader{gap}");
     let image = printable(&match &push.repository {
         Some(_) => artifact_name(finding),
-        None => "to an unnamed repository".to_owned(),
+        None => format!(
+            "{} to an unnamed repository",
+            artifact_in_words(push.artifact)
+        ),
     });
     let location = format!(
         " ({} {})",
         shown(push.account.as_deref().unwrap_or("unknown account"), 40),
         shown(push.region.as_deref().unwrap_or("unknown region"), 40)
     );
-    let frame = format!("[{severity}] {who}{did}").len();
-    let space = MAX_SUBJECT - frame;
+    let space = MAX_SUBJECT - begin.len() - did.len();
     if name.len() + image.len() + location.len() <= space {
-        return format!("[{severity}] {who}{name}{did}{image}{location}");
+        return format!("{begin}{name}{did}{image}{location}");
     }
     // Name and image get half of the space each, and what the other one leaves.
-    let name = shown(&name, (space / 2).max(space.saturating_sub(image.len())));
+    let name = match name.len() {
+        0 => name,
+        _ => shown(&name, (space / 2).max(space.saturating_sub(image.len()))),
+    };
     let image = shown(&image, space - name.len());
-    format!("[{severity}] {who}{name}{did}{image}")
+    format!("{begin}{name}{did}{image}")
 }
 
 /// How many of what there are in a digest.

@@ -4,11 +4,21 @@
 //! Every text of the event is cleaned and cut before it is shown.
 
 use super::defang::defanged;
+use crate::arn::Arn;
 use crate::event::{Artifact, Credentials, Push};
 use crate::finding::{Finding, Reason, Severity, Verdict};
 use crate::habit::{MAX_PLACES, Unusual};
 use crate::identity::Uploader;
 use crate::text::ascii_cut;
+
+/// A repository whose name neither the parameters nor the resources have.
+const UNNAMED: &str = "a repository that CloudTrail does not name";
+/// What is odd about a push whose parameters CloudTrail left out.
+pub(super) const HIDDEN: &str =
+    "its parameters are missing, as if they had been padded to hide what it is";
+
+/// Why what the root user does is critical.
+pub(super) const WHY_ROOT: &str = "because this is the power of the root user";
 
 /// The longest key that is shown whole.
 pub(super) const MAX_KEY_SHOWN: usize = 300;
@@ -84,10 +94,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
             format!("the {the} {} to {ecr}", image_name(finding))
         }
         (Some(_), true) => format!("{} in {ecr}", artifact_name(finding)),
-        (None, _) => format!(
-            "{what}{} to an Amazon ECR repository that CloudTrail does not name",
-            of_subject(push)
-        ),
+        (None, _) => format!("{what}{} to {UNNAMED}, in {ecr}", of_subject(push)),
     };
     let refused = if push.failed() {
         ", and was refused"
@@ -102,7 +109,12 @@ pub(super) fn sentence(finding: &Finding) -> String {
         Some(unusual) => format!(" {}.", capital(&unusual)),
         None => String::new(),
     };
-    format!("{who} {did} {image}{refused}.{unusual}{late}")
+    let hidden = if push.parameters_omitted {
+        format!(" {}.", capital(HIDDEN))
+    } else {
+        String::new()
+    };
+    format!("{who} {did} {image}{refused}.{unusual}{late}{hidden}")
 }
 
 /// What is unusual of the push, if anything is.
@@ -176,38 +188,51 @@ pub(super) fn advice(finding: &Finding) -> String {
     } else {
         "If you expected it, there is nothing to do."
     };
-    let stop = stop(push.artifact);
+    let (stored, and_stop) = if failed {
+        ("Nothing was stored. ", String::new())
+    } else {
+        ("", format!(", and {}", stop(push.artifact)))
+    };
+    let disarm = disarm(finding);
     let advice = match finding.reason {
-        Reason::RevokedUploader if failed => {
-            "Nothing was stored, but nobody should push as this uploader any more: disable the \
-             credentials."
-                .to_owned()
+        Reason::RevokedUploader => {
+            format!("Nobody should push as this uploader any more: {disarm}{and_stop}.")
         }
-        Reason::RevokedUploader => format!(
-            "Nobody should push as this uploader any more: disable the credentials, and {stop}."
-        ),
-        Reason::UnidentifiedUploader if !failed => {
-            format!("Find out who it was. If nobody expected it, treat it as an attack: {stop}.")
-        }
-        _ if failed => format!(
-            "Nothing was stored. {nothing_to_do} If not, somebody may be trying to get in: find \
-             out who it was."
+        Reason::UnidentifiedUploader if !failed => format!(
+            "Find out who it was. If nobody expected it, treat it as an attack: {}.",
+            stop(push.artifact)
         ),
         Reason::LearnedUploader => {
             format!("{nothing_to_do} If not, treat it as an attack.")
         }
         _ if finding.uploader.is_of_aws() => format!(
-            "AWS itself pushed it, for a setting of the account. {nothing_to_do} If not, find \
-             out who made that setting, and {stop}."
+            "AWS itself {}, for a setting of the account. {nothing_to_do} If not, {disarm}\
+             {and_stop}.",
+            if failed { "tried it" } else { "did it" }
         ),
-        _ => format!(
-            "{nothing_to_do} If not, treat it as an attack: disable the credentials, and {stop}."
+        _ if failed => format!(
+            "{nothing_to_do} If not, somebody may be trying to get in: find out who it was."
         ),
+        _ => format!("{nothing_to_do} If not, treat it as an attack: {disarm}{and_stop}."),
     };
-    if is_public(push) && !failed {
-        format!("{advice} It may be a way out of the account: anybody can pull it by now.")
+    let way_out = if is_public(push) {
+        " A push to ECR Public may be a way out of the account: anybody can pull from there."
     } else {
-        advice
+        ""
+    };
+    format!("{stored}{advice}{way_out}")
+}
+
+/// What takes the power from whoever pushed.
+fn disarm(finding: &Finding) -> &'static str {
+    if finding.credentials.delegate_account_id.is_some() {
+        "end the delegation, disable the credentials"
+    } else if finding.uploader.is_of_aws() {
+        "undo the setting that makes AWS push"
+    } else if finding.uploader.kind == "AWSAccount" {
+        "shut that account out"
+    } else {
+        "disable the credentials"
     }
 }
 
@@ -224,9 +249,11 @@ fn stop(artifact: Artifact) -> &'static str {
 }
 
 /// Whether the push had the root user's power. A finding that was stored no longer says
-/// so of its uploader, but it was raised for it.
+/// so of its uploader, but the key names whoever minted a session, and it was raised for it.
 pub(super) fn is_of_root(finding: &Finding) -> bool {
-    finding.uploader.is_root() || finding.is_raised()
+    let minter = finding.uploader.minter().and_then(Arn::parse);
+    let by_root = minter.is_some_and(|minter| minter.resource == "root");
+    finding.uploader.is_root() || by_root || finding.is_raised()
 }
 
 /// Whether it was pushed to ECR Public.
@@ -236,18 +263,26 @@ pub(super) fn is_public(push: &Push) -> bool {
 
 /// How bad it is, and the number that tools get.
 pub(super) fn severity_in_words(finding: &Finding) -> String {
+    let level = match finding.severity {
+        Severity::Critical => "the worst of five levels",
+        Severity::High => "the second worst of five levels",
+        Severity::Medium => "the middle one of five levels",
+        Severity::Low => "the second lowest of five levels",
+        Severity::Informational => "the lowest of five levels",
+    };
     let because = if is_of_root(finding) {
-        ", because this is the power of the root user"
+        format!(", {WHY_ROOT}")
     } else if finding.reason == Reason::UnusualPush && finding.severity == Severity::Low {
-        ", because known uploaders push to a new repository now and then"
-    } else if finding.severity == Severity::Low {
-        ", because only AWS itself can be this uploader"
+        ", because known uploaders push to a new repository now and then".to_owned()
+    } else if finding.severity == Severity::Low && finding.uploader.is_of_aws() {
+        ", because only AWS itself can be this uploader".to_owned()
     } else {
-        ""
+        String::new()
     };
     let risk = finding.risk;
     format!(
-        "{}{because}. The risk score that tools add up is {} (impact {} x confidence {}%).",
+        "{}, {level}{because}. The risk score, for tools that add scores up, is {} of 100 (impact \
+         {} x confidence {}%).",
         capital(finding.severity.as_str()),
         risk.score,
         risk.impact,
@@ -268,6 +303,11 @@ pub(super) fn headline(finding: &Finding) -> String {
         },
         artifact_name(finding)
     );
+    let pushed = if is_public(push) {
+        format!("{pushed} in ECR Public")
+    } else {
+        pushed
+    };
     match finding.reason {
         Reason::NewUploader => format!("New uploader {name} {pushed}"),
         Reason::RecreatedPrincipal => format!("Somebody else under the name {name} {pushed}"),
@@ -347,7 +387,7 @@ fn of_subject(push: &Push) -> String {
 pub(super) fn image_name(finding: &Finding) -> String {
     let repository = match &finding.push.repository {
         Some(repository) => shown(repository, 120),
-        None => "a repository that CloudTrail does not name".to_owned(),
+        None => UNNAMED.to_owned(),
     };
     match &finding.push.tag {
         // `http` and `//host` are a link only together.
@@ -358,69 +398,86 @@ pub(super) fn image_name(finding: &Finding) -> String {
 
 /// Why it is reported, with the numbers as configured.
 pub(super) fn reason_in_words(finding: &Finding, absence_days: u16) -> String {
-    let seen = |time| format!("last seen {time}");
+    let general = general_reason(finding, absence_days);
+    match particular_reason(finding) {
+        Some(particular) => format!("{general}: {particular}"),
+        None => general,
+    }
+}
+
+/// The part of the reason that findings of a list may share.
+pub(super) fn general_reason(finding: &Finding, absence_days: u16) -> String {
     match (finding.reason, finding.previously_seen) {
         (Reason::NewUploader, _) if finding.trust_ended.is_some() => {
-            let ended = finding.trust_ended.unwrap_or_default();
-            match &finding.trusted {
-                Some(trusted) => format!(
-                    "the trust in this uploader ended {ended}; it was trusted{}",
-                    verdict(trusted)
-                ),
-                None => format!("the trust in this uploader ended {ended}"),
-            }
+            "the trust in this uploader ended before the push"
         }
-        (Reason::NewUploader, Some(before)) => format!(
-            "{}, but never told about: it was suppressed, or a trusted glob matched then",
-            seen(before)
-        ),
+        (Reason::NewUploader, Some(_)) => {
+            "this uploader was seen before, but never told about, since it was suppressed or a \
+             trusted glob matched then"
+        }
         (Reason::NewUploader, None) => {
             "no successful push by this uploader was seen since the table of uploaders began"
-                .to_owned()
         }
         (Reason::RecreatedPrincipal, _) => {
-            let id = match &finding.uploader.principal_id {
-                Some(id) => shown(id, 60),
-                None => "unknown".to_owned(),
-            };
-            let before = match (&finding.previous_principal_id, finding.previously_seen) {
-                (Some(id), Some(before)) => format!(", last seen {before} as {}", shown(id, 60)),
-                (Some(id), None) => format!(", as {}", shown(id, 60)),
-                (None, _) => String::new(),
-            };
-            format!(
-                "the name is known{before}, but the unique id behind it is another one now \
-                 ({id}); it may have been deleted and made again"
-            )
+            "the name is known, but the unique id behind it is another one now; it may have been \
+             deleted and made again"
         }
-        (Reason::UnidentifiedUploader, _) => {
-            "the event has nothing that says who it was".to_owned()
+        (Reason::UnidentifiedUploader, _) => "the event has nothing that says who it was",
+        (Reason::RevokedUploader, _) => "every push by a revoked uploader is told",
+        (Reason::AttemptedUpload, _) => {
+            "the push failed, and no successful push by this uploader was seen since the table of \
+             uploaders began"
         }
-        (Reason::RevokedUploader, _) => match finding.revoked.as_ref().map(verdict) {
-            Some(by) if !by.is_empty() => format!("this uploader was revoked{by}"),
-            _ => "this uploader was revoked; by whom and why is not noted".to_owned(),
-        },
-        (Reason::AttemptedUpload, _) => "the push failed, and no successful push by this \
-             uploader was seen since the table of uploaders began"
-            .to_owned(),
-        (Reason::ReturnedAfterAbsence, before) => {
-            let before = before.map_or_else(|| "not seen for long".to_owned(), seen);
-            // Zero, if it was switched off since.
-            if absence_days == 0 {
-                return before;
-            }
-            format!(
-                "{before}; a push after more than {absence_days} days without one is told \
-                 (ABSENCE_DAYS)"
-            )
+        // Zero, if it was switched off since.
+        (Reason::ReturnedAfterAbsence, _) if absence_days == 0 => "it came after a long absence",
+        (Reason::ReturnedAfterAbsence, _) => {
+            return format!(
+                "a push after more than {absence_days} days without one is told (ABSENCE_DAYS)"
+            );
         }
-        (Reason::UnusualPush, _) => format!(
-            "the uploader is known, but this is not its habit: {} (HABITS)",
-            unusual_in_words(finding).unwrap_or_default()
-        ),
+        (Reason::UnusualPush, _) => "the uploader is known, but the push is not its habit (HABITS)",
         (Reason::LearnedUploader, _) => {
-            "first seen before learning ended (LEARNING_UNTIL); known from now on".to_owned()
+            "first seen before learning ended (LEARNING_UNTIL); known from now on"
         }
+    }
+    .to_owned()
+}
+
+/// The part that is of this finding alone: who decided what, when, and who was seen.
+pub(super) fn particular_reason(finding: &Finding) -> Option<String> {
+    let seen = finding
+        .previously_seen
+        .map(|time| format!("last seen {time}"));
+    match finding.reason {
+        Reason::NewUploader => {
+            let Some(ended) = finding.trust_ended else {
+                return seen;
+            };
+            let trusted = finding.trusted.as_ref().map(verdict).unwrap_or_default();
+            Some(if trusted.is_empty() {
+                format!("trusted until {ended}; it is not noted by whom, nor why")
+            } else {
+                format!("trusted until {ended}; the trust was given{trusted}")
+            })
+        }
+        Reason::RecreatedPrincipal => {
+            let id = |id: Option<&str>| id.map_or("unknown".to_owned(), |id| shown(id, 60));
+            let now = id(finding.uploader.principal_id.as_deref());
+            let before = id(finding.previous_principal_id.as_deref());
+            let seen = seen.map_or_else(String::new, |seen| format!(", {seen}"));
+            Some(format!("{now} now; {before} before{seen}"))
+        }
+        Reason::RevokedUploader => {
+            let revoked = finding.revoked.as_ref().map(verdict).unwrap_or_default();
+            Some(if revoked.is_empty() {
+                "it is not noted who revoked it, nor why".to_owned()
+            } else {
+                format!("revoked{revoked}")
+            })
+        }
+        Reason::ReturnedAfterAbsence => seen,
+        Reason::UnusualPush => unusual_in_words(finding),
+        Reason::UnidentifiedUploader | Reason::AttemptedUpload | Reason::LearnedUploader => None,
     }
 }
 

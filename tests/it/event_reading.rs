@@ -41,6 +41,18 @@ fn a_bare_record_and_its_envelope_say_the_same() {
 }
 
 #[test]
+fn the_details_are_the_same_whether_read_at_once_or_later() {
+    let json = envelope(&test_record()).to_string();
+    let mut later = event::read(&json, now()).unwrap();
+    let at_once = event::read_whole(&json, now()).unwrap();
+    assert_ne!(later, at_once);
+    if let Event::Push(push, _) = &mut later {
+        push.read_details();
+    }
+    assert_eq!(later, at_once);
+}
+
+#[test]
 fn every_field_may_be_absent_null_empty_or_of_another_type() {
     let record = test_record();
     let odd = [

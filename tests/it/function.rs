@@ -40,7 +40,9 @@ fn outcome(answer: &Value) -> &str {
 #[ignore = "needs moto"]
 fn a_new_uploader_is_told_at_once_with_five_calls() {
     let stack = stack();
-    let function = Function::start(&stack, &[]);
+    let runbook = "https://wiki.example.com/pushwatch#when-a-finding-comes";
+    let sender = [("STACK_NAME", "push-stack"), ("RUNBOOK_URL", runbook)];
+    let function = Function::start(&stack, &sender);
     for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
         let answer = function
             .invoke(&push(&format!("e{number}"), T1, name))
@@ -70,6 +72,10 @@ fn a_new_uploader_is_told_at_once_with_five_calls() {
         stack.uploaders
     );
     assert!(email.contains(&command), "{email}");
+    let account = stack.topic_arn.split(':').nth(4).unwrap();
+    let sent =
+        format!("\nSent by PushWatch, stack push-stack, account {account}.\nRunbook: {runbook}\n");
+    assert!(email.ends_with(&sent), "{email}");
 
     let finding = findings(&stack).remove(0);
     for settled in [

@@ -214,7 +214,7 @@ fn a_list_says_a_reason_once_and_why_root_is_critical() {
     let list = render(Message::Rollup(&findings), Format::Email, &context());
     assert_eq!(list.matches("No successful push").count(), 1, "{list}");
     assert!(list.contains("4 findings: No successful push"), "{list}");
-    let why = "critical, because this is the power of the root user";
+    let why = "Critical, because this is the power of the root user";
     assert_eq!(list.matches(why).count(), 1, "{list}");
 }
 
@@ -238,18 +238,20 @@ fn a_mail_says_who_decided_before_and_who_had_the_name() {
     for (reason, words) in [
         (
             Reason::RevokedUploader,
-            "was revoked 2026-01-02T09:00:00Z by arn:aws:iam::111122223333:user/mary (\"left the \
-             team\")",
+            "Every push by a revoked uploader is told: revoked 2026-01-02T09:00:00Z by \
+             arn:aws:iam::111122223333:user/mary (\"left the team\").",
         ),
         (
             Reason::NewUploader,
-            "ended 2026-01-10T00:00:00Z; it was trusted 2026-01-02T09:00:00Z by \
-             arn:aws:iam::111122223333:user/mary (\"left the team\")",
+            "The trust in this uploader ended before the push: trusted until 2026-01-10T00:00:00Z; \
+             the trust was given 2026-01-02T09:00:00Z by arn:aws:iam::111122223333:user/mary \
+             (\"left the team\").",
         ),
         (
             Reason::RecreatedPrincipal,
-            "known, last seen 2026-01-01T09:00:00Z as AIDAFORMER, but the unique id behind it is \
-             another one now",
+            "The name is known, but the unique id behind it is another one now; it may have been \
+             deleted and made again: AIDA0000000000000TEST now; AIDAFORMER before, last seen \
+             2026-01-01T09:00:00Z.",
         ),
     ] {
         let finding = Finding::new(reason, &push, &uploader, seen.clone());
@@ -322,6 +324,11 @@ fn what_to_do_depends_on_whose_credentials_they_are() {
             "delegated-access",
             "under \"Temporary delegation requests\"",
         ),
+        (
+            "iam-user",
+            "--query 'Events[].[EventTime,Username,EventSource,EventName]' --output text",
+        ),
+        ("iam-user", "imageDetails[].lastRecordedPullTime"),
         ("ecr-public", "Anybody can pull it by now: find out"),
         ("root", "Make a role for it"),
         (
@@ -351,7 +358,9 @@ fn an_absence_that_is_not_told_any_more_is_not_said_to_be() {
         render(Message::Finding(&finding), Format::Email, &context)
     };
     assert!(with(30).contains("after more than 30 days"));
-    assert!(with(0).contains("Last seen 2025-06-01T00:00:00Z.") && !with(0).contains("0 days"));
+    let off = with(0);
+    let why = "It came after a long absence: last seen 2025-06-01T00:00:00Z.";
+    assert!(off.contains(why) && !off.contains("0 days"), "{off}");
 }
 
 #[test]
@@ -483,9 +492,15 @@ fn hostile_event() -> impl Strategy<Value = Value> {
         session["sourceIdentity"] = json!(texts[20]);
         session["ec2RoleDelivery"] = json!(texts[21]);
         session["webIdFederationData"] = json!({"federatedProvider": texts[22]});
+        event["sessionCredentialFromConsole"] = json!("true");
         event["vpcEndpointId"] = json!(texts[23]);
         event["requestID"] = json!(texts[24]);
-        if !event["requestParameters"].is_null() {
+        if texts[16].is_empty() {
+            event["eventSource"] = json!("ecr-public.amazonaws.com");
+        }
+        if texts[17].is_empty() {
+            event["requestParameters"] = json!({"omitted": "true"});
+        } else if !event["requestParameters"].is_null() {
             event["requestParameters"]["imageManifest"] = json!(format!(
                 "{{\"artifactType\":{},\"subject\":{{\"digest\":{}}}}}",
                 json!(texts[25]),

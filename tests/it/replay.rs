@@ -1,5 +1,8 @@
 //! `pushwatch replay` as it is used: what goes in, what comes out.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::support::cli::{Ran, events, folder, gzip, pushwatch, pushwatch_with_input};
@@ -492,6 +495,10 @@ fn the_samples_can_be_explained() {
         &["explain", "sso-user.json", "ignored-image-action.json"],
     );
     insta::assert_snapshot!(ran.out);
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    let document = fs::read_to_string(document).unwrap();
+    let (_, of_push) = ran.out.split_once('\n').unwrap();
+    assert!(document.contains(of_push), "docs/cli.md shows it as it was");
 }
 
 fn explained(args: &[&str], events: &[Value]) -> String {

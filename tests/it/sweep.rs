@@ -540,6 +540,22 @@ fn the_worst_of_all_that_is_owed_goes_first() {
     });
 }
 
+#[test]
+fn equals_are_told_in_the_order_of_their_times() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        watch.notifier.refuse.store(6, Ordering::SeqCst);
+        for name in ["u3", "u6", "u1", "u5", "u2", "u4"] {
+            let at = format!("2026-01-01T00:00:0{}Z", &name[1..]);
+            let (push, uploader) = push_by(name, name, &at);
+            push_now(watch, &push, &uploader).await.unwrap();
+            watch.clock.pass(60);
+        }
+        assert_eq!(sweep(watch).await.published, 6);
+        let names = watch.notifier.names.lock().unwrap();
+        assert_eq!(*names, ["u1", "u2", "u3", "u4", "u5", "u6"]);
+    });
+}
+
 fn root() -> serde_json::Value {
     serde_json::json!({
         "type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"

@@ -123,7 +123,7 @@ fn explain(
             line("learning", why);
         }
     }
-    for (label, lines) in of_push(push, &push.credentials) {
+    for (label, lines) in of_push(push) {
         for (index, what) in lines.into_iter().enumerate() {
             line(if index == 0 { label } else { "" }, what);
         }

@@ -277,10 +277,10 @@ impl Reading<'_> {
         {
             return;
         }
-        match event::read(json, self.now) {
-            Ok(Event::Push(mut push, identity)) => {
-                // A record is far larger than what a finding says of it.
-                push.read_details();
+        // Whole, since records wait in memory to be sorted, and are far larger than what is
+        // told of them.
+        match event::read_whole(json, self.now) {
+            Ok(Event::Push(push, identity)) => {
                 let identification = identify(&identity, push.account.as_deref());
                 self.contents.pushes.push(Box::new(IdentifiedPush {
                     push: *push,
