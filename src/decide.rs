@@ -171,14 +171,14 @@ pub(crate) fn remember_ordinary(
     policy: &Policy,
 ) {
     remember_by_the_known(record, push, uploader);
-    forget_habits_if_off(record, policy);
+    forget_unwatched_habits(record, uploader, policy);
 }
 
 /// Remembers a late push: the update of the store's `touch_late`, in Rust.
-pub(crate) fn remember_late(record: &mut Record, policy: &Policy) {
+pub(crate) fn remember_late(record: &mut Record, uploader: &Uploader, policy: &Policy) {
     record.pushes = record.pushes.saturating_add(1);
     record.revision += 1;
-    forget_habits_if_off(record, policy);
+    forget_unwatched_habits(record, uploader, policy);
 }
 
 fn remember_by_the_known(record: &mut Record, push: &Push, uploader: &Uploader) {
@@ -190,8 +190,9 @@ fn remember_by_the_known(record: &mut Record, push: &Push, uploader: &Uploader) 
     record.revision += 1;
 }
 
-fn forget_habits_if_off(record: &mut Record, policy: &Policy) {
-    if policy.habits == HabitReports::Off {
+/// Habits that do not count would be old when they count again.
+fn forget_unwatched_habits(record: &mut Record, uploader: &Uploader, policy: &Policy) {
+    if !policy.watches_habits(uploader) {
         record.habits = Habits::default();
     }
 }
@@ -379,7 +380,7 @@ impl Case<'_> {
         let suppressed = verdict == Ok(true);
         if let Some(record) = &mut record {
             if suppressed {
-                record.habits = self.habits_before();
+                record.habits = self.habits_before(record);
             }
             if !suppressed {
                 record.last_finding_id = Some(format_compact!("{}", finding.id));
@@ -417,11 +418,14 @@ impl Case<'_> {
         if waits { Owed::Digest } else { Owed::Finding }
     }
 
-    fn habits_before(self) -> Habits {
-        let before = self.record.map(|before| before.habits.clone());
-        before
-            .filter(|_| self.policy.habits != HabitReports::Off)
-            .unwrap_or_default()
+    /// The habits before this push, as far as they are of the same principal as those of
+    /// the record `after` it.
+    fn habits_before(self, after: &Record) -> Habits {
+        let before = self
+            .record
+            .filter(|before| before.principal_id == after.principal_id)
+            .filter(|_| self.policy.watches_habits(self.uploader));
+        before.map_or_else(Habits::default, |before| before.habits.clone())
     }
 
     /// Whether habits are learned in silence at the time of this push.
@@ -484,7 +488,7 @@ impl Case<'_> {
             Record::unseen(self.uploader.key.clone(), standing)
         });
         record.note_decision(self.push, self.uploader);
-        forget_habits_if_off(&mut record, self.policy);
+        forget_unwatched_habits(&mut record, self.uploader, self.policy);
         record.revision += 1;
         record
     }
@@ -510,6 +514,9 @@ impl Case<'_> {
     fn known_from_now(self, standing: Standing) -> Record {
         let mut record = self.seen();
         record.standing = standing;
+        if has_other_principal(&record, self.uploader) {
+            record.forget_habits();
+        }
         self.remember_habits(&mut record);
         // No id counts yet, so this push's id becomes the known one.
         if self.uploader.principal_id.is_some() {

@@ -349,7 +349,11 @@ fn message(reason: Reason, push: &Push, uploader: &Uploader, seen: &Sightings) -
             let days = seen.previously_seen.map_or(0, |before| {
                 (push.event_time.as_second() - before.as_second()) / (24 * 60 * 60)
             });
-            format!("{did} from user {name} after {days} days of absence")
+            let unusual = match seen.unusual.as_slice() {
+                [] => String::new(),
+                _ => format!(", {}", unusual(seen)),
+            };
+            format!("{did} from user {name} after {days} days of absence{unusual}")
         }
         Reason::UnusualPush => format!("{did} from known user {name}, {}", unusual(seen)),
         Reason::LearnedUploader => format!("{did} from user {name}, learned as known"),

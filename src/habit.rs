@@ -8,14 +8,18 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::text::clean_cut;
+
 /// The most places that are remembered. An uploader with one more is wide.
 pub const MAX_PLACES: usize = 20;
 /// The most ways that are remembered.
 pub const MAX_WAYS: usize = 5;
+/// Longest place or way, in characters; see [`Push`](crate::event::Push) for their parts.
+const MAX_LENGTH: usize = 1024;
 
 /// The habits of an uploader, with the attribute names of the uploaders table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", from = "WrittenHabits")]
 pub struct Habits {
     /// `<registry>/<region>/<repository>` of each repository that was pushed to, in
     /// order; see [`Push::place`](crate::event::Push::place).
@@ -29,11 +33,42 @@ pub struct Habits {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<CompactString>,
     /// Event time of the first push whose habits were remembered.
-    #[serde(
-        deserialize_with = "crate::time::deserialize",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub habits_since: Option<Timestamp>,
+}
+
+/// Habits as somebody wrote them, in a list or by hand.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenHabits {
+    places: Vec<CompactString>,
+    wide: bool,
+    ways: Vec<CompactString>,
+    #[serde(deserialize_with = "crate::time::deserialize")]
+    habits_since: Option<Timestamp>,
+}
+
+impl From<WrittenHabits> for Habits {
+    /// Sorted, each once, cleaned, and no more than are remembered.
+    fn from(written: WrittenHabits) -> Self {
+        let mut habits = Self {
+            wide: written.wide,
+            habits_since: written.habits_since,
+            ..Self::default()
+        };
+        let cleaned = |habit: CompactString| clean_cut(&habit, MAX_LENGTH);
+        for place in written.places.into_iter().map(cleaned) {
+            if !place.is_empty() {
+                habits.add_place(&place);
+            }
+        }
+        for way in written.ways.into_iter().map(cleaned) {
+            if !way.is_empty() {
+                habits.add_way(&way);
+            }
+        }
+        habits
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
@@ -75,7 +110,7 @@ impl Habits {
     /// Remembers a push at `time`, and says what is unusual of it. A way beyond
     /// [`MAX_WAYS`] is unusual each time, since it is not remembered.
     pub fn remember(&mut self, place: &str, way: &str, time: Timestamp) -> Vec<Unusual> {
-        self.habits_since = Some(self.habits_since.map_or(time, |since| since.min(time)));
+        self.habits_since.get_or_insert(time);
         let place = self.add_place(place);
         let way = (!self.has_way(way)).then(|| {
             self.add_way(way);
@@ -211,13 +246,27 @@ mod tests {
         assert_eq!(habits.ways.len(), 5);
     }
 
+    /// A late event must not end the time in which they are learned.
     #[test]
-    fn habits_begin_with_the_least_time() {
+    fn habits_begin_with_the_first_that_is_remembered() {
         let mut habits = Habits::default();
-        habits.remember("a", "plain", time(FEB));
-        habits.remember("a", "plain", time(JAN));
-        habits.remember("a", "plain", time(FEB));
-        assert_eq!(habits.habits_since, Some(time(JAN)));
+        for at in [FEB, JAN, FEB] {
+            habits.remember("a", "plain", time(at));
+            assert_eq!(habits.habits_since, Some(time(FEB)));
+        }
+    }
+
+    #[test]
+    fn habits_that_somebody_wrote_are_held_to_the_limits() {
+        let read = |json: serde_json::Value| serde_json::from_value::<Habits>(json).unwrap();
+        let places: Vec<_> = (0..30).map(|number| format!("place {number}")).collect();
+        let habits =
+            read(serde_json::json!({"places": places, "ways": ["a", "b", "c", "d", "e", "f"]}));
+        assert!(habits.wide && habits.places.is_empty());
+        assert_eq!(habits.ways.len(), 5);
+        let habits = read(serde_json::json!({"places": ["b", "a", "b", "", "x\ny"]}));
+        assert_eq!(habits.places, ["a", "b", "x\\ny"]);
+        assert_eq!(read(serde_json::json!({})), Habits::default());
     }
 
     #[test]

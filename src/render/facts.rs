@@ -284,7 +284,7 @@ fn usual(finding: &Finding) -> Vec<String> {
         (!places.is_empty()).then(|| format!("pushes to {}", few(places)))
     };
     let ways = habits.ways.as_slice();
-    let ways = (!ways.is_empty()).then(|| format!("by the way {}", few(ways)));
+    let ways = (!ways.is_empty()).then(|| format!("authorised as {}", few(ways)));
     places.into_iter().chain(ways).collect()
 }
 

@@ -10,7 +10,7 @@ use super::wording::{is_of_root, is_public, shown, verdict};
 use crate::arn::{Arn, partition_of};
 use crate::event::Artifact;
 use crate::finding::{Finding, Reason};
-use crate::habit::Unusual;
+use crate::habit::{MAX_WAYS, Unusual};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +26,7 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
     let words = |words: &str| Step::Words(words.to_owned());
     match finding.reason {
         Reason::LearnedUploader => Vec::new(),
-        Reason::UnusualPush if !finding.unusual.contains(&Unusual::Way) => {
-            let mut steps = vec![words("It is remembered, and not told again.")];
-            with(
-                &mut steps,
-                "If this uploader may push to every repository, with your reason for 'why':",
-                uploaders_command(finding, "allow", context),
-            );
-            steps
-        }
-        Reason::UnusualPush => vec![words(
-            "It is remembered, and not told again. (Of more than five ways none is remembered \
-             any more: `pushwatch uploaders habits` lets them be learned anew.)",
-        )],
+        Reason::UnusualPush => expected_unusual(finding, context),
         Reason::UnidentifiedUploader => vec![words(
             "Nobody can be trusted here, since nothing says who it was. The setting \
              SUPPRESS_FINDINGS can keep such findings from being told.",
@@ -77,6 +65,40 @@ pub(super) fn expected(finding: &Finding, context: &RenderContext) -> Vec<Step> 
             }
         }
     }
+}
+
+/// What to do if somebody known may push so.
+fn expected_unusual(finding: &Finding, context: &RenderContext) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let has = |unusual| finding.unusual.contains(&unusual);
+    let usual = finding.usual.as_ref();
+    let is_full = usual.is_some_and(|usual| usual.ways.len() >= MAX_WAYS);
+    let remembered = if has(Unusual::Way) && is_full {
+        format!(
+            "It is told each time, since no more than {MAX_WAYS} ways are remembered. To have \
+             places and ways learned anew, in silence for some days (HABIT_DAYS):"
+        )
+    } else if has(Unusual::Wide) {
+        "It is remembered: no repository is new for this uploader any more. To have its places \
+         and ways learned anew, in silence for some days (HABIT_DAYS):"
+            .to_owned()
+    } else {
+        steps.push(Step::Words(
+            "It is remembered, and not told again.".to_owned(),
+        ));
+        if has(Unusual::Place) {
+            with(
+                &mut steps,
+                "To have no new repository of this uploader told any more, with your reason for \
+                 'why':",
+                uploaders_command(finding, "allow", context),
+            );
+        }
+        return steps;
+    };
+    steps.push(Step::Words(remembered));
+    steps.extend(uploaders_command(finding, "habits", context).map(Step::Whole));
+    steps
 }
 
 /// What to do if it is not.
@@ -313,6 +335,7 @@ pub(super) fn uploaders_command(
     let reason = match verb {
         "trust" | "revoke" => " --reason 'why'",
         "allow" => " --place any --reason 'why'",
+        "habits" => " --reset",
         _ => "",
     };
     let findings = match &context.findings_table {

@@ -34,7 +34,8 @@ pub fn of(message: Message<'_>) -> String {
         Reason::UnidentifiedUploader => ("Unidentified ", " pushed "),
         Reason::RevokedUploader => ("Revoked ", " pushed "),
         Reason::AttemptedUpload => ("Unknown ", " pushed "),
-        Reason::ReturnedAfterAbsence => ("", " is back, pushed "),
+        Reason::ReturnedAfterAbsence if finding.unusual.is_empty() => ("", " is back, pushed "),
+        Reason::ReturnedAfterAbsence => ("", " is back, unusually pushed "),
         Reason::UnusualPush => ("", " unusually pushed "),
         Reason::LearnedUploader => ("Learned ", ", who pushed "),
     };

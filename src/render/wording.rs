@@ -145,7 +145,7 @@ fn way_in_words(credentials: &Credentials) -> String {
     } else if credentials.ec2_role_delivery.is_some() {
         "with the credentials of an EC2 instance".to_owned()
     } else {
-        "with credentials of no special origin".to_owned()
+        "with plain credentials, neither of a provider nor of the console".to_owned()
     }
 }
 

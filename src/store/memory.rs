@@ -148,7 +148,7 @@ impl Store for MemoryStore {
         let mut tables = self.lock();
         Ok(match tables.uploaders.get_mut(&uploader.key) {
             Some(record) if is_late(record, push, uploader, policy) => {
-                remember_late(record, policy);
+                remember_late(record, uploader, policy);
                 TouchAnswer::Ordinary
             }
             record => TouchAnswer::Refused(record.cloned()),

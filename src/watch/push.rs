@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{DeferReason, Outcome, PushOutcome, Watch, WatchError};
 use crate::clock::{Clock, before};
-use crate::decide::{Decision, DecisionRule, decide, is_late, is_ordinary};
+use crate::decide::{Decision, DecisionRule, decide, is_late};
 use crate::event::Push;
 use crate::finding::{Finding, Owed, Reason};
 use crate::identity::Uploader;
@@ -89,32 +89,23 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         uploader: &Uploader,
     ) -> Result<Decision, WatchError<S::Error>> {
         let (mut decisions, mut conflicts) = (0, 0);
-        let mut record = None;
-        let mut step = self.ask(push, uploader).await?;
         loop {
+            let mut step = self.ask(push, uploader).await?;
+            if let Step::Lost(stored) = step {
+                let record = stored.filter(|stored| stored.counts_for(uploader));
+                // Boxed, so that an ordinary push does not need room for it.
+                step = Box::pin(self.step(record.as_deref(), push, uploader)).await?;
+            }
             match step {
                 Step::Done(decision) => return Ok(*decision),
-                Step::Lost(stored) => {
-                    record = stored.filter(|stored| stored.counts_for(uploader));
-                    decisions += 1;
-                }
+                Step::Lost(_) => decisions += 1,
                 Step::Busy => conflicts += 1,
             }
-            if decisions > DECISIONS || conflicts > CONFLICTS {
+            if decisions == DECISIONS || conflicts > CONFLICTS {
                 return Err(WatchError::Contended);
             }
-            // The first answer is no collision: it only shows the record.
-            let collisions = decisions.max(1) - 1 + conflicts;
-            if collisions > 0 {
-                self.clock.sleep(wait(push, collisions)).await;
-            }
-            step = if decisions == 0 {
-                // The question met a transaction: nothing was shown yet.
-                Box::pin(self.ask(push, uploader)).await?
-            } else {
-                // Boxed, so that an ordinary push does not need room for it.
-                Box::pin(self.step(record.as_deref(), push, uploader)).await?
-            };
+            // What was shown is old after the wait: it is asked again.
+            self.clock.sleep(wait(push, decisions + conflicts)).await;
         }
     }
 
@@ -153,15 +144,11 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
         push: &Push,
         uploader: &Uploader,
     ) -> Result<Step, WatchError<S::Error>> {
-        if let Some(record) = record.filter(|_| !push.failed()) {
-            // Since another write came first, it may be ordinary by now.
-            if is_ordinary(record, push, uploader, &self.policy) {
-                return self.touch(push, uploader).await;
-            }
-            if is_late(record, push, uploader, &self.policy) {
-                let answer = self.store.touch_late(push, uploader, &self.policy).await;
-                return answer.map(Step::from).map_err(WatchError::Store);
-            }
+        if !push.failed()
+            && record.is_some_and(|record| is_late(record, push, uploader, &self.policy))
+        {
+            let answer = self.store.touch_late(push, uploader, &self.policy).await;
+            return answer.map(Step::from).map_err(WatchError::Store);
         }
         let decision = decide(record, push, uploader, &self.policy);
         let now = self.clock.now();

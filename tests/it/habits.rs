@@ -325,6 +325,30 @@ fn who_becomes_known_begins_with_the_habits_of_that_push() {
     assert_eq!(new.record.unwrap().habits, expected);
 }
 
+/// Suppressed or not, another principal has nothing of the one before.
+#[test]
+fn a_recreated_principal_inherits_no_habits() {
+    let mut sandbox = push("sandbox/x", &json!({}), NEXT);
+    sandbox.1.principal_id = Some("AROAOTHER".into());
+    let policy = Policy {
+        suppress: Some(Suppression::parse("push.repository.startsWith('sandbox/')").unwrap()),
+        ..Policy::default()
+    };
+    let decision = decided(&known(Standing::New), &sandbox, &policy);
+    assert!(decision.suppressed);
+    let suppressed = decision.record.unwrap();
+    assert_eq!(suppressed.habits, Habits::default());
+    // Nor one whose trust in another has ended.
+    let ended = Record {
+        trusted_until: Some(time(LAST)),
+        ..known(Standing::Trusted)
+    };
+    let decision = decided(&ended, &sandbox, &Policy::default());
+    assert_eq!(decision.rule, DecisionRule::New);
+    let places = decision.record.unwrap().habits.places;
+    assert_eq!(places, ["111122223333/eu-central-1/sandbox/x"]);
+}
+
 #[test]
 fn a_pattern_has_no_habits() {
     let policy = Policy {
@@ -535,6 +559,33 @@ mod forms {
             let finding = found(&known(Standing::New), &push(repository, &way, NEXT));
             let email = render(Message::Finding(&finding), Format::Email, &context());
             insta::assert_snapshot!(format!("email_unusual_{name}"), email);
+        }
+    }
+
+    /// What helps is not the same.
+    #[test]
+    fn what_to_do_about_somebody_wide_and_about_a_sixth_way() {
+        let wide = Record {
+            habits: wide(20),
+            ..known(Standing::New)
+        };
+        let mut ways = known(Standing::New);
+        for way in ["console", "instance", "delegate:1", "provider:x"] {
+            ways.habits.add_way(way);
+        }
+        for (record, way, begins) in [
+            (wide, json!({}), "- It is remembered: no repository is new"),
+            (
+                ways,
+                through_github(),
+                "- It is told each time, since no more than 5 ways",
+            ),
+        ] {
+            let finding = found(&record, &push("team/web", &way, NEXT));
+            let email = render(Message::Finding(&finding), Format::Email, &context());
+            assert!(email.contains(begins), "{email}");
+            let command = format!("  pushwatch uploaders habits {CI_ROLE} --reset --table");
+            assert!(email.contains(&command), "{email}");
         }
     }
 
@@ -797,7 +848,7 @@ mod command_line {
         let ran = succeeded(allow(&["--place", web, "--way", "console"]));
         assert_eq!(
             ran.err,
-            format!("{CI_ROLE} may push to {web}, by the way console now.\n")
+            format!("{CI_ROLE} may push to {web}, authorised as console now.\n")
         );
         let record = stored(&laptop);
         assert_eq!(
@@ -877,6 +928,21 @@ mod command_line {
             (
                 CI_ROLE,
                 &["--place", "team/app", "--reason", "x"][..],
+                "REGISTRY/REGION/REPOSITORY",
+            ),
+            (
+                CI_ROLE,
+                &["--place", "org/payments/prod", "--reason", "x"],
+                "REGISTRY/REGION/REPOSITORY",
+            ),
+            (
+                CI_ROLE,
+                &[
+                    "--place",
+                    "1/eu-central-1/payments/prod:1.2",
+                    "--reason",
+                    "x",
+                ],
                 "REGISTRY/REGION/REPOSITORY",
             ),
             (

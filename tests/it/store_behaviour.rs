@@ -52,6 +52,7 @@ behaviours![
     a_push_by_somebody_who_is_revoked_no_more_is_lost,
     touch_refuses_what_is_out_of_habit,
     without_habits_touch_asks_for_none_and_removes_them,
+    under_a_trusted_glob_habits_are_forgotten,
     a_suppressed_unusual_push_moves_the_times_alone,
     a_pattern_holds_as_long_as_a_glob_matches,
     a_record_without_a_revision_can_be_written_over,
@@ -511,6 +512,21 @@ async fn without_habits_touch_asks_for_none_and_removes_them<S: Store>(store: S)
         let after = store.find(&uploader.key).await.unwrap().unwrap();
         assert_eq!(after.habits, Habits::default());
     }
+}
+
+/// They would be old when the glob is gone.
+async fn under_a_trusted_glob_habits_are_forgotten<S: Store>(store: S) {
+    let (push, uploader) = push_by("test", "1", T1);
+    commit(&store, &push, &uploader, &Policy::default()).await;
+    let trusting = Policy {
+        trusted: vec![Glob::parse("arn:aws:iam::*:user/*").unwrap()],
+        ..Policy::default()
+    };
+    let web = pushed_to("2", T2, "team/web", true);
+    let touched = store.touch(&web, &uploader, &trusting).await.unwrap();
+    assert_eq!(touched, TouchAnswer::Ordinary);
+    let after = store.find(&uploader.key).await.unwrap().unwrap();
+    assert_eq!(after.habits, Habits::default());
 }
 
 async fn a_suppressed_unusual_push_moves_the_times_alone<S: Store>(store: S) {

@@ -764,6 +764,53 @@ fn a_lost_race_is_decided_again_five_times() {
     });
 }
 
+/// The store in memory as one behind a network: each call takes a moment.
+#[cfg(feature = "cli")]
+struct Far(MemoryStore);
+
+#[cfg(feature = "cli")]
+impl Intercept for Far {
+    type Error = Infallible;
+
+    async fn call(&self, call: Call<'_>) -> Result<Answer, Infallible> {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        Ok(call.make(&self.0))
+    }
+}
+
+/// What was shown before a wait is old after it: asked again, most find their turn.
+#[cfg(feature = "cli")]
+#[test]
+fn pushes_to_many_new_places_at_once_find_their_turn() {
+    const PLACES: usize = 20;
+    let known = MemoryStore::default();
+    let (push, uploader) = push_by("test", "first", "2026-01-01T00:00:00Z");
+    let watch = Watch {
+        store: Intercepted(Far(known)),
+        notifier: pushwatch::notify::NullNotifier,
+        clock: pushwatch::clock::SystemClock,
+        policy: Policy::default(),
+        findings_per_minute: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        watch.push(&push, &uploader, Timestamp::MAX).await.unwrap();
+        let pushes: Vec<_> = (0..PLACES)
+            .map(|number| push_to_a_new_place("test", number))
+            .collect();
+        let handled = pushes
+            .iter()
+            .map(|(push, uploader)| watch.push(push, uploader, Timestamp::MAX));
+        let handled = futures_util::future::join_all(handled).await;
+        let lost = handled.iter().filter(|handled| handled.is_err()).count();
+        // Half of them, if each decided on what it was shown before its wait.
+        assert!(lost <= 3, "{lost} of {PLACES} did not find their turn");
+    });
+}
+
 /// Whoever decided it had a clock that was a day behind, or a day ahead; so has
 /// the sweep. The finding is told all the same, and pushes are handled.
 #[test]

@@ -12,10 +12,12 @@ pub(super) const LATE: &str = "firstSeen <= :t AND lastSeen >= :t";
 pub(super) const NOT_DECIDED: &str = "(attribute_not_exists(lastEventId) OR lastEventId <> :eid)";
 pub(super) const SAME_PRINCIPAL: &str = "(attribute_not_exists(principalId) OR principalId = :pid)";
 pub(super) const TRUST_HOLDS: &str = "(attribute_not_exists(trustedUntil) OR trustedUntil > :t)";
-/// Out of habit. An item that has no habits yet, or others, is refused, and decided.
+/// By habit. An item that has no habits yet, or others, is refused, and decided. One
+/// whose habit is no set but a text or a list that holds this one passes too: no version
+/// writes such an item.
 pub(super) const HABITUAL: &str =
     "(wide = :true OR contains(places, :place)) AND contains(ways, :way)";
-/// Follows what is set, if no habits are to be remembered.
+/// Follows what is set, if habits do not count.
 pub(super) const FORGET_HABITS: &str = " REMOVE places, wide, ways, habitsSince";
 pub(super) const TOUCH: &str = "SET lastSeen = :t, lastEventId = :eid, lastPush = :push, \
                      pushes = if_not_exists(pushes, :zero) + :one, \

@@ -18,7 +18,7 @@ use super::item::{Item, TRANSACT, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::event::Push;
 use crate::identity::Uploader;
-use crate::policy::{HabitReports, Policy};
+use crate::policy::Policy;
 use crate::record::{ATTRIBUTES, LastPush, Record, Standing};
 use crate::store::{CommitAnswer, TimesCommit, TouchAnswer};
 
@@ -63,7 +63,7 @@ impl UploadersTable {
         if uploader.principal_id.is_some() {
             update.push_str(FILL_PRINCIPAL);
         }
-        if policy.habits == HabitReports::Off {
+        if !policy.watches_habits(uploader) {
             update.push_str(FORGET_HABITS);
         }
         let update = Update {
@@ -83,7 +83,7 @@ impl UploadersTable {
     ) -> Result<TouchAnswer, AwsError> {
         let (condition, values) = by_the_known(LATE, push, uploader, policy);
         let mut update = TOUCH_LATE.to_owned();
-        if policy.habits == HabitReports::Off {
+        if !policy.watches_habits(uploader) {
             update.push_str(FORGET_HABITS);
         }
         let update = Update {
@@ -371,8 +371,7 @@ fn by_the_known(
     value(":eid", text(push.event_id.as_str()));
     value(":zero", number(0));
     value(":one", number(1));
-    let is_trusted_by_glob = policy.trusts(uploader);
-    let known = if is_trusted_by_glob {
+    let known = if policy.trusts(uploader) {
         value(":pattern", text("pattern"));
         KNOWN_OR_PATTERN
     } else {
@@ -384,7 +383,7 @@ fn by_the_known(
         condition.push(SAME_PRINCIPAL);
     }
     condition.push(TRUST_HOLDS);
-    if !is_trusted_by_glob && policy.habits != HabitReports::Off {
+    if policy.watches_habits(uploader) {
         value(":true", AttributeValue::Bool(true));
         value(":place", text(push.place()));
         value(":way", text(push.way.as_str()));

@@ -10,9 +10,10 @@ use clap::Args;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use pushwatch::decide::DecisionRule;
+use pushwatch::habit::MAX_PLACES;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
-use pushwatch::record::Record;
+use pushwatch::record::{Record, Standing};
 use pushwatch::render::of_push;
 use pushwatch::store::Store as _;
 use pushwatch::text::clean_cut;
@@ -150,9 +151,12 @@ fn habits(
     policy: &Policy,
 ) -> Vec<(&'static str, String)> {
     let push = &pushed.push;
-    let Some(known) =
-        before.filter(|_| policy.watches_habits(&pushed.identification.uploader) && !push.failed())
-    else {
+    let counts = policy.watches_habits(&pushed.identification.uploader) && !push.failed();
+    let has_habits = |standing: &Standing| {
+        let known = [Standing::New, Standing::Learned, Standing::Trusted];
+        known.contains(standing)
+    };
+    let Some(known) = before.filter(|before| counts && has_habits(&before.standing)) else {
         return Vec::new();
     };
     let habits = &known.habits;
@@ -169,10 +173,20 @@ fn habits(
         known_or_new(&place, habits.has_place(&place), &habits.places)
     };
     let way = known_or_new(&push.way, habits.has_way(&push.way), &habits.ways);
-    let until = policy.learns_habits_until(since);
-    let learning = (push.event_time < until).then(|| format!("learned in silence until {until}"));
     let mut lines = vec![("place", place), ("way", way)];
-    lines.extend(learning.map(|learning| ("habits", learning)));
+    let is_new = !habits.has_place(&push.place());
+    if is_new && known.standing == Standing::Trusted {
+        lines.push(("", "of somebody trusted no place is told".to_owned()));
+    } else if is_new && habits.places.len() == MAX_PLACES {
+        lines.push((
+            "",
+            format!("one more than {MAX_PLACES}: it is wide from now on"),
+        ));
+    }
+    let until = policy.learns_habits_until(since);
+    if push.event_time < until {
+        lines.push(("habits", format!("learned in silence until {until}")));
+    }
     lines
 }
 

@@ -6,6 +6,7 @@
 
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+use pushwatch::habit::Habits;
 use pushwatch::record::{Record, Standing};
 use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
@@ -23,8 +24,8 @@ pub const AT_ONCE: usize = 25;
 pub enum Existing {
     /// Add what is new.
     Merge,
-    /// Leave it as it is.
-    Leave,
+    /// Leave it as it is, but for its habits, if none are known.
+    AddHabits,
 }
 
 /// How many uploaders were added, changed, and so on.
@@ -130,6 +131,12 @@ impl Merge {
     }
 }
 
+/// Whether it is of somebody known, of whom no habits are: an earlier version wrote it.
+pub fn lacks_habits(record: &Record) -> bool {
+    let known = [Standing::New, Standing::Learned, Standing::Trusted];
+    known.contains(&record.standing) && record.habits == Habits::default()
+}
+
 /// That somebody trusted stays trusted until another time than the list says.
 fn keeps_terms(stored: &Record, listed: &Record) -> Option<String> {
     let both_trust = [stored, listed]
@@ -210,10 +217,18 @@ async fn write<S: Manage>(
     };
     records::commit(store, key, stored, now, |stored| {
         let mut merge = Merge::of(stored, &listed);
-        if existing == Existing::Leave && merge.before.is_some() {
+        if let (Existing::AddHabits, Some(stored), true) =
+            (existing, stored, merge.before.is_some())
+        {
             merge.effect = Effect::Unchanged;
             merge.stays_revoked = false;
             merge.keeps_terms = None;
+            if lacks_habits(stored) && stored.uploader == listed.uploader {
+                merge.effect = Effect::Changed;
+                merge.record = stored.clone();
+                merge.record.habits = listed.habits.clone();
+                merge.record.revision += 1;
+            }
         }
         let record = (merge.effect != Effect::Unchanged).then(|| merge.record.clone());
         (record, merge)

@@ -20,7 +20,7 @@ use pushwatch::time::whole_seconds;
 use crate::deployment::{Session, Target, TargetArgs, check_region};
 use crate::error::{CommandError, exit_code};
 use crate::input::{self, Selection};
-use crate::known::{AT_ONCE, Counts, Existing, read_file, write_all, write_file};
+use crate::known::{AT_ONCE, Counts, Existing, lacks_habits, read_file, write_all, write_file};
 use crate::runtime::block_on;
 use crate::ui::{Spinner, ago, ask, counted, say, table, write_table};
 use history::{History, HistoryDetails, is_root};
@@ -35,7 +35,8 @@ const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// second); with one it reads CloudTrail files, as `replay` does. It shows whom it
 /// would learn, and writes after a yes. Nobody is learned from failed pushes, nor
 /// the root user, nor a session that it minted. Uploaders in the table already stay
-/// unchanged; if all of them are, it asks nothing.
+/// unchanged, but for their habits, if none are known; if all of them do, it asks
+/// nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -125,7 +126,8 @@ async fn run_on(args: &LearnArgs) -> Result<ExitCode, CommandError> {
         Target::File(path) => {
             let store = read_file(path, true)?;
             let outcome = learn(&store, &history, args.yes, now).await?;
-            if matches!(&outcome, LearnOutcome::Learned(counts) if counts.added > 0) {
+            if matches!(&outcome, LearnOutcome::Learned(counts) if counts.added + counts.changed > 0)
+            {
                 write_file(&store, path)?;
             }
             outcome
@@ -167,39 +169,53 @@ async fn learn<S: Manage>(
 ) -> Result<LearnOutcome, CommandError> {
     let all = learnable(history);
     let count = all.len();
-    let new = not_known(store, all).await?;
-    if new.is_empty() && count > 0 {
+    let (new, without_habits) = not_known(store, all).await?;
+    if new.is_empty() && without_habits.is_empty() && count > 0 {
         return Ok(LearnOutcome::AllKnown(count));
     }
     show(history, &new, now).map_err(CommandError::Output)?;
-    if new.is_empty() {
-        return Ok(LearnOutcome::Nobody);
-    }
-    if !ask(&format!("Learn {}?", counted(new.len(), "uploader")), yes).await? {
+    let uploaders = counted(new.len(), "uploader");
+    let habits = counted(without_habits.len(), "known uploader");
+    let question = match (new.len(), without_habits.len()) {
+        (0, 0) => return Ok(LearnOutcome::Nobody),
+        (_, 0) => format!("Learn {uploaders}?"),
+        (0, _) => format!("Learn the habits of {habits}?"),
+        _ => format!("Learn {uploaders}, and the habits of {habits}?"),
+    };
+    if !ask(&question, yes).await? {
         return Ok(LearnOutcome::Declined);
     }
-    let known = count - new.len();
-    let new_count = new.len() as u64;
-    let mut counts = write_all(store, new.into_iter(), new_count, Existing::Leave, now).await?;
+    let known = count - new.len() - without_habits.len();
+    let write_count = (new.len() + without_habits.len()) as u64;
+    let records = new.into_iter().chain(without_habits);
+    let mut counts = write_all(store, records, write_count, Existing::AddHabits, now).await?;
     counts.unchanged += known;
     Ok(LearnOutcome::Learned(counts))
 }
 
-/// Those of the uploaders who are not in the table.
+/// Those of the uploaders who are not in the table, and those who are, without habits.
 async fn not_known<S: Manage>(
     store: &S,
     records: Vec<Record>,
-) -> Result<Vec<Record>, CommandError> {
+) -> Result<(Vec<Record>, Vec<Record>), CommandError> {
     let _waiting = Spinner::on("looking up who is known already", false);
     let looked_up = stream::iter(records).map(|record| async move {
         let found = store
             .find(&record.uploader)
             .await
             .map_err(CommandError::store)?;
-        Ok::<_, CommandError>(found.is_none().then_some(record))
+        Ok::<_, CommandError>((record, found))
     });
-    let not_known: Vec<Option<Record>> = looked_up.buffered(AT_ONCE).try_collect().await?;
-    Ok(not_known.into_iter().flatten().collect())
+    let looked_up: Vec<_> = looked_up.buffered(AT_ONCE).try_collect().await?;
+    let (mut new, mut without_habits) = (Vec::new(), Vec::new());
+    for (record, found) in looked_up {
+        match found {
+            None => new.push(record),
+            Some(found) if lacks_habits(&found) => without_habits.push(record),
+            Some(_) => {}
+        }
+    }
+    Ok((new, without_habits))
 }
 
 fn say_outcome(outcome: &LearnOutcome) {
@@ -216,8 +232,12 @@ fn say_outcome(outcome: &LearnOutcome) {
                 1 => "; 1 was known already".to_owned(),
                 known => format!("; {known} were known already"),
             };
+            let habits = match counts.changed {
+                0 => String::new(),
+                changed => format!("; and the habits of {}", counted(changed, "known uploader")),
+            };
             say(&format!(
-                "Learned {}{known}.",
+                "Learned {}{known}{habits}.",
                 counted(counts.added, "uploader")
             ));
         }
@@ -247,6 +267,8 @@ fn learnable(history: &History) -> Vec<Record> {
         .filter(|record| history.is_learnable(record))
         .map(|mut record| {
             record.standing = Standing::Learned;
+            // CloudTrail's event history comes newest first.
+            record.habits.habits_since = record.first_seen;
             // It is in no table.
             record.last_finding_id = None;
             record.revision = 1;

@@ -72,8 +72,23 @@ pub struct HabitsArgs {
 const ANY: &str = "any";
 
 fn parse_place(text: &str) -> Result<String, String> {
+    // As ECR names them; `-` for what CloudTrail does not say.
+    let is_made_of = |part: &str, others: &str| {
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || others.contains(c);
+        !part.is_empty() && part.chars().all(known)
+    };
+    let is_region = |region: &str| {
+        let last = region.rsplit_once('-').map(|(_, number)| number);
+        let is_numbered = last.is_some_and(|last| last.parse::<u8>().is_ok());
+        region == "-" || (is_made_of(region, "-") && is_numbered)
+    };
     let parts: Vec<_> = text.splitn(3, '/').collect();
-    let is_place = parts.len() == 3 && parts.iter().all(|part| !part.trim().is_empty());
+    let is_place = match parts.as_slice() {
+        [registry, region, repository] => {
+            is_made_of(registry, "-") && is_region(region) && is_made_of(repository, "._/-")
+        }
+        _ => false,
+    };
     if text == ANY || is_place {
         return Ok(text.to_owned());
     }
@@ -132,7 +147,7 @@ pub async fn allow<S: Manage>(
             } else {
                 said("to ", &args.place)
             };
-            let ways = said("by the way ", &args.way);
+            let ways = said("authorised as ", &args.way);
             let what: Vec<_> = places.into_iter().chain(ways).collect();
             say(&format!("{shown} may push {} now.", what.join(", ")));
         }
