@@ -4,12 +4,14 @@ CARGO ?= cargo
 # The one outside of .venv, whatever PATH says below.
 PYTHON := $(shell command -v python3)
 BENCH_FOLDER := target/bench-replay
+# The function as it is deployed.
+DEPLOYED := .aws-sam/build/Function/bootstrap
 # cargo-lambda and SAM come from .venv; nothing is sent home.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint default unit doc template e2e smoke
+STAGES := fmt lint default unit doc template e2e budgets smoke
 
 # Tests that read files of other people, where these are not at hand.
 NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
@@ -17,7 +19,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) local model soak mutants docs-findings bench-replay bench-contention size
+.PHONY: help test $(STAGES) local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -54,11 +56,13 @@ template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lin
 	sam validate --lint --region eu-central-1
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
-e2e: .venv/installed ## Build with SAM, deploy into moto, and run the whole stack
+e2e: sam ## Build with SAM, deploy into moto, and run the whole stack
 	# The programs that the tests ran; another set of crates would be compiled anew.
 	$(CARGO) test --locked --all-features --no-run
-	sam build --parameter-overrides Architecture=x86_64
 	.venv/bin/python -m pytest -q tests/e2e --ignore tests/e2e/test_smoke.py
+
+budgets: sam ## Hold the deployed function against its limits: instructions, zip, memory, calls
+	.venv/bin/python tests/bench/budgets.py $(DEPLOYED) tests/budgets.toml
 
 smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
 	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
@@ -78,14 +82,26 @@ mutants: .venv/installed ## Break each rule of the protocol and see it caught; t
 docs-findings: ## Write the samples of docs/findings anew
 	WRITE_DOCS=1 $(CARGO) test --locked --all-features --test it the_samples_in_docs_are_current
 
+sam: .venv/installed ## Build the function as it is deployed; once for all that need it
+	sam build --parameter-overrides Architecture=x86_64
+
+deployed: sam ## Run the tests of the function on the one that is deployed
+	PUSHWATCH_LAMBDA=$(CURDIR)/$(DEPLOYED) $(CARGO) test --locked --all-features --test it function:: -- --include-ignored
+
+bench: sam ## Compare the function with its peers; writes benches/RESULTS.md
+	.venv/bin/python tests/bench/bench.py $(DEPLOYED) benches/RESULTS.md
+
+bench-stages: ## Measure reading, identifying, deciding and rendering, by the size of the event
+	$(CARGO) bench --locked --bench stages
+
+bench-growth: .venv/installed ## Count calls and bytes with many uploaders stored; price a year
+	$(CARGO) build --locked --features aws --features function
+	.venv/bin/python tests/bench/growth.py
+	$(CARGO) bench --locked --bench year
+
 bench-replay: ## Compare the speed of `pushwatch replay` with zcat on 2 GB
 	$(CARGO) build --locked --profile cli --bin pushwatch
 	$(PYTHON) tests/bench/replay.py target/cli/pushwatch $(BENCH_FOLDER)
-
-size: .venv/installed ## Build the function for release; check its zip, memory and behaviour
-	$(CARGO) build --locked --release --no-default-features --features function --bin pushwatch-lambda --target-dir target/function
-	$(PYTHON) tests/bench/size.py target/function/release/pushwatch-lambda
-	PUSHWATCH_LAMBDA=$(CURDIR)/target/function/release/pushwatch-lambda $(CARGO) test --locked --all-features --test it function:: -- --include-ignored
 
 bench-contention: .venv/installed ## Let fifty functions at once push as one uploader
 	FUNCTIONS_AT_ONCE=50 $(CARGO) test --locked --all-features --test it at_once -- --include-ignored --nocapture

@@ -4,7 +4,6 @@
 //! and nothing is missed.
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use thiserror::Error;
 
 use crate::arn::Arn;
@@ -286,15 +285,14 @@ impl<F: Fn(&str) -> Option<String>> Env<'_, F> {
     }
 
     /// Lambda sets these; they outlive the function's environment.
-    fn credentials(&self) -> Result<SharedCredentialsProvider, ConfigError> {
-        let credentials = Credentials::new(
+    fn credentials(&self) -> Result<Credentials, ConfigError> {
+        Ok(Credentials::new(
             self.required("AWS_ACCESS_KEY_ID")?,
             self.required("AWS_SECRET_ACCESS_KEY")?,
             self.optional("AWS_SESSION_TOKEN"),
             None,
             "environment",
-        );
-        Ok(SharedCredentialsProvider::new(credentials))
+        ))
     }
 }
 

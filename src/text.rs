@@ -9,11 +9,7 @@ use std::fmt::Write as _;
 /// marks, zero-width characters) appears as its code point: `\u{1b}`.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    // Most texts are clean.
-    if text
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-    {
+    if is_plain(text) {
         return text.to_owned();
     }
     text.chars().fold(String::new(), |mut clean, c| {
@@ -30,12 +26,18 @@ pub fn clean(text: &str) -> String {
 #[must_use]
 pub fn clean_cut(text: &str, most: usize) -> String {
     let clean = clean(text);
-    if clean.chars().count() <= most {
+    if clean.len() <= most || clean.chars().count() <= most {
         return clean;
     }
     let mut cut: String = clean.chars().take(most.saturating_sub(1)).collect();
     cut.push('…');
     cut
+}
+
+/// Whether all of it is printable ASCII, as nearly every text is: nothing in it need be
+/// looked at one by one.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// `text` in printable ASCII, cut to at most `most` characters; a cut ends in
@@ -66,6 +68,9 @@ pub(crate) fn cut_bytes(text: &str, most: usize) -> &str {
 /// obey, are written as `\u` escapes. The parsed value stays the same.
 #[must_use]
 pub fn clean_json(json: &str) -> String {
+    if is_plain(json) {
+        return json.to_owned();
+    }
     json.chars().fold(String::new(), |mut clean, c| {
         // In JSON such a character can only stand inside a string.
         if c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1 {

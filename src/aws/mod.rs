@@ -1,11 +1,12 @@
 //! The way to AWS: one HTTP client for all services, and what errors mean.
 
 mod error;
+mod fixed;
 mod unreachable;
 
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::http::HttpRequest;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -15,6 +16,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::endpoint::SharedEndpointResolver;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -23,6 +25,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 use thiserror::Error;
 
 pub use error::{AwsError, AwsErrorKind};
+use fixed::{FixedEndpoint, FixedIdentity, address};
 use unreachable::FailFastConnector;
 pub use unreachable::Unreachable;
 
@@ -67,8 +70,8 @@ pub struct Endpoints {
 pub struct AwsConfig {
     /// The region of all calls, such as `eu-central-1`.
     pub region: String,
-    /// Whose rights the calls have.
-    pub credentials: SharedCredentialsProvider,
+    /// Whose rights the calls have. They must outlive the process.
+    pub credentials: Credentials,
     /// Addresses that are not AWS's.
     pub endpoints: Endpoints,
     /// Which certificate authorities are trusted.
@@ -105,12 +108,13 @@ impl Aws {
             .http_client(self.http_client())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
+            .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
             .timeout_config(timeouts())
             .retry_config(retries())
             .retry_classifier(RetryConflicts)
             // It has stopped calls falsely in Lambda; ours are small.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(self.config.endpoints.dynamodb.clone());
+        config.set_endpoint_resolver(fixed_endpoint(self.dynamodb_address()));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
@@ -123,10 +127,13 @@ impl Aws {
             .http_client(self.http_client())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
+            .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
             .timeout_config(TimeoutConfig::disabled())
             .retry_config(retries())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(self.config.endpoints.sns.clone());
+        let endpoint = self.config.endpoints.sns.clone();
+        let address = endpoint.or_else(|| address("sns", &self.config.region));
+        config.set_endpoint_resolver(fixed_endpoint(address));
         aws_sdk_sns::Client::from_conf(config.build())
     }
 
@@ -134,22 +141,28 @@ impl Aws {
     /// first push does not wait for it. It needs no right, leaves no trace in
     /// CloudTrail, and whether it succeeds does not matter.
     pub async fn warm_up(&self) {
-        let url = if let Some(endpoint) = &self.config.endpoints.dynamodb {
-            format!("{}/ping", endpoint.trim_end_matches('/'))
-        } else {
-            let region = &self.config.region;
-            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-            format!("https://dynamodb.{region}.amazonaws.com{suffix}/ping")
+        let Some(address) = self.dynamodb_address() else {
+            return;
         };
-        if let Ok(request) = HttpRequest::get(url) {
+        if let Ok(request) = HttpRequest::get(format!("{}/ping", address.trim_end_matches('/'))) {
             let _ = tokio::time::timeout(WARM_UP_TIMEOUT, self.connector.call(request)).await;
         }
+    }
+
+    /// None where only the SDK's rules know it.
+    fn dynamodb_address(&self) -> Option<String> {
+        let endpoint = self.config.endpoints.dynamodb.clone();
+        endpoint.or_else(|| address("dynamodb", &self.config.region))
     }
 
     fn http_client(&self) -> SharedHttpClient {
         let connector = self.connector.clone();
         http_client_fn(move |_, _| connector.clone())
     }
+}
+
+fn fixed_endpoint(address: Option<String>) -> Option<SharedEndpointResolver> {
+    address.map(|address| SharedEndpointResolver::new(FixedEndpoint::new(address)))
 }
 
 /// An HTTP client for the command line. It reports at once what is

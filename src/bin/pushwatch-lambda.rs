@@ -39,7 +39,11 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         account: Some(config.account),
         runbook: config.runbook_url,
     };
-    let notifier = SnsNotifier::new(aws.sns(), config.topic_arn, context, config.https_format);
+    let sns = {
+        let aws = aws.clone();
+        move || aws.sns()
+    };
+    let notifier = SnsNotifier::new(sns, config.topic_arn, context, config.https_format);
     let store = DynamoStore::new(
         aws.dynamodb(),
         config.uploaders_table,

@@ -1,11 +1,12 @@
 //! The one line of JSON that is logged of each event, which carries the metrics in
 //! CloudWatch's embedded metric format too.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::finding::Reason;
 use crate::text::{clean_cut, clean_json};
@@ -21,9 +22,9 @@ pub(super) struct LogLine<'a> {
     /// The lowest level that Lambda keeps.
     least_level: &'a str,
     level: &'static str,
-    fields: Map<String, Value>,
-    /// Names and units. The values are among the fields.
-    metrics: Vec<(&'static str, &'static str)>,
+    fields: Vec<(Cow<'static, str>, Value)>,
+    /// The values are among the fields.
+    metrics: Vec<Metric>,
     faults: Vec<String>,
     more_faults: usize,
     finding: Option<Reason>,
@@ -35,7 +36,7 @@ impl<'a> LogLine<'a> {
             function_name,
             least_level,
             level: "INFO",
-            fields: Map::new(),
+            fields: Vec::with_capacity(16),
             metrics: Vec::new(),
             faults: Vec::new(),
             more_faults: 0,
@@ -43,9 +44,13 @@ impl<'a> LogLine<'a> {
         }
     }
 
-    pub(super) fn field(&mut self, name: &str, value: impl Serialize) {
-        if let Ok(value) = serde_json::to_value(value) {
-            self.fields.insert(name.to_owned(), value);
+    pub(super) fn field(&mut self, name: &'static str, value: impl Serialize) {
+        let Ok(value) = serde_json::to_value(value) else {
+            return;
+        };
+        match self.fields.iter_mut().find(|(field, _)| field == name) {
+            Some((_, there)) => *there = value,
+            None => self.fields.push((name.into(), value)),
         }
     }
 
@@ -55,7 +60,7 @@ impl<'a> LogLine<'a> {
         } else {
             "Count"
         };
-        self.metrics.push((name, unit));
+        self.metrics.push(Metric { name, unit });
         self.field(name, value);
     }
 
@@ -76,7 +81,9 @@ impl<'a> LogLine<'a> {
     pub(super) fn answer(&mut self, answer: &impl Serialize) {
         if let Ok(Value::Object(answer)) = serde_json::to_value(answer) {
             for (name, value) in answer {
-                self.fields.entry(name).or_insert(value);
+                if self.fields.iter().all(|(field, _)| *field != name) {
+                    self.fields.push((name.into(), value));
+                }
             }
         }
     }
@@ -97,39 +104,101 @@ impl<'a> LogLine<'a> {
                 self.level = "WARN";
             }
         }
-        let mut fields = self.fields;
-        fields.insert(
-            "level".into(),
-            at_least(self.level, self.least_level).into(),
-        );
-        fields.insert("timestamp".into(), now.to_string().into());
+        self.field("level", at_least(self.level, self.least_level));
+        self.field("timestamp", now.to_string());
         if !self.faults.is_empty() {
-            fields.insert("faults".into(), self.faults.into());
+            let faults = std::mem::take(&mut self.faults);
+            self.field("faults", faults);
         }
         let mut directives = Vec::new();
-        let directive = |dimensions: &[&str], metrics: Vec<Value>| json!({"Namespace": "PushWatch", "Dimensions": [dimensions], "Metrics": metrics});
         if !self.metrics.is_empty() {
-            let metrics = self.metrics.iter();
-            let metrics = metrics.map(|(name, unit)| json!({"Name": name, "Unit": unit}));
-            directives.push(directive(&["FunctionName"], metrics.collect()));
+            let metrics = std::mem::take(&mut self.metrics);
+            directives.push(Directive::new(&["FunctionName"], metrics));
         }
         if let Some(reason) = self.finding {
-            fields.insert("Reason".into(), reason.as_str().into());
-            fields.insert("Findings".into(), 1.into());
-            let metric = json!({"Name": "Findings", "Unit": "Count"});
-            directives.push(directive(&["FunctionName", "Reason"], vec![metric]));
+            self.field("Reason", reason.as_str());
+            self.field("Findings", 1);
+            let metric = Metric {
+                name: "Findings",
+                unit: "Count",
+            };
+            directives.push(Directive::new(&["FunctionName", "Reason"], vec![metric]));
         }
-        if !directives.is_empty() {
-            fields.insert("FunctionName".into(), self.function_name.into());
-            fields.insert(
-                "_aws".into(),
-                json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives}),
-            );
+        let metadata = (!directives.is_empty()).then(|| Metadata {
+            timestamp: now.as_millisecond(),
+            directives,
+        });
+        if metadata.is_some() {
+            self.field("FunctionName", self.function_name);
         }
-        let line = clean_json(&Value::Object(fields).to_string());
+        let line = Written {
+            fields: &self.fields,
+            metadata,
+        };
+        let line = clean_json(&serde_json::to_string(&line).unwrap_or_default());
         // If the line can't be written, nothing else can say so.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
+}
+
+/// The line as it is written: one object.
+struct Written<'a> {
+    fields: &'a [(Cow<'static, str>, Value)],
+    metadata: Option<Metadata>,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name, Field::Value(value)));
+        let metadata = self.metadata.iter();
+        let name = &Cow::Borrowed("_aws");
+        let metadata = metadata.map(|metadata| (name, Field::Metadata(metadata)));
+        serializer.collect_map(fields.chain(metadata))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Field<'a> {
+    Value(&'a Value),
+    Metadata(&'a Metadata),
+}
+
+/// What tells CloudWatch which fields are metrics.
+#[derive(Serialize)]
+struct Metadata {
+    #[serde(rename = "Timestamp")]
+    timestamp: i64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: Vec<Directive>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: Vec<Metric>,
+}
+
+impl Directive {
+    fn new(dimensions: &'static [&'static str], metrics: Vec<Metric>) -> Self {
+        Self {
+            namespace: "PushWatch",
+            dimensions: [dimensions],
+            metrics,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
 }
 
 /// The higher of two levels, so that Lambda keeps the line.

@@ -1,5 +1,6 @@
 //! Findings on an SNS topic: JSON for tools, text for e-mail.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
@@ -13,9 +14,10 @@ use crate::render::{HttpsFormat, Message, RenderContext, bodies, subject};
 const PUBLISH: &str = "SNS Publish";
 
 /// Publishes to an SNS topic.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SnsNotifier {
-    client: Client,
+    /// Made when something is published, as happens in few starts of the function.
+    client: LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>,
     topic_arn: String,
     context: RenderContext,
     https_format: HttpsFormat,
@@ -25,13 +27,13 @@ impl SnsNotifier {
     /// Publishes to this topic; `https` subscribers get a body of their format.
     #[must_use]
     pub fn new(
-        client: Client,
+        client: impl FnOnce() -> Client + Send + 'static,
         topic_arn: String,
         context: RenderContext,
         https_format: HttpsFormat,
     ) -> Self {
         Self {
-            client,
+            client: LazyLock::new(Box::new(client)),
             topic_arn,
             context,
             https_format,

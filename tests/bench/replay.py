@@ -1,11 +1,13 @@
-"""Measures `pushwatch replay` against `zcat` on an archive in CloudTrail's layout.
+"""Measures `pushwatch replay` against `zcat` on archives in CloudTrail's layout.
 
 usage: replay.py PUSHWATCH FOLDER [GIGABYTES]
 
-The archive is made once, in FOLDER: .json.gz files of 0.1 to 4 MB of text, one
-push in 10,000 records, the rest calls that every account is full of. Both
-programs then read it three times in turn, and the ratios of their medians are
-printed. Absolute times depend on the machine; the ratios much less.
+Two archives are made once, in FOLDER: a sparse one of GIGABYTES (2, if nothing is
+said) with one push in 10,000 records, and a dense one of an eighth of that with one in
+ten. Their files are .json.gz of 0.1 to 4 MB of text; what is no push is calls that every
+account is full of. All programs then read each archive three times in turn, and the
+ratios of their medians are printed. Absolute times depend on the machine; the ratios
+much less. ripgrep and DuckDB are measured where they are installed.
 """
 
 import gzip
@@ -15,13 +17,16 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import statistics
+import string
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-PUSH_EVERY = 10_000
+# The archives: name, one push in so many records, part of the size.
+ARCHIVES = [("sparse", 10_000, 1), ("dense", 10, 1 / 8)]
 ACCOUNT = "111122223333"
 CALLS = [
     ("s3.amazonaws.com", "GetObject"), ("s3.amazonaws.com", "ListObjects"),
@@ -103,11 +108,11 @@ def push(rng):
 
 
 def write_file(job):
-    path, seed, size = job
+    path, seed, size, push_every = job
     rng = random.Random(seed)
     records, length = [], 0
     while length < size:
-        call = push(rng) if rng.randrange(PUSH_EVERY) == 0 else any_call(rng)
+        call = push(rng) if rng.randrange(push_every) == 0 else any_call(rng)
         records.append(json.dumps(call, separators=(",", ":")))
         length += len(records[-1])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,18 +121,21 @@ def write_file(job):
     return length
 
 
-def make_archive(folder, size):
+def make_archive(folder, size, push_every):
     """Writes the files; a marker tells that all are there."""
     marker = folder / f"complete-{size}"
     if marker.exists():
         return int(marker.read_text())
-    print(f"making {size / 1e9:.1f} GB of CloudTrail files", file=sys.stderr)
+    print(f"making {size / 1e9:.2f} GB of CloudTrail files", file=sys.stderr)
     rng, jobs, planned = random.Random(1), [], 0
     while planned < size:
         length = rng.randrange(100_000, 4_000_000)
-        day = f"2026/01/{1 + len(jobs) % 28:02d}"
-        name = f"{ACCOUNT}_CloudTrail_eu-central-1_202601T{len(jobs):06d}Z_{rng.getrandbits(64):016x}.json.gz"
-        jobs.append((folder / "AWSLogs" / ACCOUNT / "CloudTrail/eu-central-1" / day / name, len(jobs), length))
+        # As CloudTrail names them, one each five minutes.
+        when = time.gmtime(1767225600 + 300 * len(jobs))
+        unique = "".join(rng.choices(string.ascii_letters + string.digits, k=16))
+        name = f"{ACCOUNT}_CloudTrail_eu-central-1_{time.strftime('%Y%m%dT%H%MZ', when)}_{unique}.json.gz"
+        day = folder / "AWSLogs" / ACCOUNT / "CloudTrail/eu-central-1" / time.strftime("%Y/%m/%d", when)
+        jobs.append((day / name, len(jobs), length, push_every))
         planned += length
     with multiprocessing.Pool() as pool:
         total = sum(pool.imap_unordered(write_file, jobs, chunksize=4))
@@ -146,22 +154,45 @@ def run(command):
     return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024
 
 
+def programs(pushwatch, folder, files):
+    """What reads the archive, zcat first."""
+    yield "zcat", ["zcat", *files]
+    yield "pushwatch", [str(pushwatch), "replay", "--quiet", str(folder)]
+    # They find the pushes, and make nothing of them.
+    if shutil.which("rg"):
+        yield "rg -z", ["rg", "-z", "--count", '"PutImage"', str(folder)]
+    if shutil.which("duckdb"):
+        query = (f"SELECT count(*) FROM (SELECT unnest(Records) AS record FROM read_json('{folder}/**/*.json.gz', "
+                 "columns = {Records: 'JSON[]'})) WHERE record->>'eventName' = 'PutImage'")
+        yield "duckdb", ["duckdb", "-c", query]
+
+
+def compare(pushwatch, folder, size, name, push_every):
+    total = make_archive(folder, size, push_every)
+    files = sorted(str(path) for path in folder.rglob("*.json.gz"))
+    all_programs = list(programs(pushwatch, folder, files))
+    runs = {program: [] for program, _ in all_programs}
+    for _ in range(3):
+        for program, command in all_programs:
+            runs[program].append(run(command))
+    print(f"{name}: {len(files)} files, {total / 1e9:.2f} GB of text, one push in {push_every:,} records")
+    zcat = [statistics.median(column) for column in zip(*runs["zcat"])]
+    for program, measured in runs.items():
+        cpu, wall, memory = [statistics.median(column) for column in zip(*measured)]
+        print(f"  {program:10} {cpu:7.2f} s CPU  {wall:7.2f} s wall  {memory:5.0f} MB peak"
+              f"   {cpu / zcat[0]:5.2f} of zcat's CPU  {wall / zcat[1]:5.2f} of its wall")
+
+
 def main():
     pushwatch, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    size = int(float(sys.argv[3] if len(sys.argv) > 3 else 2) * 1e9)
-    total = make_archive(folder, size)
-    files = sorted(str(path) for path in folder.rglob("*.json.gz"))
+    size = float(sys.argv[3] if len(sys.argv) > 3 else 2) * 1e9
     # The children inherit it; a few thousand names are long for one command.
     resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.RLIM_INFINITY))
-    ours, theirs = [], []
-    for _ in range(3):
-        theirs.append(run(["zcat", *files]))
-        ours.append(run([str(pushwatch), "replay", "--quiet", str(folder)]))
-    middle = lambda runs, index: statistics.median(run[index] for run in runs)
-    print(f"{len(files)} files, {total / 1e9:.2f} GB of text")
-    print(f"zcat       {middle(theirs, 0):7.2f} s CPU  {middle(theirs, 1):7.2f} s wall")
-    print(f"pushwatch  {middle(ours, 0):7.2f} s CPU  {middle(ours, 1):7.2f} s wall  {middle(ours, 2):.0f} MB peak")
-    print(f"ratio      {middle(ours, 0) / middle(theirs, 0):7.2f} CPU    {middle(ours, 1) / middle(theirs, 1):7.2f} wall")
+    for name, push_every, part in ARCHIVES:
+        compare(pushwatch, folder / name, int(size * part), name, push_every)
+    for program in ["rg", "duckdb"]:
+        if not shutil.which(program):
+            print(f"not measured, since it is not installed: {program}")
 
 
 main()

@@ -604,7 +604,7 @@ fn the_log_has_one_line_an_event_with_metrics_and_no_payload() {
     }
 }
 
-/// `make size` holds the release build to its promise of 8 MB.
+/// `make deployed` holds the release build to its promise of 8 MB.
 #[test]
 #[ignore = "needs moto"]
 fn the_function_needs_little_memory() {

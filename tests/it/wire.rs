@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
@@ -84,7 +83,7 @@ fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier 
         .build();
     let client = aws_sdk_sns::Client::from_conf(config);
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    SnsNotifier::new(client, topic.to_owned(), context(), https_format)
+    SnsNotifier::new(|| client, topic.to_owned(), context(), https_format)
 }
 
 fn context() -> RenderContext {
@@ -606,9 +605,7 @@ async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
     });
     let aws = Aws::new(AwsConfig {
         region: "eu-central-1".to_owned(),
-        credentials: SharedCredentialsProvider::new(Credentials::new(
-            "AKID", "secret", None, None, "test",
-        )),
+        credentials: Credentials::new("AKID", "secret", None, None, "test"),
         endpoints: Endpoints {
             sns: Some(format!("http://127.0.0.1:{port}")),
             ..Endpoints::default()
@@ -617,7 +614,8 @@ async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
     })
     .unwrap();
     let topic = "arn:aws:sns:eu-central-1:111122223333:findings";
-    let notifier = SnsNotifier::new(aws.sns(), topic.to_owned(), context(), HttpsFormat::Ocsf);
+    let sns = move || aws.sns();
+    let notifier = SnsNotifier::new(sns, topic.to_owned(), context(), HttpsFormat::Ocsf);
     let finding = new_uploader().2.finding.unwrap();
     let message = Message::Finding(&finding);
 

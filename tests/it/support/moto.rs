@@ -74,7 +74,7 @@ pub fn aws(port: u16) -> Aws {
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     Aws::new(AwsConfig {
         region: REGION.to_owned(),
-        credentials: SharedCredentialsProvider::new(credentials),
+        credentials,
         endpoints: Endpoints {
             dynamodb: endpoint.clone(),
             sns: endpoint,

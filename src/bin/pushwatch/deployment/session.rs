@@ -177,7 +177,7 @@ impl Session {
         https_format: HttpsFormat,
     ) -> SnsNotifier {
         let client = aws_sdk_sns::Client::new(&self.config);
-        SnsNotifier::new(client, topic_arn, context, https_format)
+        SnsNotifier::new(|| client, topic_arn, context, https_format)
     }
 
     /// Where commands about the deployment lead.

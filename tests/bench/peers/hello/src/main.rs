@@ -1,0 +1,9 @@
+//! Answers every event, and does nothing.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    run(service_fn(async |_: LambdaEvent<Value>| Ok::<_, Error>("hello"))).await
+}
