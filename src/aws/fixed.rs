@@ -4,7 +4,9 @@
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::endpoint::{Endpoint, EndpointFuture};
-use aws_smithy_runtime_api::client::endpoint::{EndpointResolverParams, ResolveEndpoint};
+use aws_smithy_runtime_api::client::endpoint::{
+    EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver,
+};
 use aws_smithy_runtime_api::client::identity::{
     Identity, IdentityFuture, ResolveCachedIdentity, SharedIdentityResolver,
 };
@@ -28,8 +30,8 @@ pub(super) fn address(service: &str, region: &str) -> Option<String> {
 pub(super) struct FixedEndpoint(Endpoint);
 
 impl FixedEndpoint {
-    pub(super) fn new(url: String) -> Self {
-        Self(Endpoint::builder().url(url).build())
+    pub(super) fn shared(url: String) -> SharedEndpointResolver {
+        SharedEndpointResolver::new(Self(Endpoint::builder().url(url).build()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod fixed;
+mod signer;
 mod unreachable;
 
 use std::time::Duration;
@@ -16,7 +17,6 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::endpoint::SharedEndpointResolver;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -26,6 +26,7 @@ use thiserror::Error;
 
 pub use error::{AwsError, AwsErrorKind};
 use fixed::{FixedEndpoint, FixedIdentity, address};
+use signer::Signer;
 use unreachable::FailFastConnector;
 pub use unreachable::Unreachable;
 
@@ -114,7 +115,13 @@ impl Aws {
             .retry_classifier(RetryConflicts)
             // It has stopped calls falsely in Lambda; ours are small.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_resolver(fixed_endpoint(self.dynamodb_address()));
+        if let Some(address) = self.dynamodb_address() {
+            let signer = Signer::of(&address, &self.config.region, "dynamodb");
+            if let Some(signer) = signer {
+                config = config.push_auth_scheme(signer);
+            }
+            config.set_endpoint_resolver(Some(FixedEndpoint::shared(address)));
+        }
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
@@ -133,7 +140,13 @@ impl Aws {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let endpoint = self.config.endpoints.sns.clone();
         let address = endpoint.or_else(|| address("sns", &self.config.region));
-        config.set_endpoint_resolver(fixed_endpoint(address));
+        if let Some(address) = address {
+            let signer = Signer::of(&address, &self.config.region, "sns");
+            if let Some(signer) = signer {
+                config = config.push_auth_scheme(signer);
+            }
+            config.set_endpoint_resolver(Some(FixedEndpoint::shared(address)));
+        }
         aws_sdk_sns::Client::from_conf(config.build())
     }
 
@@ -159,10 +172,6 @@ impl Aws {
         let connector = self.connector.clone();
         http_client_fn(move |_, _| connector.clone())
     }
-}
-
-fn fixed_endpoint(address: Option<String>) -> Option<SharedEndpointResolver> {
-    address.map(|address| SharedEndpointResolver::new(FixedEndpoint::new(address)))
 }
 
 /// An HTTP client for the command line. It reports at once what is
