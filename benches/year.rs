@@ -248,9 +248,8 @@ fn main() {
     }
     // They are known from here on, and their digest is not of this year.
     watch.policy = Policy::default();
-    clock.fetch_add(48 * 3600, Ordering::Relaxed);
-    let deadline = began + SignedDuration::from_hours(49);
-    while ready(watch.sweep("digest", deadline)).owed > 0 {}
+    let known = watch.store.0.records();
+    watch.store = Counted(MemoryStore::with_records(known), &counts);
     for counter in [
         &counts.calls,
         &counts.writes,
