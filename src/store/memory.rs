@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
+use std::fmt;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -46,7 +47,7 @@ struct Tokens {
     not_critical: VecDeque<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct OwedItem {
     owed: Owed,
     since: Timestamp,
@@ -55,6 +56,19 @@ struct OwedItem {
     attempts: u64,
     severity: Severity,
     body: String,
+}
+
+/// Without the body, which holds texts of an event, and follows from the id.
+impl fmt::Debug for OwedItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwedItem")
+            .field("owed", &self.owed)
+            .field("since", &self.since)
+            .field("lease_until", &self.lease_until)
+            .field("lease_holder", &self.lease_holder)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MemoryStore {

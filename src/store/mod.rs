@@ -7,6 +7,7 @@ mod manage;
 mod memory;
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 
 #[cfg(feature = "sdk")]
@@ -158,12 +159,21 @@ pub trait Store {
 const OWED_PAGE: usize = 1000;
 
 /// A finding that was claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The finding's JSON.
     pub body: String,
     /// How often it was claimed, this time included.
     pub attempts: u64,
+}
+
+/// Without the body, which holds texts of an event.
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The answer to a [`touch`](Store::touch).

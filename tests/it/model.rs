@@ -295,7 +295,9 @@ fn event_at(id: &str, principal: &str, failed: bool, repository: &str) -> Event 
     if failed {
         event["errorCode"] = "AccessDenied".into();
     }
-    let (push, identified) = read(&event);
+    let (mut push, identified) = read(&event);
+    // Once, and not for each finding of each run.
+    push.read_details();
     let uploader = identified.uploader;
     let finding_ids = [
         Reason::NewUploader,

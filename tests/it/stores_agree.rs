@@ -193,7 +193,9 @@ async fn answers<S: Store>(store: S, operations: &[Operation], policy: &Policy) 
             }
             Operation::Lease(finding, holder) => {
                 let id = committed.get(*finding).map_or("unknown", String::as_str);
-                format!("{:?}", store.lease(id, holder, now).await.unwrap())
+                let lease = store.lease(id, holder, now).await.unwrap();
+                let body = lease.as_ref().map(|lease| lease.body.clone());
+                format!("{lease:?} {body:?}")
             }
             Operation::Owed => {
                 let mut owed = store.owed(None).await.unwrap().owed;
