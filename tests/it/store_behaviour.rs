@@ -106,7 +106,11 @@ pub async fn put<S: Store>(store: &S, record: &Record) {
         owed: Owed::Finding,
         now: now(),
     };
-    assert_eq!(store.commit(commit).await.unwrap(), CommitAnswer::Applied);
+    match store.commit(commit).await.unwrap() {
+        // moto on a busy machine answers late, and the SDK asks again what was applied.
+        CommitAnswer::Lost(Some(stored)) => assert_eq!(*stored, *record),
+        answer => assert_eq!(answer, CommitAnswer::Applied),
+    }
 }
 
 async fn touch<S: Store>(store: &S, push: &Push, uploader: &Uploader) -> TouchAnswer {
