@@ -1049,4 +1049,36 @@ mod command_line {
         let off = [&args[..5], &["--habits", "off", "event.json"]].concat();
         assert_eq!(succeeded(laptop.run_bare(&off, &[])).findings(), []);
     }
+
+    /// As after an update from a version without habits.
+    #[cfg(feature = "aws")]
+    #[test]
+    fn learn_gives_known_uploaders_the_habits_that_they_lack() {
+        let laptop = Laptop::new();
+        let earlier = Record {
+            habits: Habits::default(),
+            ..known(Standing::New)
+        };
+        laptop.write("known.jsonl", &serde_json::to_string(&earlier).unwrap());
+        event(&laptop, "team/web", "2026-01-15T00:00:00Z");
+        let args = ["learn", "--yes", "--file", "known.jsonl", "event.json"];
+        let ran = succeeded(laptop.run_bare(&args, &[]));
+        let said = "Learned the habits of 1 known uploader.\n";
+        assert!(ran.err.ends_with(said), "{}", ran.err);
+        let record = stored(&laptop);
+        assert_eq!(
+            record["places"],
+            json!(["111122223333/eu-central-1/team/web"])
+        );
+        assert_eq!(record["habitsSince"], "2026-01-15T00:00:00Z");
+        // Nothing else of it changes, and nothing the second time.
+        assert_eq!(
+            (&record["pushes"], &record["revision"]),
+            (&json!(3), &json!(4))
+        );
+        let ran = succeeded(laptop.run_bare(&args, &[]));
+        let known = "The uploader whom history shows is known already.\n";
+        assert!(ran.err.ends_with(known), "{}", ran.err);
+        assert_eq!(stored(&laptop), record);
+    }
 }

@@ -217,15 +217,14 @@ async fn write<S: Manage>(
     };
     records::commit(store, key, stored, now, |stored| {
         let mut merge = Merge::of(stored, &listed);
-        if let (Existing::AddHabits, Some(stored), true) =
-            (existing, stored, merge.before.is_some())
-        {
+        if existing == Existing::AddHabits && merge.before.is_some() {
             merge.effect = Effect::Unchanged;
             merge.stays_revoked = false;
             merge.keeps_terms = None;
-            if lacks_habits(stored) && stored.uploader == listed.uploader {
+            let own = stored.filter(|stored| stored.uploader == listed.uploader);
+            if let Some(own) = own.filter(|own| lacks_habits(own)) {
                 merge.effect = Effect::Changed;
-                merge.record = stored.clone();
+                merge.record = own.clone();
                 merge.record.habits = listed.habits.clone();
                 merge.record.revision += 1;
             }

@@ -6,5 +6,7 @@ mod merge;
 mod records;
 
 pub use file::{read_file, write_file};
-pub use merge::{AT_ONCE, Counts, Existing, Merge, lacks_habits, write_all};
+#[cfg(feature = "aws")]
+pub use merge::lacks_habits;
+pub use merge::{AT_ONCE, Counts, Existing, Merge, write_all};
 pub use records::{commit, find, owed_pages, pages, write_json};

@@ -232,14 +232,14 @@ fn say_outcome(outcome: &LearnOutcome) {
                 1 => "; 1 was known already".to_owned(),
                 known => format!("; {known} were known already"),
             };
-            let habits = match counts.changed {
-                0 => String::new(),
-                changed => format!("; and the habits of {}", counted(changed, "known uploader")),
+            let uploaders = counted(counts.added, "uploader");
+            let of_known = counted(counts.changed, "known uploader");
+            let learned = match (counts.added, counts.changed) {
+                (_, 0) => uploaders,
+                (0, _) => format!("the habits of {of_known}"),
+                _ => format!("{uploaders}, and the habits of {of_known}"),
             };
-            say(&format!(
-                "Learned {}{known}{habits}.",
-                counted(counts.added, "uploader")
-            ));
+            say(&format!("Learned {learned}{known}."));
         }
     }
 }
