@@ -18,7 +18,7 @@ pub const MAX_WAYS: usize = 5;
 const MAX_LENGTH: usize = 1024;
 
 /// The habits of an uploader, with the attribute names of the uploaders table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "WrittenHabits")]
 pub struct Habits {
     /// `<registry>/<region>/<repository>` of each repository that was pushed to, in

@@ -12,7 +12,7 @@ use crate::text::cut_bytes;
 use crate::time::whole_seconds;
 
 /// An uploader's record, with the attribute names of the uploaders table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The uploader's key: the partition key of the table.
@@ -147,7 +147,7 @@ pub(crate) const ATTRIBUTES: [&str; 27] = [
 ];
 
 /// The latest push of an uploader, as far as it is remembered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)] // as in `Push`
 pub struct LastPush {
@@ -186,7 +186,7 @@ pub(crate) struct Moves {
 }
 
 /// How far an uploader is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Standing {
     /// Reported; known from then on.

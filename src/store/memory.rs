@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +30,7 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Tables {
     pub(super) uploaders: BTreeMap<CompactString, Box<Record>>,
     /// What is owed; none once the finding is settled.
@@ -40,14 +41,14 @@ pub(super) struct Tables {
 }
 
 /// When the latest tokens were taken.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 struct Tokens {
     all: VecDeque<Timestamp>,
     /// Those for findings that are not critical.
     not_critical: VecDeque<Timestamp>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct OwedItem {
     owed: Owed,
     since: Timestamp,
@@ -121,6 +122,13 @@ impl MemoryStore {
     pub(super) fn lock(&self) -> MutexGuard<'_, Tables> {
         // No method panics halfway through a change.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of all that it remembers; the model tells states apart by it.
+impl Hash for MemoryStore {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.lock().hash(hasher);
     }
 }
 

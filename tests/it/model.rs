@@ -555,15 +555,12 @@ impl<'a> Running<'a> {
             times.sort();
             times.dedup();
         }
-        hash(&(
-            &world.store,
-            world.now,
-            &world.queue,
-            (&world.waiting, &world.history, &world.at),
-            published,
-            applied,
-            world.left,
-        ))
+        let mut hasher = DefaultHasher::new();
+        world.store.hash(&mut hasher);
+        (world.now, &world.queue).hash(&mut hasher);
+        (&world.waiting, &world.history, &world.at).hash(&mut hasher);
+        (published, applied, world.left).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The promises that hold in every state.
