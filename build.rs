@@ -1,4 +1,4 @@
-//! Links the function for a fixed address, where that was tried: on x86_64.
+//! Links the function for a fixed address, where that was tried: on `x86_64`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
