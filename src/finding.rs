@@ -33,7 +33,7 @@ pub enum Reason {
     AttemptedUpload,
     /// A known uploader came back after a long absence.
     ReturnedAfterAbsence,
-    /// A known uploader pushed out of its habits.
+    /// A known uploader pushed outside its habits.
     UnusualPush,
     /// A new uploader during learning.
     LearnedUploader,

@@ -25,18 +25,15 @@ pub enum HabitReports {
 }
 
 impl HabitReports {
-    /// What the setting takes.
-    pub const WORDS: [(&str, Self); 3] = [
-        ("digest", Self::Digest),
-        ("tell", Self::Tell),
-        ("off", Self::Off),
-    ];
-
     /// Reads the setting.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        let mut words = Self::WORDS.into_iter();
-        words.find_map(|(known, reports)| (known == word).then_some(reports))
+        match word {
+            "digest" => Some(Self::Digest),
+            "tell" => Some(Self::Tell),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
     }
 }
 

@@ -222,6 +222,13 @@ impl Standing {
             Self::Unknown(word) => word,
         }
     }
+
+    /// Whether habits are kept of an uploader of this standing: of those who are known,
+    /// be it as long as no trust has ended.
+    #[must_use]
+    pub fn has_habits(&self) -> bool {
+        matches!(self, Self::New | Self::Learned | Self::Trusted)
+    }
 }
 
 impl From<String> for Standing {

@@ -19,14 +19,9 @@ pub(super) fn read(
     let named = |prefix: &str, name: Option<CompactString>| {
         name.map(|name| format_compact!("{prefix}:{}", clean_cut(&name, MAX_NAME)))
     };
-    let has = |object: &Object<'_>, name| object.raw(name).is_some();
-    if has(identity, "invokedByDelegate") {
-        let delegate = identity.object("invokedByDelegate").text("accountId");
-        if let Some(way) = named("delegate", delegate) {
-            return way;
-        }
-    }
-    if let Some(way) = named("provider", provider(identity, session)) {
+    let delegate = identity.object("invokedByDelegate").text("accountId");
+    let way = named("delegate", delegate);
+    if let Some(way) = way.or_else(|| named("provider", provider(identity, session))) {
         return way;
     }
     if record.flag("sessionCredentialFromConsole") == Some(true) {

@@ -46,8 +46,8 @@ fn digest(findings: &[Finding], context: &RenderContext) -> String {
     let mut text = String::new();
     if !unusual.is_empty() {
         let pushes = match unusual.len() {
-            1 => "1 push by a known uploader, out of its habits".to_owned(),
-            count => format!("{count} pushes by known uploaders, out of their habits"),
+            1 => "1 push by a known uploader, outside its habits".to_owned(),
+            count => format!("{count} pushes by known uploaders, outside their habits"),
         };
         let intro = format!(
             "{pushes}. Most such pushes are ordinary growth. Each is told here only, and is a \

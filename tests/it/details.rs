@@ -9,7 +9,7 @@ use pushwatch::render::{Format, Message, RenderContext, render};
 use serde_json::{Value, json};
 
 use crate::support::cli::{folder, pushwatch};
-use crate::support::events::{iam_user, now, read, record, role_session, time};
+use crate::support::events::{iam_user, now, read, record, render_context, role_session, time};
 
 const TIME: &str = "2026-01-12T09:00:00Z";
 const SUBJECT: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -531,13 +531,8 @@ fn a_finding_that_was_stored_before_has_no_details() {
 
 fn context() -> RenderContext {
     RenderContext {
-        table: "uploaders".to_owned(),
-        findings_table: Some("findings".to_owned()),
-        region: "eu-central-1".to_owned(),
-        absence_days: 90,
-        stack: Some("pushwatch".to_owned()),
-        account: Some("111122223333".to_owned()),
         runbook: Some("https://wiki.example.com/pushwatch".to_owned()),
+        ..render_context()
     }
 }
 

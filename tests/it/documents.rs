@@ -176,7 +176,7 @@ fn situations() -> Vec<Situation> {
 fn each_row_of_the_decision_table_is_what_the_code_decides() {
     let rows = table("docs/decision-tables.md", "| row | situation |");
     let situations = situations();
-    assert_numbered(&rows, variants("src/decide.rs", "DecisionRule"));
+    assert_numbered(&rows, variants("src/decide/mod.rs", "DecisionRule"));
     assert_eq!(rows.len(), situations.len());
     for (row, (before, (push, uploader), policy)) in rows.iter().zip(situations) {
         let [number, _, finding, afterwards] = row.as_slice() else {

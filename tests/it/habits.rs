@@ -98,7 +98,7 @@ const WIDE: (Severity, u8, u8, u8) = (Severity::Medium, 60, 50, 30);
 const BOTH: (Severity, u8, u8, u8) = (Severity::High, 80, 60, 48);
 
 #[test]
-fn row_13_what_is_out_of_habit_is_told_by_how_much_is_new() {
+fn row_13_what_is_outside_habits_is_told_by_how_much_is_new() {
     use Unusual::{Place, Way, Wide};
     let rule = DecisionRule::UnusualPush;
     let full = Record {
@@ -528,21 +528,10 @@ fn in_any_order_each_place_is_told_at_most_once() {
 #[cfg(feature = "cli")]
 mod forms {
     use pushwatch::finding::Finding;
-    use pushwatch::render::{Format, Message, RenderContext, render};
+    use pushwatch::render::{Format, Message, render};
 
     use super::*;
-
-    fn context() -> RenderContext {
-        RenderContext {
-            table: "uploaders".to_owned(),
-            findings_table: Some("findings".to_owned()),
-            region: "eu-central-1".to_owned(),
-            absence_days: 90,
-            stack: Some("pushwatch".to_owned()),
-            account: Some("111122223333".to_owned()),
-            runbook: None,
-        }
-    }
+    use crate::support::events::render_context;
 
     fn found(record: &Record, push: &(Push, Uploader)) -> Finding {
         decide(Some(record), &push.0, &push.1, &Policy::default())
@@ -557,7 +546,7 @@ mod forms {
             ("way_and_place", "team/web", through_github()),
         ] {
             let finding = found(&known(Standing::New), &push(repository, &way, NEXT));
-            let email = render(Message::Finding(&finding), Format::Email, &context());
+            let email = render(Message::Finding(&finding), Format::Email, &render_context());
             insta::assert_snapshot!(format!("email_unusual_{name}"), email);
         }
     }
@@ -582,7 +571,7 @@ mod forms {
             ),
         ] {
             let finding = found(&record, &push("team/web", &way, NEXT));
-            let email = render(Message::Finding(&finding), Format::Email, &context());
+            let email = render(Message::Finding(&finding), Format::Email, &render_context());
             assert!(email.contains(begins), "{email}");
             let command = format!("  pushwatch uploaders habits {CI_ROLE} --reset --table");
             assert!(email.contains(&command), "{email}");
@@ -599,10 +588,11 @@ mod forms {
         let (first, uploader) = push("team/api", &json!({}), NEXT);
         let learned = decide(None, &first, &uploader, &learning).finding.unwrap();
         let both = [unusual.clone(), learned.clone()];
-        let email = render(Message::Digest(&both), Format::Email, &context());
+        let email = render(Message::Digest(&both), Format::Email, &render_context());
         insta::assert_snapshot!("email_digest_of_both", email);
         // Of what there is none, nothing is said.
-        let email = |one: Finding| render(Message::Digest(&[one]), Format::Email, &context());
+        let email =
+            |one: Finding| render(Message::Digest(&[one]), Format::Email, &render_context());
         let (unusual, learned) = (email(unusual), email(learned));
         assert!(unusual.contains("[LOW] 1 unusual ECR push\n"), "{unusual}");
         assert!(!unusual.contains("learned"), "{unusual}");
@@ -620,7 +610,7 @@ mod forms {
             {"federatedProvider": "https://evil.com/\n\u{1b}[31m"}}});
         let finding = found(&record, &push("evil.com/login", &hostile, NEXT));
         for format in [Format::Email, Format::Text, Format::Sms, Format::AmazonQ] {
-            let text = render(Message::Finding(&finding), format, &context());
+            let text = render(Message::Finding(&finding), format, &render_context());
             assert!(
                 !text.contains("://evil") && !text.contains("\nBcc"),
                 "{text}"

@@ -15,7 +15,7 @@ use pushwatch::render::{Format, HttpsFormat, Message, RenderContext, bodies, ren
 use serde_json::{Value, json};
 
 use crate::support::cli::events;
-use crate::support::events::{iam_user, now, record, role_session, time};
+use crate::support::events::{iam_user, now, record, render_context, role_session, time};
 
 const REASONS: [Reason; 7] = [
     Reason::NewUploader,
@@ -30,18 +30,6 @@ const REASONS: [Reason; 7] = [
 /// Those of other people are read in place, and may be missing.
 fn ocsf_schema() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/ocsf/detection_finding-1.6.0.schema.json")
-}
-
-fn context() -> RenderContext {
-    RenderContext {
-        table: "uploaders".to_owned(),
-        findings_table: Some("findings".to_owned()),
-        region: "eu-central-1".to_owned(),
-        absence_days: 90,
-        stack: Some("pushwatch".to_owned()),
-        account: Some("111122223333".to_owned()),
-        runbook: None,
-    }
 }
 
 fn who(event: &Value) -> Option<(Push, Uploader)> {
@@ -115,11 +103,11 @@ fn ocsf_is_valid_for_every_sample_event_and_for_hostile_ones() {
                 let finding = Finding::new(reason, &push, &uploader, Sightings::default());
                 assert_valid(
                     &schema,
-                    &render(Message::Finding(&finding), Format::Ocsf, &context()),
+                    &render(Message::Finding(&finding), Format::Ocsf, &render_context()),
                 );
                 let list = [finding.clone(), finding];
                 for message in [Message::Rollup(&list), Message::Digest(&list)] {
-                    assert_valid(&schema, &render(message, Format::Ocsf, &context()));
+                    assert_valid(&schema, &render(message, Format::Ocsf, &render_context()));
                 }
                 count += 1;
             }
@@ -127,7 +115,7 @@ fn ocsf_is_valid_for_every_sample_event_and_for_hostile_ones() {
     }
     assert!(count >= 7 * 20, "{count}");
     for_hostile_findings(|finding| {
-        let text = render(Message::Finding(finding), Format::Ocsf, &context());
+        let text = render(Message::Finding(finding), Format::Ocsf, &render_context());
         assert_valid(&schema, &text);
         let value: Value = serde_json::from_str(&text).unwrap();
         let own: Finding = serde_json::from_value(value["unmapped"]["pushwatch"].clone()).unwrap();
@@ -170,7 +158,7 @@ fn each_reason_has_its_own_words() {
         (Reason::LearnedUploader, &by_user),
     ] {
         let finding = finding(reason, event);
-        let email = render(Message::Finding(&finding), Format::Email, &context());
+        let email = render(Message::Finding(&finding), Format::Email, &render_context());
         insta::assert_snapshot!(format!("email_{reason}"), email);
     }
 }
@@ -194,10 +182,10 @@ fn a_list_and_a_digest_say_what_to_type() {
         finding(Reason::NewUploader, &by("b")),
         finding(Reason::UnidentifiedUploader, &nobody),
     ];
-    let rollup = render(Message::Rollup(&findings), Format::Email, &context());
+    let rollup = render(Message::Rollup(&findings), Format::Email, &render_context());
     insta::assert_snapshot!("email_rollup", rollup);
     let findings = ["a", "b"].map(|name| finding(Reason::LearnedUploader, &by(name)));
-    let digest = render(Message::Digest(&findings), Format::Email, &context());
+    let digest = render(Message::Digest(&findings), Format::Email, &render_context());
     insta::assert_snapshot!("email_digest", digest);
 }
 
@@ -211,7 +199,7 @@ fn a_list_says_a_reason_once_and_why_root_is_critical() {
         .chain(&by)
         .map(|event| finding(Reason::NewUploader, event))
         .collect();
-    let list = render(Message::Rollup(&findings), Format::Email, &context());
+    let list = render(Message::Rollup(&findings), Format::Email, &render_context());
     assert_eq!(list.matches("No successful push").count(), 1, "{list}");
     assert!(list.contains("4 findings: No successful push"), "{list}");
     let why = "Critical, because this is the power of the root user";
@@ -255,7 +243,7 @@ fn a_mail_says_who_decided_before_and_who_had_the_name() {
         ),
     ] {
         let finding = Finding::new(reason, &push, &uploader, seen.clone());
-        let email = render(Message::Finding(&finding), Format::Email, &context());
+        let email = render(Message::Finding(&finding), Format::Email, &render_context());
         let email = email.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(email.contains(words), "{words}\n{email}");
     }
@@ -269,7 +257,7 @@ fn a_list_in_ocsf_names_its_findings_and_what_they_share() {
         finding(Reason::NewUploader, &event)
     };
     let findings = [by("a", "eu-central-1"), by("b", "eu-west-1")];
-    let list = render(Message::Rollup(&findings), Format::Ocsf, &context());
+    let list = render(Message::Rollup(&findings), Format::Ocsf, &render_context());
     let list: Value = serde_json::from_str(&list).unwrap();
     let related = &list["finding_info"]["related_events"];
     for (related, finding) in related.as_array().unwrap().iter().zip(&findings) {
@@ -294,7 +282,7 @@ fn only_whom_it_is_true_of_is_called_unseen() {
         (Reason::UnidentifiedUploader, false),
     ] {
         let finding = finding(reason, &event);
-        let ocsf = render(Message::Finding(&finding), Format::Ocsf, &context());
+        let ocsf = render(Message::Finding(&finding), Format::Ocsf, &render_context());
         assert_eq!(ocsf.contains("UNSEEN"), unseen, "{reason}");
     }
 }
@@ -304,7 +292,7 @@ fn what_to_do_depends_on_whose_credentials_they_are() {
     let with = |name: &str| {
         let event = samples().into_iter().find(|(file, _)| file == name);
         let finding = finding(Reason::NewUploader, &event.unwrap().1);
-        render(Message::Finding(&finding), Format::Email, &context()).replace("\n  ", " ")
+        render(Message::Finding(&finding), Format::Email, &render_context()).replace("\n  ", " ")
     };
     for (sample, words) in [
         ("iam-user", "aws iam list-access-keys --user-name test"),
@@ -342,7 +330,7 @@ fn what_to_do_depends_on_whose_credentials_they_are() {
     // Whoever is revoked need not be revoked again.
     let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
     let finding = finding(Reason::RevokedUploader, &event);
-    let email = render(Message::Finding(&finding), Format::Email, &context());
+    let email = render(Message::Finding(&finding), Format::Email, &render_context());
     assert!(!email.contains("uploaders revoke arn"), "{email}");
 }
 
@@ -353,7 +341,7 @@ fn an_absence_that_is_not_told_any_more_is_not_said_to_be() {
     let with = |absence_days| {
         let context = RenderContext {
             absence_days,
-            ..context()
+            ..render_context()
         };
         render(Message::Finding(&finding), Format::Email, &context)
     };
@@ -383,7 +371,7 @@ fn links_lead_to_the_console_of_the_right_partition() {
         event["userIdentity"]["arn"] =
             json!(format!("arn:{partition}:iam::111122223333:user/a+b@c"));
         let finding = finding(Reason::NewUploader, &event);
-        let email = render(Message::Finding(&finding), Format::Email, &context());
+        let email = render(Message::Finding(&finding), Format::Email, &render_context());
         let links: Vec<_> = email
             .lines()
             .filter(|line| line.contains("https://"))
@@ -408,7 +396,7 @@ fn a_partition_whose_console_is_not_known_gets_no_link() {
     );
     event["awsRegion"] = json!("us-iso-east-1");
     let finding = finding(Reason::NewUploader, &event);
-    let email = render(Message::Finding(&finding), Format::Email, &context());
+    let email = render(Message::Finding(&finding), Format::Email, &render_context());
     assert!(!email.contains("https://"), "{email}");
     assert!(
         email.contains("Look for event ca6a13c5-5cb9-4c3a-aee3-00d17f7c30af"),
@@ -550,13 +538,13 @@ fn hostile_strings_keep_every_form_within_its_limits() {
     );
     for_hostile_findings(|finding| {
         let list = vec![finding.clone(); 30];
-        let list = &list[..bodies::fit(&list, &context(), HttpsFormat::AmazonQ)];
+        let list = &list[..bodies::fit(&list, &render_context(), HttpsFormat::AmazonQ)];
         for message in [
             Message::Finding(finding),
             Message::Rollup(list),
             Message::Digest(list),
         ] {
-            let form = |format| render(message, format, &context());
+            let form = |format| render(message, format, &render_context());
             assert_valid(&amazon_q, &form(Format::AmazonQ));
             assert_valid(&pagerduty, &form(Format::PagerDuty));
             assert!(form(Format::PagerDuty).len() < 512 * 1024);
@@ -580,7 +568,7 @@ fn hostile_strings_keep_every_form_within_its_limits() {
                 "{sms}"
             );
         }
-        let subject = render(Message::Finding(finding), Format::Sms, &context());
+        let subject = render(Message::Finding(finding), Format::Sms, &render_context());
         let severity = format!("[{}]", finding.severity.as_str().to_uppercase());
         assert!(
             subject.len() < 100 && subject.starts_with(&severity),
@@ -596,14 +584,18 @@ fn a_chat_gets_names_as_they_are_and_nothing_that_it_obeys() {
     let chat = render(
         Message::Finding(&finding(Reason::NewUploader, &event)),
         Format::AmazonQ,
-        &context(),
+        &render_context(),
     );
     assert!(
         chat.contains("[HIGH] New ECR uploader ci_bot pushed my_team/my_app:1.4.2"),
         "{chat}"
     );
     for_hostile_findings(|finding| {
-        let chat = render(Message::Finding(finding), Format::AmazonQ, &context());
+        let chat = render(
+            Message::Finding(finding),
+            Format::AmazonQ,
+            &render_context(),
+        );
         assert!(!chat.contains(['<', '>']) && !chat.contains("]("), "{chat}");
     });
 }
@@ -625,7 +617,7 @@ fn hostile_strings_make_no_link_and_no_command() {
             Message::Rollup(&list),
             Message::Digest(&list),
         ] {
-            let email = render(message, Format::Email, &context());
+            let email = render(message, Format::Email, &render_context());
             // Only what is ASCII is as wide as it has characters, and what it seems.
             assert!(
                 email
@@ -683,7 +675,7 @@ fn lists(findings: &[Finding], https_format: HttpsFormat) -> Vec<&[Finding]> {
     let mut rest = findings;
     let mut lists = Vec::new();
     while !rest.is_empty() {
-        let fit = bodies::fit(rest, &context(), https_format);
+        let fit = bodies::fit(rest, &render_context(), https_format);
         assert!((1..=rest.len()).contains(&fit), "{fit} of {}", rest.len());
         let (list, later) = rest.split_at(fit);
         lists.push(list);
@@ -694,7 +686,7 @@ fn lists(findings: &[Finding], https_format: HttpsFormat) -> Vec<&[Finding]> {
 
 /// The bodies of a message by protocol.
 fn bodies_of(message: Message<'_>, https_format: HttpsFormat) -> BTreeMap<String, String> {
-    serde_json::from_str(&bodies::of(message, &context(), https_format)).unwrap()
+    serde_json::from_str(&bodies::of(message, &render_context(), https_format)).unwrap()
 }
 
 /// Schemas of what the bodies of a list are.
@@ -731,7 +723,7 @@ impl Schemas {
 fn assert_lists_name_all(findings: &[Finding], https_format: HttpsFormat, schemas: &Schemas) {
     for list in lists(findings, https_format) {
         for message in [Message::Rollup(list), Message::Digest(list)] {
-            let text = bodies::of(message, &context(), https_format);
+            let text = bodies::of(message, &render_context(), https_format);
             let form: usize = form_urlencoded::byte_serialize(text.as_bytes())
                 .map(str::len)
                 .sum();
@@ -862,7 +854,7 @@ fn a_list_holds_as_many_as_its_tightest_body_can_name() {
     let fit = |name: &str, https_format| {
         let event = record("1", "2026-01-12T09:00:00Z", &iam_user(name));
         let findings = vec![finding(Reason::NewUploader, &event); 500];
-        let fit = bodies::fit(&findings, &context(), https_format);
+        let fit = bodies::fit(&findings, &render_context(), https_format);
         (findings, fit)
     };
     let [ocsf, amazon_q, pagerduty] = HTTPS_FORMATS.map(|format| fit("test", format).1);
@@ -879,7 +871,7 @@ fn a_list_holds_as_many_as_its_tightest_body_can_name() {
     let chat: Value = serde_json::from_str(chat).unwrap();
     let description = chat["content"]["description"].as_str().unwrap().len();
     assert!(description <= 7_000 && description + description / amazon_q >= 7_000);
-    assert_eq!(bodies::fit(&[], &context(), HttpsFormat::Ocsf), 0);
+    assert_eq!(bodies::fit(&[], &render_context(), HttpsFormat::Ocsf), 0);
 }
 
 /// A filter policy on the message's body, as SNS evaluates it: an object goes
@@ -966,7 +958,7 @@ fn the_samples_in_docs_are_current() {
         ("pagerduty.json", Format::PagerDuty),
         ("asff.json", Format::Asff),
     ] {
-        let mut text = render(Message::Finding(&finding), format, &context());
+        let mut text = render(Message::Finding(&finding), format, &render_context());
         if let Ok(value) = serde_json::from_str::<Value>(&text) {
             text = serde_json::to_string_pretty(&value).unwrap();
         }

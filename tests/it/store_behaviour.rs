@@ -50,7 +50,7 @@ behaviours![
     touch_fills_in_a_missing_unique_id,
     pushes_by_somebody_revoked_do_not_wait_for_each_other,
     a_push_by_somebody_who_is_revoked_no_more_is_lost,
-    touch_refuses_what_is_out_of_habit,
+    touch_refuses_what_is_outside_habits,
     without_habits_touch_asks_for_none_and_removes_them,
     under_a_trusted_glob_habits_are_forgotten,
     a_suppressed_unusual_push_moves_the_times_alone,
@@ -442,7 +442,7 @@ fn pushed_to(id: &str, time: &str, repository: &str, console: bool) -> Push {
     read(&event).0
 }
 
-async fn touch_refuses_what_is_out_of_habit<S: Store>(store: S) {
+async fn touch_refuses_what_is_outside_habits<S: Store>(store: S) {
     let (push, uploader) = push_by("test", "1", T1);
     commit(&store, &push, &uploader, &Policy::default()).await;
     let known = store.find(&uploader.key).await.unwrap().unwrap();

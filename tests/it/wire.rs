@@ -23,7 +23,7 @@ use pushwatch::render::{HttpsFormat, Message, RenderContext};
 use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, Store, TimesCommit, TouchAnswer};
 use serde_json::{Value, json};
 
-use crate::support::events::{push_by, time};
+use crate::support::events::{push_by, render_context, time};
 
 /// A snapshot in which the order of a map does not matter.
 macro_rules! assert_requests {
@@ -88,13 +88,8 @@ fn sns_for(http: &StaticReplayClient, https_format: HttpsFormat) -> SnsNotifier 
 
 fn context() -> RenderContext {
     RenderContext {
-        table: "uploaders".to_owned(),
-        findings_table: Some("findings".to_owned()),
-        region: "eu-central-1".to_owned(),
-        absence_days: 90,
-        stack: Some("pushwatch".to_owned()),
-        account: Some("111122223333".to_owned()),
         runbook: Some("https://wiki.example.com/pushwatch".to_owned()),
+        ..render_context()
     }
 }
 

@@ -250,7 +250,7 @@ fn finding_info(finding: &Finding, why: &str) -> Value {
         Reason::RevokedUploader => ("ECR uploader that was revoked", "pushwatch/revoked"),
         Reason::ReturnedAfterAbsence => ("ECR uploader after an absence", "pushwatch/absence"),
         Reason::UnidentifiedUploader => ("ECR uploader without identity", "pushwatch/identity"),
-        Reason::UnusualPush => ("ECR push out of habit", "pushwatch/habit"),
+        Reason::UnusualPush => ("ECR push outside habits", "pushwatch/habit"),
         _ => ("ECR uploader not seen before", "pushwatch/unseen"),
     };
     let time = Some(push.event_time);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pushwatch::event::{self, Event, Push};
 use pushwatch::habit::Habits;
 use pushwatch::identity::{Identification, Uploader, identify};
+use pushwatch::render::RenderContext;
 use serde_json::{Value, json};
 
 pub const ACCOUNT: &str = "111122223333";
@@ -142,4 +143,17 @@ pub fn read(event: &Value) -> (Push, Identification) {
 pub fn push_by(name: &str, id: &str, time: &str) -> (Push, Uploader) {
     let (push, identified) = read(&record(id, time, &iam_user(name)));
     (push, identified.uploader)
+}
+
+/// The deployment that messages name.
+pub fn render_context() -> RenderContext {
+    RenderContext {
+        table: "uploaders".to_owned(),
+        findings_table: Some("findings".to_owned()),
+        region: "eu-central-1".to_owned(),
+        absence_days: 90,
+        stack: Some("pushwatch".to_owned()),
+        account: Some("111122223333".to_owned()),
+        runbook: None,
+    }
 }

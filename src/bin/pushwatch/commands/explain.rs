@@ -152,11 +152,7 @@ fn habits(
 ) -> Vec<(&'static str, String)> {
     let push = &pushed.push;
     let counts = policy.watches_habits(&pushed.identification.uploader) && !push.failed();
-    let has_habits = |standing: &Standing| {
-        let known = [Standing::New, Standing::Learned, Standing::Trusted];
-        known.contains(standing)
-    };
-    let Some(known) = before.filter(|before| counts && has_habits(&before.standing)) else {
+    let Some(known) = before.filter(|before| counts && before.standing.has_habits()) else {
         return Vec::new();
     };
     let habits = &known.habits;

@@ -133,8 +133,7 @@ impl Merge {
 
 /// Whether it is of somebody known, of whom no habits are: an earlier version wrote it.
 pub fn lacks_habits(record: &Record) -> bool {
-    let known = [Standing::New, Standing::Learned, Standing::Trusted];
-    known.contains(&record.standing) && record.habits == Habits::default()
+    record.standing.has_habits() && record.habits == Habits::default()
 }
 
 /// That somebody trusted stays trusted until another time than the list says.

@@ -255,9 +255,8 @@ async fn change<S: Manage>(
         let Some(stored) = stored else {
             return (None, HabitChange::NoSuchUploader);
         };
-        match &stored.standing {
-            Standing::New | Standing::Learned | Standing::Trusted => {}
-            other => return (None, HabitChange::NotKnown(other.clone())),
+        if !stored.standing.has_habits() {
+            return (None, HabitChange::NotKnown(stored.standing.clone()));
         }
         let mut record = stored.clone();
         match change(&mut record) {
