@@ -226,3 +226,199 @@ fn connector_error(error: hyper::Error) -> ConnectorError {
         ConnectorError::io(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::Connector;
+    use crate::aws::TrustRoots;
+
+    /// What a server does when a request has come.
+    #[derive(Clone, Copy)]
+    enum Step {
+        Answer(u16),
+        /// As a load balancer does with a connection that is idle for long.
+        AnswerAndClose,
+        Close,
+        Silence,
+    }
+
+    /// A server that does one step after the other, over all its connections.
+    struct Server {
+        address: String,
+        /// By which connection each request came, and its head.
+        requests: Arc<Mutex<Vec<(usize, String)>>>,
+    }
+
+    impl Server {
+        async fn new(steps: &[Step]) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = format!("http://{}/", listener.local_addr().unwrap());
+            let requests = Arc::<Mutex<Vec<_>>>::default();
+            let steps = Arc::new(Mutex::new(steps.to_vec().into_iter()));
+            let seen = Arc::clone(&requests);
+            tokio::spawn(async move {
+                for connection in 1.. {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    let (steps, seen) = (Arc::clone(&steps), Arc::clone(&seen));
+                    tokio::spawn(async move {
+                        let next = || steps.lock().unwrap().next().unwrap();
+                        serve(stream, next, |head| {
+                            seen.lock().unwrap().push((connection, head))
+                        })
+                        .await;
+                    });
+                }
+            });
+            Self { address, requests }
+        }
+
+        fn connections(&self) -> Vec<usize> {
+            let requests = self.requests.lock().unwrap();
+            requests.iter().map(|(connection, _)| *connection).collect()
+        }
+    }
+
+    async fn serve(mut stream: TcpStream, next: impl Fn() -> Step, seen: impl Fn(String)) {
+        let mut buffer = [0; 4096];
+        loop {
+            // Requests here are small enough for one piece.
+            let length = stream.read(&mut buffer).await.unwrap_or(0);
+            if length == 0 {
+                return;
+            }
+            seen(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            let step = next();
+            let status = match step {
+                Step::Answer(status) => status,
+                Step::AnswerAndClose => 200,
+                Step::Close => return,
+                Step::Silence => std::future::pending().await,
+            };
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\n\r\n{{}}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if matches!(step, Step::AnswerAndClose) {
+                return;
+            }
+        }
+    }
+
+    fn connector() -> Connector {
+        Connector::new(TrustRoots::Amazon, Duration::from_secs(1)).unwrap()
+    }
+
+    async fn post(connector: &Connector, uri: &str) -> Result<HttpResponse, ConnectorError> {
+        let mut request = HttpRequest::new(SdkBody::from("{}"));
+        request.set_method("POST").unwrap();
+        request.set_uri(uri).unwrap();
+        connector.send(request).await
+    }
+
+    #[tokio::test]
+    async fn calls_after_one_another_share_a_connection_and_name_the_host() {
+        let server = Server::new(&[Step::Answer(200), Step::Answer(400), Step::Answer(200)]).await;
+        let connector = connector();
+        for status in [200, 400, 200] {
+            let response = post(&connector, &server.address).await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.body().bytes(), Some(&b"{}"[..]));
+        }
+        assert_eq!(server.connections(), [1, 1, 1]);
+        let head = server.requests.lock().unwrap()[0].1.clone();
+        let host = server
+            .address
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
+        assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("host: {host}\r\n")), "{head}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_meanwhile_is_replaced() {
+        let server = Server::new(&[Step::AnswerAndClose, Step::Answer(200)]).await;
+        let connector = connector();
+        post(&connector, &server.address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        post(&connector, &server.address).await.unwrap();
+        assert_eq!(server.connections(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn after_an_error_of_the_server_another_connection_is_opened() {
+        let server = Server::new(&[Step::Answer(503), Step::Answer(200)]).await;
+        let connector = connector();
+        let response = post(&connector, &server.address).await.unwrap();
+        assert_eq!(response.status().as_u16(), 503);
+        post(&connector, &server.address).await.unwrap();
+        assert_eq!(server.connections(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_may_have_arrived_is_not_sent_again_by_itself() {
+        let server = Server::new(&[Step::Answer(200), Step::Close, Step::Answer(200)]).await;
+        let connector = connector();
+        post(&connector, &server.address).await.unwrap();
+        let error = post(&connector, &server.address).await.unwrap_err();
+        assert!(error.is_io(), "{error:?}");
+        post(&connector, &server.address).await.unwrap();
+        assert_eq!(server.connections(), [1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_takes_its_connection_with_it() {
+        let server = Server::new(&[Step::Answer(200), Step::Silence, Step::Answer(200)]).await;
+        let connector = connector();
+        post(&connector, &server.address).await.unwrap();
+        let silence = post(&connector, &server.address);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), silence)
+                .await
+                .is_err()
+        );
+        post(&connector, &server.address).await.unwrap();
+        assert_eq!(server.connections(), [1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_can_t_be_reached_is_an_error_that_can_be_tried_again() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/", gone.local_addr().unwrap());
+        drop(gone);
+        let error = post(&connector(), &address).await.unwrap_err();
+        assert!(error.is_io(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_a_host_is_an_error_that_says_so() {
+        let error = post(&connector(), "/path").await.unwrap_err();
+        assert!(error.is_user(), "{error:?}");
+    }
+
+    #[test]
+    fn the_port_that_a_scheme_implies_is_not_named() {
+        for (uri, expected) in [
+            ("https://localhost:443/", "localhost"),
+            ("https://localhost:8443/", "localhost:8443"),
+            ("http://localhost:80/", "localhost"),
+            ("http://localhost:443/", "localhost:443"),
+            (
+                "https://dynamodb.eu-central-1.amazonaws.com",
+                "dynamodb.eu-central-1.amazonaws.com",
+            ),
+        ] {
+            let mut request = http::Request::post(uri).body(SdkBody::empty()).unwrap();
+            let authority = request.uri().authority().unwrap().clone();
+            super::direct(&mut request, &authority).unwrap();
+            assert_eq!(request.headers()["host"], expected);
+            assert_eq!(request.uri(), "/");
+        }
+    }
+}
