@@ -6,6 +6,7 @@ mod error;
 #[cfg(feature = "aws")]
 mod fail_fast;
 mod fixed;
+mod headers;
 mod signer;
 mod unreachable;
 
@@ -30,6 +31,7 @@ pub use error::{AwsError, AwsErrorKind};
 #[cfg(feature = "aws")]
 pub use fail_fast::http_client;
 use fixed::{FixedEndpoint, FixedIdentity, address};
+use headers::OwnHeaders;
 use signer::Signer;
 pub use unreachable::Unreachable;
 
@@ -107,6 +109,7 @@ impl Aws {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client())
+            .interceptor(OwnHeaders)
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
             .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
@@ -132,6 +135,7 @@ impl Aws {
         let mut config = aws_sdk_sns::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client())
+            .interceptor(OwnHeaders)
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
             .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
