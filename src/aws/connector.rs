@@ -1,7 +1,7 @@
 //! The HTTP client of the function: HTTP/1.1, with one kept connection for each service.
 //!
 //! The client that the SDK brings speaks HTTP/2 and goes by proxies too, and keeps a pool,
-//! which was a twelfth of the function's code (benches/README.md). The function makes
+//! which was a tenth of the function's code (benches/README.md). The function makes
 //! one call at a time, of one or two services.
 
 use std::collections::HashMap;
