@@ -139,13 +139,11 @@ impl Connector {
     }
 
     async fn connect(&self, uri: &Uri) -> Result<SendRequest<SdkBody>, ConnectorError> {
-        let stream = match timeout(self.connect_timeout, self.open(uri)).await {
-            Ok(stream) => stream?,
-            Err(_) => {
-                let error = SendError::ConnectTimeout(self.connect_timeout);
-                return Err(ConnectorError::timeout(error.into()));
-            }
-        };
+        let stream = timeout(self.connect_timeout, self.open(uri)).await;
+        let stream = stream.unwrap_or_else(|_| {
+            let error = SendError::ConnectTimeout(self.connect_timeout);
+            Err(ConnectorError::timeout(error.into()))
+        })?;
         let (connection, driver) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(connector_error)?;
@@ -259,11 +257,11 @@ mod tests {
     }
 
     impl Server {
-        async fn new(steps: &[Step]) -> Self {
+        async fn new<const N: usize>(steps: [Step; N]) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = format!("http://{}/", listener.local_addr().unwrap());
             let requests = Arc::<Mutex<Vec<_>>>::default();
-            let steps = Arc::new(Mutex::new(steps.to_vec().into_iter()));
+            let steps = Arc::new(Mutex::new(steps.into_iter()));
             let seen = Arc::clone(&requests);
             tokio::spawn(async move {
                 for connection in 1.. {
@@ -272,7 +270,7 @@ mod tests {
                     tokio::spawn(async move {
                         let next = || steps.lock().unwrap().next().unwrap();
                         serve(stream, next, |head| {
-                            seen.lock().unwrap().push((connection, head))
+                            seen.lock().unwrap().push((connection, head));
                         })
                         .await;
                     });
@@ -324,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_after_one_another_share_a_connection_and_name_the_host() {
-        let server = Server::new(&[Step::Answer(200), Step::Answer(400), Step::Answer(200)]).await;
+        let server = Server::new([Step::Answer(200), Step::Answer(400), Step::Answer(200)]).await;
         let connector = connector();
         for status in [200, 400, 200] {
             let response = post(&connector, &server.address).await.unwrap();
@@ -343,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_was_closed_meanwhile_is_replaced() {
-        let server = Server::new(&[Step::AnswerAndClose, Step::Answer(200)]).await;
+        let server = Server::new([Step::AnswerAndClose, Step::Answer(200)]).await;
         let connector = connector();
         post(&connector, &server.address).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -353,7 +351,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_an_error_of_the_server_another_connection_is_opened() {
-        let server = Server::new(&[Step::Answer(503), Step::Answer(200)]).await;
+        let server = Server::new([Step::Answer(503), Step::Answer(200)]).await;
         let connector = connector();
         let response = post(&connector, &server.address).await.unwrap();
         assert_eq!(response.status().as_u16(), 503);
@@ -363,7 +361,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_may_have_arrived_is_not_sent_again_by_itself() {
-        let server = Server::new(&[Step::Answer(200), Step::Close, Step::Answer(200)]).await;
+        let server = Server::new([Step::Answer(200), Step::Close, Step::Answer(200)]).await;
         let connector = connector();
         post(&connector, &server.address).await.unwrap();
         let error = post(&connector, &server.address).await.unwrap_err();
@@ -374,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_given_up_takes_its_connection_with_it() {
-        let server = Server::new(&[Step::Answer(200), Step::Silence, Step::Answer(200)]).await;
+        let server = Server::new([Step::Answer(200), Step::Silence, Step::Answer(200)]).await;
         let connector = connector();
         post(&connector, &server.address).await.unwrap();
         let silence = post(&connector, &server.address);
