@@ -67,7 +67,8 @@ pub enum ForgetAnswer {
     Changed,
 }
 
-/// A finding as the findings table keeps it.
+/// A finding as the findings table keeps it. Serialised, it is without its body, which is
+/// JSON of its own.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredFinding {
@@ -103,7 +104,17 @@ pub struct StoredFinding {
     #[serde(default, flatten)]
     pub answer: Option<Answer>,
     /// The finding's JSON.
+    #[serde(skip_serializing)]
     pub body: String,
+}
+
+impl StoredFinding {
+    /// Whether it waits for somebody to look at it: nobody has answered it, and it is more
+    /// than information, as the one about a learned uploader is.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.answer.is_none() && self.severity > Severity::Informational
+    }
 }
 
 /// Without the body, which holds texts of an event.

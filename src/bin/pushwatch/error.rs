@@ -36,6 +36,9 @@ pub enum CommandError {
     Ask(#[from] AskError),
     #[error("no uploader has the key {0}; `pushwatch uploaders list` shows the keys")]
     NoSuchUploader(String),
+    #[cfg(feature = "aws")]
+    #[error("no finding has the id {0}; `pushwatch findings list` shows the ids")]
+    NoSuchFinding(String),
     #[error("{0} is written by others all the time; try again")]
     Busy(String),
     #[error(

@@ -2,6 +2,8 @@
 
 mod explain;
 #[cfg(feature = "aws")]
+mod findings;
+#[cfg(feature = "aws")]
 mod learn;
 #[cfg(feature = "aws")]
 mod redrive;
@@ -31,9 +33,14 @@ enum Command {
     Render(render::RenderArgs),
     Uploaders(uploaders::UploadersArgs),
     #[cfg(feature = "aws")]
+    Findings(findings::FindingsArgs),
+    #[cfg(feature = "aws")]
     Learn(learn::LearnArgs),
     #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
+    /// Look at the findings of a deployment, and answer them (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Findings(NotInThisBuild),
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
@@ -70,11 +77,13 @@ impl Cli {
             Command::Render(args) => render::run(args),
             Command::Uploaders(args) => uploaders::run(args),
             #[cfg(feature = "aws")]
+            Command::Findings(args) => findings::run(args),
+            #[cfg(feature = "aws")]
             Command::Learn(args) => learn::run(args),
             #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn(_) | Command::Redrive(_) => {
+            Command::Findings(_) | Command::Learn(_) | Command::Redrive(_) => {
                 Err(crate::deployment::DeploymentError::NotInThisBuild.into())
             }
             Command::Completions { shell } => completions(*shell),

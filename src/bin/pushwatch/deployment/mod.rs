@@ -44,6 +44,19 @@ impl TablesArgs {
         self.stack.is_some() || self.table.is_some()
     }
 
+    /// These, or what the environment names where they name none.
+    pub fn or_environment(mut self) -> Self {
+        if !self.name_a_deployment() {
+            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+            self.stack = variable("PUSHWATCH_STACK");
+            if self.stack.is_none() {
+                self.table = variable("UPLOADERS_TABLE");
+                self.findings_table = variable("FINDINGS_TABLE");
+            }
+        }
+        self
+    }
+
     /// Looks at the options before anything is asked for.
     ///
     /// # Errors
@@ -97,15 +110,7 @@ impl TargetArgs {
         if let Some(path) = &self.file {
             return Ok(Target::File(path.clone()));
         }
-        let mut tables = self.tables.clone();
-        if !tables.name_a_deployment() {
-            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-            tables.stack = variable("PUSHWATCH_STACK");
-            if tables.stack.is_none() {
-                tables.table = variable("UPLOADERS_TABLE");
-                tables.findings_table = variable("FINDINGS_TABLE");
-            }
-        }
+        let tables = self.tables.clone().or_environment();
         if !tables.name_a_deployment() {
             return Err(DeploymentError::NoTarget);
         }

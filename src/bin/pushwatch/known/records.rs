@@ -63,7 +63,7 @@ pub fn owed_pages<S: Manage>(
 }
 
 /// The pages that `fetch` gives, each with where the next one begins.
-fn all_pages<P, C, F>(
+pub(super) fn all_pages<P, C, F>(
     mut fetch: impl FnMut(Option<C>) -> F,
 ) -> impl Stream<Item = Result<P, CommandError>>
 where
