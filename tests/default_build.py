@@ -30,6 +30,8 @@ for lacking in (
     ["learn"],
     ["learn", "--help"],
     ["redrive"],
+    ["findings", "list", "--open"],
+    ["explain", "--stack", "pushwatch", "events/"],
     ["learn", "--stack", "pushwatch", "history/"],
     ["replay", "--stack", "pushwatch", "events/"],
     ["uploaders", "list", "--table", "uploaders"],

@@ -34,7 +34,9 @@ def main():
             f"  source {file.relative_to(ROOT)}\n"
             "  cargo lambda invoke pushwatch-lambda --invoke-port $INVOKE_PORT \\\n"
             "    --data-file events/iam-user.json\n"
-            "  pushwatch uploaders list\n\n"
+            "  pushwatch uploaders list\n"
+            "  pushwatch findings list --open\n"
+            "  pushwatch explain --stack pushwatch events/iam-user.json\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
     except KeyboardInterrupt:

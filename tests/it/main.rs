@@ -8,7 +8,8 @@
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
-//!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
+//!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn` and
+//!   `redrive` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
 //!   `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
@@ -35,6 +36,10 @@ mod decision_table;
 mod details;
 mod documents;
 mod event_reading;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod explained;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod function;
 mod habits;
