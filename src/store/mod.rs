@@ -33,6 +33,10 @@ fn lease_is_over(until: Timestamp, length: SignedDuration, now: Timestamp) -> bo
     until <= now || until > now + length * 2
 }
 
+/// How long a settled finding is kept.
+#[cfg(feature = "sdk")]
+pub const KEEP_FINDINGS: SignedDuration = SignedDuration::from_hours(400 * 24);
+
 /// How long one sweep may publish while the others may not. As long as the
 /// function's timeout: no sweep is still at work when the lease ends.
 pub const SWEEP_LEASE: SignedDuration = SignedDuration::from_secs(30);

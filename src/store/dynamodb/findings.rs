@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::conditional::ConditionalWrite;
 use super::expressions::{
@@ -18,7 +18,7 @@ use super::item::{Item, TRANSACT, UPDATE, damaged, millis, number, target, text}
 use crate::aws::AwsError;
 use crate::finding::{Finding, Owed, Severity};
 use crate::store::{
-    LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage, SWEEP_LEASE,
+    KEEP_FINDINGS, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage, SWEEP_LEASE,
     first_lease, not_critical,
 };
 use crate::time;
@@ -29,9 +29,6 @@ pub const OWED_INDEX: &str = "owed-index";
 const BUDGET_ID: &str = "#budget";
 /// The item that says which sweep publishes.
 const SWEEP_ID: &str = "#sweep";
-
-/// How long a settled finding is kept.
-const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// The table whose items are findings, the budget and the lease of the sweep. Methods
 /// with the name of one of [`Store`](crate::store::Store) are that one.
@@ -125,7 +122,7 @@ impl FindingsTable {
             .condition_expression(IS_OWED)
             .expression_attribute_values(":now", text(time::whole_seconds(now).to_string()))
             .expression_attribute_values(":message", text(message_id))
-            .expression_attribute_values(":expires", number((now + KEEP).as_second()))
+            .expression_attribute_values(":expires", number((now + KEEP_FINDINGS).as_second()))
             .send()
             .await;
         // If the condition failed, the finding is settled already.

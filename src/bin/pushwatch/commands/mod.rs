@@ -4,6 +4,8 @@ mod explain;
 #[cfg(feature = "aws")]
 mod learn;
 #[cfg(feature = "aws")]
+mod reconcile;
+#[cfg(feature = "aws")]
 mod redrive;
 mod render;
 mod replay;
@@ -33,10 +35,15 @@ enum Command {
     #[cfg(feature = "aws")]
     Learn(learn::LearnArgs),
     #[cfg(feature = "aws")]
+    Reconcile(reconcile::ReconcileArgs),
+    #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
+    /// Hand pushes that never arrived to the function (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Reconcile(NotInThisBuild),
     /// Hand what is parked back to the function (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Redrive(NotInThisBuild),
@@ -72,9 +79,11 @@ impl Cli {
             #[cfg(feature = "aws")]
             Command::Learn(args) => learn::run(args),
             #[cfg(feature = "aws")]
+            Command::Reconcile(args) => reconcile::run(args),
+            #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn(_) | Command::Redrive(_) => {
+            Command::Learn(_) | Command::Reconcile(_) | Command::Redrive(_) => {
                 Err(crate::deployment::DeploymentError::NotInThisBuild.into())
             }
             Command::Completions { shell } => completions(*shell),

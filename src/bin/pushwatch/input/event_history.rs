@@ -7,10 +7,12 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use jiff::Timestamp;
 use pushwatch::aws::{AwsError, AwsErrorKind};
+use pushwatch::text::clean_cut;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::deployment::Session;
+use crate::error::CommandError;
 
 /// CloudTrail takes two requests a second in a region.
 const PACE: Duration = Duration::from_millis(500);
@@ -43,8 +45,26 @@ pub struct HistoryEvent {
     pub json: String,
 }
 
+/// What a command says when CloudTrail refuses. `kept` is the file that keeps what was
+/// read, if one does.
+pub fn lookup_error(region: &str, fault: &AwsError, kept: Option<String>) -> CommandError {
+    let otherwise = match fault.code {
+        Some(_) if is_throttled(fault) => {
+            "others ask too, and CloudTrail takes two requests a second: try again later"
+        }
+        None => "check the region and your connection",
+        Some(_) => "check your credentials and the region",
+    };
+    CommandError::Lookup {
+        region: clean_cut(region, 40),
+        advice: fault.advice(otherwise),
+        fault: fault.fault().to_owned(),
+        kept,
+    }
+}
+
 /// Whether CloudTrail throttles.
-pub fn is_throttled(error: &AwsError) -> bool {
+fn is_throttled(error: &AwsError) -> bool {
     error.code.as_deref() == Some("ThrottlingException")
 }
 
