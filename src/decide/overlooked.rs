@@ -9,7 +9,8 @@ use crate::policy::Policy;
 use crate::record::{Record, Standing};
 
 /// What would be decided on a push beyond its being counted; none if the record shows
-/// that it was handled, or that handling it changes nothing.
+/// that it was handled, or that handling it changes nothing. The decision has a record only
+/// if more than its counts would change.
 ///
 /// The record is that of today, the event one of the past. What a person did between the
 /// two (revoked the uploader, reset its habits, took a trusted glob away) is for pushes to
@@ -25,12 +26,19 @@ pub fn overlooked(
     if record.is_some_and(|record| was_handled(record, push, uploader, policy)) {
         return None;
     }
-    let decision = decide(record, push, uploader, policy);
+    let mut decision = decide(record, push, uploader, policy);
     let changes = match (&decision.record, record) {
         (None, _) => false,
         (Some(_), None) => true,
+        // It makes nobody known: the id that it would leave is nobody's.
+        (Some(after), Some(before)) if decision.suppressed => {
+            (after.first_seen, after.last_seen) != (before.first_seen, before.last_seen)
+        }
         (Some(after), Some(before)) => !differ_in_counts_alone(before, after),
     };
+    if !changes {
+        decision.record = None;
+    }
     (decision.finding.is_some() || decision.suppressed || changes).then_some(decision)
 }
 
@@ -38,8 +46,7 @@ pub fn overlooked(
 /// the uploader had then.
 fn was_handled(record: &Record, push: &Push, uploader: &Uploader, policy: &Policy) -> bool {
     let time = push.event_time;
-    let is_between = record.first_seen.is_some_and(|first| first <= time)
-        && record.last_seen.is_some_and(|last| time <= last);
+    let is_between = record.has_seen_before_and_after(time);
     match record.standing {
         // Before that it was ordinary, and a failed one nothing.
         Standing::Revoked => {
@@ -56,7 +63,11 @@ fn was_handled(record: &Record, push: &Push, uploader: &Uploader, policy: &Polic
                     || habits.habits_since.is_none_or(|since| time < since)
                     || habits.include(&push.place(), &push.way))
         }
-        _ => false,
+        // It was known until its trust ended.
+        Standing::Suppressed => {
+            is_between && !push.failed() && record.habits.include(&push.place(), &push.way)
+        }
+        Standing::Attempted | Standing::Unknown(_) => false,
     }
 }
 

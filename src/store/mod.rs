@@ -10,6 +10,8 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
+#[cfg(all(feature = "sdk", feature = "cli"))]
+pub use dynamodb::FindingItem;
 #[cfg(feature = "sdk")]
 pub use dynamodb::{DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};

@@ -10,7 +10,7 @@ use crate::event::Push;
 use crate::finding::{Reason, finding_id};
 use crate::identity::Uploader;
 use crate::policy::Policy;
-use crate::record::Record;
+use crate::record::{Record, Standing};
 use crate::store::Manage;
 
 /// What an event of the past is.
@@ -18,9 +18,10 @@ use crate::store::Manage;
 pub enum Verdict {
     /// It was handled, or handling it would change nothing.
     Seen,
-    /// Its finding is suppressed, now as at its time.
+    /// Its finding is suppressed, and nothing would be remembered either.
     Suppressed,
-    /// It was never handled. This is what would be decided.
+    /// It was never handled. This is what would be decided, be it a finding that is
+    /// suppressed.
     Missing(Box<Decision>),
 }
 
@@ -81,13 +82,17 @@ impl<'a, S: Manage> Reconciliation<'a, S> {
         let Some(decision) = overlooked(record.as_ref(), push, uploader, self.policy) else {
             return Ok(Verdict::Seen);
         };
-        if decision.suppressed {
+        if decision.suppressed && decision.record.is_none() {
             return Ok(Verdict::Suppressed);
         }
         if let Some(finding) = &decision.finding
-            && (self.was_told(uploader, &push.event_id, finding.reason).await?
-                || decision.rule == DecisionRule::LateEventOfUnknownPrincipal
-                    && self.knows_principal(uploader, record.as_ref()).await?)
+            && self.was_told(uploader, &push.event_id, finding.reason).await?
+        {
+            return Ok(Verdict::Seen);
+        }
+        if let Some(record) = &record
+            && may_be_of_somebody_before(record, push, &decision)
+            && self.knows_principal(uploader, record).await?
         {
             return Ok(Verdict::Seen);
         }
@@ -153,16 +158,16 @@ impl<'a, S: Manage> Reconciliation<'a, S> {
     async fn knows_principal(
         &mut self,
         uploader: &Uploader,
-        record: Option<&Record>,
+        record: &Record,
     ) -> Result<bool, S::Error> {
         let Some(id) = &uploader.principal_id else {
             return Ok(false);
         };
         if !self.told.contains_key(&uploader.key) {
             let mut told = HashSet::new();
-            if let Some(record) = record {
+            told.extend(record.previous_principal_id.clone());
+            if record.standing.has_habits() {
                 told.extend(record.principal_id.clone());
-                told.extend(record.previous_principal_id.clone());
             }
             for event_id in self.events.get(&uploader.key).into_iter().flatten() {
                 for reason in [
@@ -182,4 +187,12 @@ impl<'a, S: Manage> Reconciliation<'a, S> {
         }
         Ok(self.told.get(&uploader.key).is_some_and(|told| told.contains(id)))
     }
+}
+
+/// Whether an event between first and last seen may be of a unique id that the record does
+/// not have any more.
+fn may_be_of_somebody_before(record: &Record, push: &Push, decision: &Decision) -> bool {
+    record.has_seen_before_and_after(push.event_time)
+        && (record.standing == Standing::Suppressed
+            || decision.rule == DecisionRule::LateEventOfUnknownPrincipal)
 }

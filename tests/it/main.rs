@@ -3,8 +3,8 @@
 //!
 //! - Of the rules, without I/O: `event_reading`, `identity_table`, `decision_table`,
 //!   `renderings`; `real_records` reads what other people published.
-//! - Of the protocol, over the store in memory: `decision_properties`, `sweep`, and
-//!   `model`, which explores every interleaving.
+//! - Of the protocol, over the store in memory: `decision_properties`, `sweep`, `reconcile`,
+//!   and `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
@@ -47,6 +47,10 @@ mod model;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod queues;
 mod real_records;
+#[cfg(feature = "cli")]
+mod reconcile;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod reconcile_stack;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod redrive;
 #[cfg(feature = "cli")]

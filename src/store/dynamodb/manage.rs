@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::DynamoStore;
 use super::conditional::ConditionalWrite;
-use super::expressions::{READ_NO_REVISION, READ_REVISION};
+use super::expressions::{NO_FINDING, READ_NO_REVISION, READ_REVISION};
 use super::item::{Item, number, target, text};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, AwsErrorKind};
 use crate::record::Record;
 use crate::store::{ForgetAnswer, Manage, RecordPage, StoredFinding};
 use crate::time;
@@ -84,5 +84,86 @@ impl Manage for DynamoStore {
             is_owed: item.contains_key("owed"),
             published_at: word(&item, "publishedAt").and_then(|text| time::parse(&text)),
         }))
+    }
+}
+
+/// A finding as an item of a findings table, whatever version wrote it.
+#[derive(Clone)]
+pub struct FindingItem(Item);
+
+/// Without the body, which holds texts of an event.
+impl std::fmt::Debug for FindingItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("FindingItem").field(&self.id()).finish()
+    }
+}
+
+impl FindingItem {
+    /// The finding's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let id = self.0.get("findingId").and_then(|id| id.as_s().ok());
+        id.map_or("", String::as_str)
+    }
+
+    /// Whether it is still owed to somebody.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.0.contains_key("owed")
+    }
+}
+
+/// What is done with a findings table that was restored.
+impl DynamoStore {
+    /// A page of all findings, and where the next page begins.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn finding_items(
+        &self,
+        from: Option<Item>,
+    ) -> Result<(Vec<FindingItem>, Option<Item>), AwsError> {
+        let table = &self.findings.name;
+        let output = self
+            .findings
+            .client
+            .scan()
+            .table_name(table)
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DynamoDB Scan", target(table), error))?;
+        let items = output.items.unwrap_or_default().into_iter();
+        let items = items.map(FindingItem);
+        // The budget and the lease of the sweep are the table's own.
+        let items = items.filter(|item| !item.id().is_empty() && !item.id().starts_with('#'));
+        Ok((items.collect(), output.last_evaluated_key))
+    }
+
+    /// Puts a finding of another table, as it is; false if there is one of that id.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn adopt_finding(&self, finding: &FindingItem) -> Result<bool, AwsError> {
+        let table = &self.findings.name;
+        let result = self
+            .findings
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(finding.0.clone()))
+            .condition_expression(NO_FINDING)
+            .send()
+            .await;
+        match ConditionalWrite::of(result, "DynamoDB PutItem", table)? {
+            ConditionalWrite::Applied(_) => Ok(true),
+            ConditionalWrite::Refused(_) => Ok(false),
+            ConditionalWrite::Busy => Err(AwsError::of_kind(
+                AwsErrorKind::Retryable,
+                "DynamoDB PutItem",
+                target(table),
+                "another write is under way",
+            )),
+        }
     }
 }

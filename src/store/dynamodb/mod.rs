@@ -22,6 +22,8 @@ use jiff::Timestamp;
 
 use self::findings::FindingsTable;
 pub use self::findings::OWED_INDEX;
+#[cfg(feature = "cli")]
+pub use self::manage::FindingItem;
 use self::item::Item;
 use self::transaction::write_together;
 use self::uploaders::UploadersTable;

@@ -61,6 +61,8 @@ pub struct Missing {
     finding_id: Option<String>,
     /// What the function answered; none in a dry run.
     outcome: Option<String>,
+    #[serde(skip)]
+    is_suppressed: bool,
 }
 
 impl Missing {
@@ -84,6 +86,7 @@ impl Missing {
             severity: finding.map(|finding| finding.severity.as_str()),
             finding_id: finding.map(|finding| finding.id.to_string()),
             outcome: None,
+            is_suppressed: decision.suppressed,
         }
     }
 
@@ -140,6 +143,10 @@ impl Report {
     /// # Errors
     /// When the line can't be written.
     pub fn missing(&mut self, missing: Missing) -> Result<(), CommandError> {
+        if missing.is_suppressed {
+            self.suppressed += 1;
+            return Ok(());
+        }
         self.missing += 1;
         if let Some(line) = missing.line()
             && !self.json
