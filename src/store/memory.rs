@@ -389,7 +389,9 @@ impl super::Manage for MemoryStore {
         let tables = self.lock();
         Ok(tables.findings.get(id).map(|item| super::StoredFinding {
             uploader: String::new(),
-            body: item.as_ref().map_or_else(String::new, |item| item.body.clone()),
+            body: item
+                .as_ref()
+                .map_or_else(String::new, |item| item.body.clone()),
             is_owed: item.is_some(),
             published_at: None,
         }))

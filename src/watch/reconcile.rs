@@ -86,7 +86,9 @@ impl<'a, S: Manage> Reconciliation<'a, S> {
             return Ok(Verdict::Suppressed);
         }
         if let Some(finding) = &decision.finding
-            && self.was_told(uploader, &push.event_id, finding.reason).await?
+            && self
+                .was_told(uploader, &push.event_id, finding.reason)
+                .await?
         {
             return Ok(Verdict::Seen);
         }
@@ -185,7 +187,10 @@ impl<'a, S: Manage> Reconciliation<'a, S> {
             }
             self.told.insert(uploader.key.clone(), told);
         }
-        Ok(self.told.get(&uploader.key).is_some_and(|told| told.contains(id)))
+        Ok(self
+            .told
+            .get(&uploader.key)
+            .is_some_and(|told| told.contains(id)))
     }
 }
 

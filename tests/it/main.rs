@@ -8,7 +8,8 @@
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
-//!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
+//!   `uploaders_files` works on files, `uploaders`, `learn`, `reconcile_stack`,
+//!   `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
 //!   `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
@@ -59,6 +60,8 @@ mod render;
 mod renderings;
 #[cfg(feature = "cli")]
 mod replay;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod restore;
 #[cfg(feature = "cli")]
 mod sample_events;
 #[cfg(all(feature = "aws", feature = "function"))]

@@ -18,8 +18,8 @@ use super::item::{Item, TRANSACT, UPDATE, damaged, millis, number, target, text}
 use crate::aws::AwsError;
 use crate::finding::{Finding, Owed, Severity};
 use crate::store::{
-    KEEP_FINDINGS, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage, SWEEP_LEASE,
-    first_lease, not_critical,
+    KEEP_FINDINGS, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage,
+    SWEEP_LEASE, first_lease, not_critical,
 };
 use crate::time;
 

@@ -6,7 +6,7 @@ use super::DynamoStore;
 use super::conditional::ConditionalWrite;
 use super::expressions::{NO_FINDING, READ_NO_REVISION, READ_REVISION};
 use super::item::{Item, number, target, text};
-use crate::aws::{AwsError, AwsErrorKind};
+use crate::aws::AwsError;
 use crate::record::Record;
 use crate::store::{ForgetAnswer, Manage, RecordPage, StoredFinding};
 use crate::time;
@@ -155,15 +155,7 @@ impl DynamoStore {
             .condition_expression(NO_FINDING)
             .send()
             .await;
-        match ConditionalWrite::of(result, "DynamoDB PutItem", table)? {
-            ConditionalWrite::Applied(_) => Ok(true),
-            ConditionalWrite::Refused(_) => Ok(false),
-            ConditionalWrite::Busy => Err(AwsError::of_kind(
-                AwsErrorKind::Retryable,
-                "DynamoDB PutItem",
-                target(table),
-                "another write is under way",
-            )),
-        }
+        let written = ConditionalWrite::of(result, "DynamoDB PutItem", table)?;
+        Ok(written.applied("DynamoDB PutItem", table)?.is_some())
     }
 }

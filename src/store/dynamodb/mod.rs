@@ -22,9 +22,9 @@ use jiff::Timestamp;
 
 use self::findings::FindingsTable;
 pub use self::findings::OWED_INDEX;
+use self::item::Item;
 #[cfg(feature = "cli")]
 pub use self::manage::FindingItem;
-use self::item::Item;
 use self::transaction::write_together;
 use self::uploaders::UploadersTable;
 use super::{Commit, CommitAnswer, Lease, OwedPage, Store, TimesCommit, TouchAnswer};

@@ -180,7 +180,10 @@ async fn run_on(
     let own_account = names.topic_arn.as_deref().and_then(Arn::parse);
     let scope = Scope {
         accounts: match args.account.as_slice() {
-            [] => own_account.map(|arn| arn.account.to_owned()).into_iter().collect(),
+            [] => own_account
+                .map(|arn| arn.account.to_owned())
+                .into_iter()
+                .collect(),
             accounts => accounts.to_vec(),
         },
         regions: match args.lookup_region.as_slice() {
@@ -212,7 +215,10 @@ fn sort_out(history: History, scope: &Scope, report: &mut Report) -> Vec<Box<Ide
             &mut report.older
         } else if report.now.duration_since(push.event_time) < ON_ITS_WAY {
             &mut report.too_young
-        } else if !ids.insert((push.event_id.clone(), pushed.identification.uploader.key.clone())) {
+        } else if !ids.insert((
+            push.event_id.clone(),
+            pushed.identification.uploader.key.clone(),
+        )) {
             &mut report.copies
         } else {
             return true;

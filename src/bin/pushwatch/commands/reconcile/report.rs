@@ -70,7 +70,8 @@ impl Missing {
     pub fn undecided(push: &Push, uploader: &Uploader, decision: &Decision) -> Self {
         let finding = decision.finding.as_ref();
         let part = |text: &Option<_>, most| {
-            text.as_ref().map(|text: &compact_str::CompactString| clean_cut(text, most))
+            text.as_ref()
+                .map(|text: &compact_str::CompactString| clean_cut(text, most))
         };
         let repository = part(&push.repository, 256).unwrap_or_else(|| "?".to_owned());
         let image = match part(&push.tag, 128) {
@@ -169,7 +170,11 @@ impl Report {
     pub fn say_how_far(&self) {
         self.bar.finish_and_clear();
         let compared = self.seen + self.missing + self.suppressed + self.failed;
-        let done = if self.dry_run { "missing" } else { "handed over" };
+        let done = if self.dry_run {
+            "missing"
+        } else {
+            "handed over"
+        };
         say(&format!(
             "Compared {compared} of {}, {} {done}; the rest was not touched.",
             counted(self.looked_at, "push"),
@@ -194,7 +199,11 @@ impl Report {
                 ": {} above, {} with nothing to report{}",
                 counted(told, "finding"),
                 missing - told,
-                if dry_run { "; this was a dry run" } else { ", which are remembered now" }
+                if dry_run {
+                    "; this was a dry run"
+                } else {
+                    ", which are remembered now"
+                }
             ),
         };
         say(&format!(
@@ -212,7 +221,10 @@ impl Report {
         say(&format!("Unreadable  {}", self.unreadable));
         for (count, what) in [
             (self.failed, "Failed      {}, named above; run it again"),
-            (self.copies, "Copies      {} of events that are counted above"),
+            (
+                self.copies,
+                "Copies      {} of events that are counted above",
+            ),
             (self.older, "Older       {}, before that time"),
             (
                 self.elsewhere,

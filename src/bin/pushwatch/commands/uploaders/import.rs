@@ -52,7 +52,11 @@ Examples:
     --from-findings-table restored-findings --stack pushwatch")]
 pub struct ImportArgs {
     /// The list, or - for standard input
-    #[arg(value_name = "LIST", required_unless_present = "from_table", conflicts_with = "from_table")]
+    #[arg(
+        value_name = "LIST",
+        required_unless_present = "from_table",
+        conflicts_with = "from_table"
+    )]
     pub list: Option<PathBuf>,
 
     /// Take over the uploaders of this table instead, such as one that was restored from a
@@ -218,7 +222,10 @@ impl List {
     /// The uploaders of a table as a list, as `export` writes it, and how many records
     /// can't be read.
     #[cfg(feature = "aws")]
-    async fn of_table(from: &DynamoStore, args: &ImportArgs) -> Result<(Self, usize), CommandError> {
+    async fn of_table(
+        from: &DynamoStore,
+        args: &ImportArgs,
+    ) -> Result<(Self, usize), CommandError> {
         let unwritable = |error| CommandError::Usage(format!("a temporary file: {error}"));
         let reading = Spinner::on("reading the table", false);
         let mut copy = NamedTempFile::new().map_err(unwritable)?;

@@ -164,9 +164,14 @@ fn source(args: &import::ImportArgs, target: &Names) -> Result<Names, CommandErr
     let usage = |fault: &str| Err(CommandError::Usage(fault.to_owned()));
     let uploaders = args.from_table.clone().unwrap_or_default();
     let findings = args.from_findings_table.clone();
-    if uploaders.trim().is_empty() || findings.as_deref().is_some_and(|name| name.trim().is_empty())
+    if uploaders.trim().is_empty()
+        || findings
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
     {
-        return usage("--from-table or --from-findings-table is empty; give the restored table's name");
+        return usage(
+            "--from-table or --from-findings-table is empty; give the restored table's name",
+        );
     }
     if uploaders == target.uploaders || findings.is_some() && findings == target.findings {
         return usage("that is the deployment's own table; give the name of the restored one");
