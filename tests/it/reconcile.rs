@@ -252,11 +252,15 @@ const JAN: &str = "2026-01-01T00:00:00Z";
 const FEB: &str = "2026-02-01T00:00:00Z";
 const MAR: &str = "2026-03-01T00:00:00Z";
 
+type Change = Box<dyn Fn(&mut Record)>;
+
 /// Three pushes that were handled, and what a person did afterwards.
 fn after(change: impl Fn(&mut Record), policy: Policy) -> (Deployment, Vec<(Push, Uploader)>) {
     let history = vec![at("1", JAN), at("2", FEB), at("3", MAR)];
     let watch = deployment(MemoryStore::default(), Policy::default());
-    history.iter().for_each(|event| handle(&watch, event));
+    for event in &history {
+        handle(&watch, event);
+    }
     let mut test = block_on(watch.store.find(TEST_USER)).unwrap().unwrap();
     let read_revision = Some(test.revision);
     change(&mut test);
@@ -276,7 +280,6 @@ fn after(change: impl Fn(&mut Record), policy: Policy) -> (Deployment, Vec<(Push
 #[test]
 fn what_a_person_did_since_makes_no_event_of_before_a_missing_one() {
     let now: Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
-    type Change = Box<dyn Fn(&mut Record)>;
     let changes: [(&str, Change); 5] = [
         ("nothing", Box::new(|_| {})),
         (
@@ -347,7 +350,9 @@ fn a_name_that_is_given_away_again_and_again_is_no_missing_event() {
         of("6", "2026-01-06T00:00:00Z", "AIDATHREE"),
     ];
     let watch = deployment(MemoryStore::default(), Policy::default());
-    history.iter().for_each(|event| handle(&watch, event));
+    for event in &history {
+        handle(&watch, event);
+    }
     assert_eq!(reconcile(&watch, &history), []);
     // One of whom nobody was told.
     history.push(of("7", "2026-01-04T12:00:00Z", "AIDATHIEF"));

@@ -64,6 +64,7 @@ pub struct IdentifiedPush {
     pub push: Push,
     pub identification: Identification,
     /// The event's text, if it was asked for.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))] // for the function
     pub text: Option<Box<str>>,
 }
 

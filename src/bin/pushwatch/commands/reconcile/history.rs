@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use pushwatch::event::{self, Event};
 use pushwatch::identity::identify;
@@ -37,7 +38,7 @@ pub async fn of_cloudtrail(
         unreadable: 0,
     };
     let bar = if quiet {
-        indicatif::ProgressBar::hidden()
+        ProgressBar::hidden()
     } else {
         bar(0, "{spinner} {msg} ({elapsed})")
     };

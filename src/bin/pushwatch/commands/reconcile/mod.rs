@@ -4,6 +4,7 @@ mod function;
 mod history;
 mod report;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use futures_util::FutureExt as _;
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::arn::Arn;
+use pushwatch::aws::AwsErrorKind;
 use pushwatch::event::Push;
 use pushwatch::policy::Policy;
 use pushwatch::store::{DynamoStore, KEEP_FINDINGS};
@@ -191,23 +193,22 @@ async fn run_on(
             regions => regions.to_vec(),
         },
     };
-    let history = if args.paths.is_empty() {
+    let mut history = if args.paths.is_empty() {
         history::of_cloudtrail(&session, &scope.regions, since, now, args.json).await?
     } else {
         history::of_files(args.paths.clone(), since, now, args.json).await?
     };
-    let pushes = sort_out(history, &scope, report);
+    sort_out(&mut history, &scope, report);
     let store = session.store(&names);
-    compare(&pushes, &store, &policy, &function, report).await
+    compare(&history.pushes, &store, &policy, &function, report).await
 }
 
-/// The pushes to compare, in the order of their times. All others are counted.
-fn sort_out(history: History, scope: &Scope, report: &mut Report) -> Vec<Box<IdentifiedPush>> {
+/// Leaves the pushes to compare, in the order of their times, and counts all others.
+fn sort_out(history: &mut History, scope: &Scope, report: &mut Report) {
     report.looked_at = history.pushes.len() + history.unreadable;
     report.unreadable = history.unreadable;
-    let mut ids = std::collections::HashSet::new();
-    let mut pushes = history.pushes;
-    pushes.retain(|pushed| {
+    let mut ids = HashSet::new();
+    history.pushes.retain(|pushed| {
         let push = &pushed.push;
         let count = if !scope.has(push) {
             &mut report.elsewhere
@@ -226,8 +227,7 @@ fn sort_out(history: History, scope: &Scope, report: &mut Report) -> Vec<Box<Ide
         *count += 1;
         false
     });
-    pushes.sort_by_key(|pushed| pushed.push.event_time);
-    pushes
+    history.pushes.sort_by_key(|pushed| pushed.push.event_time);
 }
 
 /// Judges each push, and hands what is missing to the function, one after another: the
@@ -289,9 +289,7 @@ async fn compare(
                 }
             }
             // Another uploader's record may be well.
-            Err(error) if error.kind == pushwatch::aws::AwsErrorKind::Unreadable => {
-                Some(error.to_string())
-            }
+            Err(error) if error.kind == AwsErrorKind::Unreadable => Some(error.to_string()),
             Err(error) => return Err(CommandError::store(error)),
         };
         if let Some(fault) = fault {
