@@ -30,6 +30,7 @@ for lacking in (
     ["learn"],
     ["learn", "--help"],
     ["redrive"],
+    ["reconcile", "--stack", "pushwatch"],
     ["learn", "--stack", "pushwatch", "history/"],
     ["replay", "--stack", "pushwatch", "events/"],
     ["uploaders", "list", "--table", "uploaders"],

@@ -174,7 +174,7 @@ fn losses_duplicates_and_late_events_are_told_apart_and_a_second_run_finds_nothi
     for line in [
         "Looked at   9 pushes since ",
         "Seen        3\n",
-        "Missing     4: 1 finding above, 3 with nothing to report, which are remembered now\n",
+        "Missing     4: 1 finding above, 3 with nothing to report, remembered now\n",
         "Suppressed  0\n",
         "Too young   1, ",
         "Unreadable  0\n",

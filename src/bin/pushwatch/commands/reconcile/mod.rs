@@ -18,6 +18,7 @@ use pushwatch::event::Push;
 use pushwatch::policy::Policy;
 use pushwatch::store::{DynamoStore, KEEP_FINDINGS};
 use pushwatch::text::clean_cut;
+use pushwatch::time::whole_seconds;
 use pushwatch::watch::{Reconciliation, Verdict};
 
 use crate::args::PolicyArgs;
@@ -97,7 +98,7 @@ pub struct ReconcileArgs {
 /// # Errors
 /// On a wrong option, before any work; when a call or output fails.
 pub fn run(args: &ReconcileArgs) -> Result<ExitCode, CommandError> {
-    let now = Timestamp::now();
+    let now = whole_seconds(Timestamp::now());
     let since = since(args, now)?;
     let mut report = Report::of(since, now, args.dry_run, args.json);
     let done = block_on(run_on(args, now, since, &mut report).boxed_local()).flatten();

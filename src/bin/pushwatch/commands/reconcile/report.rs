@@ -193,26 +193,29 @@ impl Report {
         }
         let told = self.events.iter().filter(|event| event.reason.is_some());
         let told = told.count();
-        let became = match (self.missing, self.dry_run) {
-            (0, _) => String::new(),
-            (missing, dry_run) => format!(
-                ": {} above, {} with nothing to report{}",
-                counted(told, "finding"),
-                missing - told,
-                if dry_run {
-                    "; this was a dry run"
-                } else {
-                    ", which are remembered now"
-                }
-            ),
+        let mut became = Vec::new();
+        if told > 0 {
+            became.push(format!("{} above", counted(told, "finding")));
+        }
+        if self.missing > told {
+            let silent = self.missing - told;
+            became.push(format!("{silent} with nothing to report"));
+        }
+        let end = match (self.missing, self.dry_run) {
+            (0, _) => "",
+            (_, true) => "; this was a dry run",
+            (missing, false) if missing > told => ", remembered now",
+            _ => "",
         };
+        let became = became.join(", ") + end;
+        let colon = if became.is_empty() { "" } else { ": " };
         say(&format!(
             "Looked at   {} since {}",
             counted(self.looked_at, "push"),
             self.since
         ));
         say(&format!("Seen        {}", self.seen));
-        say(&format!("Missing     {}{became}", self.missing));
+        say(&format!("Missing     {}{colon}{became}", self.missing));
         say(&format!("Suppressed  {}", self.suppressed));
         say(&format!(
             "Too young   {}, of the last 15 minutes: they may still be on their way",
