@@ -40,6 +40,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::NewUploader,
+        Self::LearnedUploader,
+        Self::UnusualPush,
+        Self::RecreatedPrincipal,
+        Self::ReturnedAfterAbsence,
+        Self::RevokedUploader,
+        Self::UnidentifiedUploader,
+        Self::AttemptedUpload,
+    ];
+
     /// The word in the finding's JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

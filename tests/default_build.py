@@ -32,6 +32,7 @@ for lacking in (
     ["redrive"],
     ["findings", "list", "--open"],
     ["explain", "--stack", "pushwatch", "events/"],
+    ["reconcile", "--stack", "pushwatch"],
     ["learn", "--stack", "pushwatch", "history/"],
     ["replay", "--stack", "pushwatch", "events/"],
     ["uploaders", "list", "--table", "uploaders"],

@@ -10,6 +10,8 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
+#[cfg(all(feature = "sdk", feature = "cli"))]
+pub use dynamodb::FindingItem;
 #[cfg(feature = "sdk")]
 pub use dynamodb::{DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +36,10 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(45);
 fn lease_is_over(until: Timestamp, length: SignedDuration, now: Timestamp) -> bool {
     until <= now || until > now + length * 2
 }
+
+/// How long a settled finding is kept.
+#[cfg(feature = "sdk")]
+pub const KEEP_FINDINGS: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// How long one sweep may publish while the others may not. As long as the
 /// function's timeout: no sweep is still at work when the lease ends.

@@ -14,7 +14,7 @@ use crate::list::{self, ListError};
 use crate::when;
 
 /// What decisions depend on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
     /// Uploaders to start with: a file of --save, or a plain list of keys to trust

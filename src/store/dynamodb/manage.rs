@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use super::DynamoStore;
 use super::conditional::ConditionalWrite;
 use super::expressions::{ANSWER, NOT_ANSWERED, READ_NO_REVISION, READ_REVISION};
-use super::findings::FindingsTable;
-use super::item::{Item, UPDATE, damaged, number, target, text};
+use super::findings::{FindingsTable, finding_id, is_no_finding};
+use super::item::{Item, SCAN, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::record::Record;
 use crate::store::{
@@ -14,7 +14,6 @@ use crate::store::{
 };
 
 const GET: &str = "DynamoDB GetItem";
-const SCAN: &str = "DynamoDB Scan";
 
 impl Manage for DynamoStore {
     async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, AwsError> {
@@ -85,24 +84,13 @@ impl Manage for DynamoStore {
     }
 
     async fn findings(&self, from: Option<Item>) -> Result<FindingPage<Item>, AwsError> {
-        let output = self
-            .findings
-            .client
-            .scan()
-            .table_name(&self.findings.name)
-            .set_exclusive_start_key(from)
-            .send()
-            .await
-            .map_err(|error| AwsError::new(SCAN, target(&self.findings.name), error))?;
+        let (items, next) = self.findings.scan(from).await?;
         let mut page = FindingPage {
             findings: Vec::new(),
             damaged: Vec::new(),
-            next: output.last_evaluated_key,
+            next,
         };
-        for item in output.items.unwrap_or_default() {
-            if is_no_finding(id(&item)) {
-                continue;
-            }
+        for item in items {
             match stored(&self.findings, SCAN, item) {
                 Ok(finding) => page.findings.push(finding),
                 Err(error) => page.damaged.push(error.to_string()),
@@ -150,21 +138,11 @@ impl Manage for DynamoStore {
     }
 }
 
-/// Whether it is the id of no finding, but of the budget or the lease of the sweep.
-fn is_no_finding(id: &str) -> bool {
-    id.starts_with('#')
-}
-
-fn id(item: &Item) -> &str {
-    let id = item.get("findingId").and_then(|id| id.as_s().ok());
-    id.map_or("", String::as_str)
-}
-
 fn stored(
     table: &FindingsTable,
     call: &'static str,
     item: Item,
 ) -> Result<StoredFinding, AwsError> {
-    let id = id(&item).to_owned();
+    let id = finding_id(&item).to_owned();
     serde_dynamo::from_item(item).map_err(|error| damaged(&table.name, call, &id, &error))
 }

@@ -274,7 +274,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    fn start() -> Arc<Self> {
+    pub fn start() -> Arc<Self> {
         let server = Server::http("127.0.0.1:0").unwrap();
         let proxy = Arc::new(Self {
             port: server.server_addr().to_ip().unwrap().port(),

@@ -11,6 +11,8 @@ pub mod intercept;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod lambda;
 #[cfg(all(feature = "aws", feature = "function"))]
+pub mod lambda_api;
+#[cfg(all(feature = "aws", feature = "function"))]
 pub mod lookup_events;
 #[cfg(feature = "aws")]
 #[cfg_attr(not(feature = "function"), allow(dead_code))] // the function's tests use it all

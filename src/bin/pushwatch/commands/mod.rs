@@ -6,6 +6,8 @@ mod findings;
 #[cfg(feature = "aws")]
 mod learn;
 #[cfg(feature = "aws")]
+mod reconcile;
+#[cfg(feature = "aws")]
 mod redrive;
 mod render;
 mod replay;
@@ -37,6 +39,8 @@ enum Command {
     #[cfg(feature = "aws")]
     Learn(learn::LearnArgs),
     #[cfg(feature = "aws")]
+    Reconcile(reconcile::ReconcileArgs),
+    #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
     /// Look at the findings of a deployment, and answer them (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
@@ -44,6 +48,9 @@ enum Command {
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
+    /// Hand pushes that never arrived to the function (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Reconcile(NotInThisBuild),
     /// Hand what is parked back to the function (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Redrive(NotInThisBuild),
@@ -81,11 +88,14 @@ impl Cli {
             #[cfg(feature = "aws")]
             Command::Learn(args) => learn::run(args),
             #[cfg(feature = "aws")]
+            Command::Reconcile(args) => reconcile::run(args),
+            #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Findings(_) | Command::Learn(_) | Command::Redrive(_) => {
-                Err(crate::deployment::DeploymentError::NotInThisBuild.into())
-            }
+            Command::Findings(_)
+            | Command::Learn(_)
+            | Command::Reconcile(_)
+            | Command::Redrive(_) => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
             Command::Completions { shell } => completions(*shell),
         }
     }

@@ -32,6 +32,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of whatever gives the credentials: a file, a process, a portal.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than the function's timeout of 30 s.
+const INVOCATION_TIMEOUT: Duration = Duration::from_secs(40);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
 
@@ -199,6 +201,19 @@ impl Session {
 
     pub fn cloudwatch_logs(&self) -> aws_sdk_cloudwatchlogs::Client {
         aws_sdk_cloudwatchlogs::Client::new(&self.config)
+    }
+
+    /// Lambda. An invocation may take as long as the function, which ends by itself.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(INVOCATION_TIMEOUT)
+            .operation_timeout(INVOCATION_TIMEOUT * 3)
+            .build();
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .timeout_config(timeouts)
+            .build();
+        aws_sdk_lambda::Client::from_conf(config)
     }
 
     /// CloudTrail in a region.

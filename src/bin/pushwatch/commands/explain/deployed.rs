@@ -204,6 +204,7 @@ impl Deployment {
                 contents.pushes.push(Box::new(IdentifiedPush {
                     push: *push,
                     identification,
+                    text: None,
                 }));
             }
             Event::Ignored(why) => contents.ignored.push(format!("event {shown}: {why}")),
