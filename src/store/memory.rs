@@ -388,4 +388,21 @@ impl super::Manage for MemoryStore {
     async fn finding(&self, _: &str) -> Result<Option<super::StoredFinding>, Self::Error> {
         Ok(None)
     }
+
+    /// None, as said of [`finding`](super::Manage::finding).
+    async fn findings(&self, _: Option<String>) -> Result<super::FindingPage<String>, Self::Error> {
+        Ok(super::FindingPage {
+            findings: Vec::new(),
+            damaged: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn answer(
+        &self,
+        _: &str,
+        _: &super::Answer,
+    ) -> Result<super::AnswerOutcome, Self::Error> {
+        Ok(super::AnswerOutcome::NoSuchFinding)
+    }
 }

@@ -14,7 +14,9 @@ use std::future::Future;
 pub use dynamodb::{DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
-pub use manage::{ForgetAnswer, Manage, RecordPage, StoredFinding};
+pub use manage::{
+    Answer, AnswerOutcome, FindingPage, ForgetAnswer, Manage, RecordPage, StoredFinding,
+};
 pub use memory::MemoryStore;
 
 use crate::event::Push;

@@ -73,3 +73,8 @@ pub(super) const SWEEP_CONDITION: &str = "NOT attribute_type(leaseUntil, :number
                                OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder";
 pub(super) const SWEEP_END: &str = "REMOVE leaseUntil, leaseHolder";
 pub(super) const HOLDS_SWEEP: &str = "leaseHolder = :holder";
+
+// answer: by a person, once.
+pub(super) const ANSWER: &str = "SET answeredBy = :by, answeredAt = :at, answerReason = :reason";
+pub(super) const NOT_ANSWERED: &str =
+    "attribute_exists(findingId) AND attribute_not_exists(answeredBy)";

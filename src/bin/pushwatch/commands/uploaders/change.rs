@@ -436,7 +436,7 @@ async fn owed<S: Manage>(store: &S, key: &str) -> Result<Vec<String>, CommandErr
                 .finding(&finding.id)
                 .await
                 .map_err(CommandError::store)?;
-            if kept.is_some_and(|kept| kept.is_owed && kept.uploader == key) {
+            if kept.is_some_and(|kept| kept.owed.is_some() && kept.uploader == key) {
                 owed.push(clean_cut(&finding.id, 80));
             }
         }

@@ -115,7 +115,7 @@ async fn find_by_name<S: Manage>(store: &S, typed: &str) -> Result<Record, Comma
 
 /// A finding as its e-mail says it, and whether it was published.
 fn in_words(kept: &StoredFinding, context: &RenderContext) -> String {
-    let state = match (kept.is_owed, kept.published_at) {
+    let state = match (kept.owed.is_some(), kept.published_at) {
         (true, _) => "still owed; the function's sweep publishes it".to_owned(),
         (false, Some(time)) => format!("published {time}"),
         (false, None) => "published".to_owned(),
