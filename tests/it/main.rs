@@ -33,6 +33,8 @@ mod bad_input;
 mod decision_properties;
 mod decision_table;
 mod details;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod doctor;
 mod documents;
 mod event_reading;
 #[cfg(all(feature = "aws", feature = "function"))]
@@ -63,6 +65,8 @@ mod store_behaviour;
 #[cfg(feature = "aws")]
 mod stores_agree;
 mod sweep;
+#[cfg(feature = "cli")]
+mod test_findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod uploaders;
 #[cfg(feature = "cli")]

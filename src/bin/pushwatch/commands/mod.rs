@@ -1,5 +1,7 @@
 //! The commands: each owns its options.
 
+#[cfg(feature = "aws")]
+mod doctor;
 mod explain;
 #[cfg(feature = "aws")]
 mod learn;
@@ -34,12 +36,17 @@ enum Command {
     Learn(learn::LearnArgs),
     #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
+    #[cfg(feature = "aws")]
+    Doctor(doctor::DoctorArgs),
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
     /// Hand what is parked back to the function (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Redrive(NotInThisBuild),
+    /// Look at each part of a deployment (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Doctor(NotInThisBuild),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -73,8 +80,10 @@ impl Cli {
             Command::Learn(args) => learn::run(args),
             #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
+            #[cfg(feature = "aws")]
+            Command::Doctor(args) => doctor::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn(_) | Command::Redrive(_) => {
+            Command::Learn(_) | Command::Redrive(_) | Command::Doctor(_) => {
                 Err(crate::deployment::DeploymentError::NotInThisBuild.into())
             }
             Command::Completions { shell } => completions(*shell),

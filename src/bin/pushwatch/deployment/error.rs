@@ -48,6 +48,8 @@ pub enum DeploymentError {
         "whose uploaders? Give --stack NAME, --table NAME or --file FILE, or set PUSHWATCH_STACK or UPLOADERS_TABLE"
     )]
     NoTarget,
+    #[error("which deployment? Give --stack NAME, or set PUSHWATCH_STACK")]
+    NoStack,
     #[cfg(not(feature = "aws"))]
     #[error(
         "this build can't talk to AWS: `cargo install --path . --profile cli --features aws` installs one that can"
