@@ -696,7 +696,7 @@ fn a_wrong_stack_or_region_is_one_line() {
     });
     create_stack("pw-of-another-product", &other.to_string());
     let laptop = Laptop::on(&moto().address());
-    for command in ["doctor"] {
+    for command in ["doctor", "status"] {
         for (options, says) in [
             (
                 &["--stack", "nobodys", "--region", REGION][..],
@@ -726,7 +726,7 @@ fn a_wrong_stack_or_region_is_one_line() {
 fn without_credentials_it_is_one_line() {
     let laptop = Laptop::new();
     let folder = laptop.folder.path();
-    for command in ["doctor"] {
+    for command in ["doctor", "status"] {
         let args = [command, "--stack", "pw", "--region", REGION];
         let ran = crate::support::cli::pushwatch_in(
             folder,

@@ -61,6 +61,8 @@ mod replay;
 mod sample_events;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod soak;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod status;
 mod store_behaviour;
 #[cfg(feature = "aws")]
 mod stores_agree;

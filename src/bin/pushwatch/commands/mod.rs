@@ -9,6 +9,8 @@ mod learn;
 mod redrive;
 mod render;
 mod replay;
+#[cfg(feature = "aws")]
+mod status;
 mod uploaders;
 
 use std::io::{self, Write as _};
@@ -38,6 +40,8 @@ enum Command {
     Redrive(redrive::RedriveArgs),
     #[cfg(feature = "aws")]
     Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "aws")]
+    Status(status::StatusArgs),
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
@@ -47,6 +51,9 @@ enum Command {
     /// Look at each part of a deployment (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Doctor(NotInThisBuild),
+    /// Show a deployment on one screen (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Status(NotInThisBuild),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -82,8 +89,10 @@ impl Cli {
             Command::Redrive(args) => redrive::run(args),
             #[cfg(feature = "aws")]
             Command::Doctor(args) => doctor::run(args),
+            #[cfg(feature = "aws")]
+            Command::Status(args) => status::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn(_) | Command::Redrive(_) | Command::Doctor(_) => {
+            Command::Learn(_) | Command::Redrive(_) | Command::Doctor(_) | Command::Status(_) => {
                 Err(crate::deployment::DeploymentError::NotInThisBuild.into())
             }
             Command::Completions { shell } => completions(*shell),
