@@ -80,6 +80,9 @@ pub struct Push {
     /// How the push was authorised; part of a finding beside its push.
     #[serde(skip)]
     pub credentials: Credentials,
+    /// Whether it is a test of the deployment, in which nobody pushed anything.
+    #[serde(skip)]
+    pub is_test: bool,
     /// The record's text as long as its details are unread: most pushes are by somebody
     /// known, and nobody asks for them.
     #[serde(skip)]
@@ -122,6 +125,7 @@ pub(super) struct Envelope {
     pub account: Option<CompactString>,
     pub region: Option<CompactString>,
     pub time: Option<CompactString>,
+    pub is_test: bool,
 }
 
 impl Push {
@@ -186,6 +190,7 @@ impl Push {
             artifact_subject: None,
             way: way::read(record, &identity, &session),
             credentials: Credentials::default(),
+            is_test: envelope.is_test,
             unread: None,
         };
         push.cut_texts();

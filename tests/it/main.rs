@@ -34,6 +34,8 @@ mod bad_input;
 mod decision_properties;
 mod decision_table;
 mod details;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod doctor;
 mod documents;
 mod event_reading;
 #[cfg(all(feature = "aws", feature = "function"))]
@@ -70,10 +72,14 @@ mod restore;
 mod sample_events;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod soak;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod status;
 mod store_behaviour;
 #[cfg(feature = "aws")]
 mod stores_agree;
 mod sweep;
+#[cfg(feature = "cli")]
+mod test_findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod uploaders;
 #[cfg(feature = "cli")]

@@ -66,6 +66,9 @@ pub enum CommandError {
     Store(String),
     #[error("stopped; nothing is half-written: run the same command again")]
     Interrupted,
+    #[cfg(feature = "aws")]
+    #[error("stopped; {0}")]
+    LeftBehind(String),
     #[error("no PATH is given, and nothing is piped in; see pushwatch replay --help")]
     NothingToRead,
     #[error("the runtime can't start: {0}")]
@@ -91,6 +94,8 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupted => EXIT_INTERRUPTED,
+            #[cfg(feature = "aws")]
+            Self::LeftBehind(_) => EXIT_INTERRUPTED,
             _ => EXIT_FAULT,
         })
     }

@@ -75,6 +75,8 @@ pub(super) const SWEEP_END: &str = "REMOVE leaseUntil, leaseHolder";
 pub(super) const HOLDS_SWEEP: &str = "leaseHolder = :holder";
 
 // answer: by a person, once.
+#[cfg(feature = "cli")]
 pub(super) const ANSWER: &str = "SET answeredBy = :by, answeredAt = :at, answerReason = :reason";
+#[cfg(feature = "cli")]
 pub(super) const NOT_ANSWERED: &str =
     "attribute_exists(findingId) AND attribute_not_exists(answeredBy)";

@@ -440,7 +440,9 @@ fn error(code: &str, status: u16) -> Response<std::io::Cursor<Vec<u8>>> {
 
 /// Makes the call: status, headers and body. One at a time: a transaction that fails
 /// puts moto's tables back as they were when it began, whatever came meanwhile.
-fn forward_to_moto(request: ureq::http::Request<Vec<u8>>) -> (u16, Vec<(String, String)>, Vec<u8>) {
+pub fn forward_to_moto(
+    request: ureq::http::Request<Vec<u8>>,
+) -> (u16, Vec<(String, String)>, Vec<u8>) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
     let began = Instant::now();

@@ -1,5 +1,7 @@
 //! The commands: each owns its options.
 
+#[cfg(feature = "aws")]
+mod doctor;
 mod explain;
 #[cfg(feature = "aws")]
 mod findings;
@@ -11,6 +13,8 @@ mod reconcile;
 mod redrive;
 mod render;
 mod replay;
+#[cfg(feature = "aws")]
+mod status;
 mod uploaders;
 
 use std::io::{self, Write as _};
@@ -42,6 +46,10 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
+    #[cfg(feature = "aws")]
+    Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "aws")]
+    Status(status::StatusArgs),
     /// Look at the findings of a deployment, and answer them (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Findings(NotInThisBuild),
@@ -54,6 +62,12 @@ enum Command {
     /// Hand what is parked back to the function (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Redrive(NotInThisBuild),
+    /// Look at each part of a deployment (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Doctor(NotInThisBuild),
+    /// Show a deployment on one screen (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Status(NotInThisBuild),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -91,11 +105,17 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(args),
             #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
+            #[cfg(feature = "aws")]
+            Command::Doctor(args) => doctor::run(args),
+            #[cfg(feature = "aws")]
+            Command::Status(args) => status::run(args),
             #[cfg(not(feature = "aws"))]
             Command::Findings(_)
             | Command::Learn(_)
             | Command::Reconcile(_)
-            | Command::Redrive(_) => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
+            | Command::Redrive(_)
+            | Command::Doctor(_)
+            | Command::Status(_) => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
             Command::Completions { shell } => completions(*shell),
         }
     }

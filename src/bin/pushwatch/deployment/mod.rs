@@ -1,6 +1,8 @@
 //! Which uploaders a command is about: those of a deployment (its tables, its topic), or
 //! those of an uploaders file.
 
+#[cfg(feature = "aws")]
+mod activity;
 mod error;
 #[cfg(feature = "aws")]
 mod session;
@@ -11,11 +13,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(feature = "aws")]
+pub use activity::{Activity, Series, all_owed};
 pub use error::DeploymentError;
 #[cfg(feature = "aws")]
 pub use session::{Session, Stack, check_region};
 #[cfg(feature = "aws")]
 pub use stack_settings::StackSettings;
+
+#[cfg(feature = "aws")]
+/// The stack that a command is about: that of its option, or of the environment.
+///
+/// # Errors
+/// When neither names one.
+pub fn stack_name(option: Option<&str>) -> Result<String, DeploymentError> {
+    let variable = || std::env::var("PUSHWATCH_STACK").ok();
+    let name = option.map(str::to_owned).or_else(variable);
+    name.filter(|name| !name.trim().is_empty())
+        .ok_or(DeploymentError::NoStack)
+}
 
 /// Which tables.
 #[derive(Debug, Clone, Default, Args)]

@@ -144,6 +144,9 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (text(name), text(value)))
                 .collect(),
+            status: text("CREATE_COMPLETE"),
+            status_reason: None,
+            created: None,
         }
     }
 

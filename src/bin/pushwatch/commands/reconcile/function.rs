@@ -44,7 +44,7 @@ pub enum InvokeError {
 impl Function {
     pub fn of(session: &Session, name: &str) -> Self {
         Self {
-            client: session.lambda(),
+            client: session.invoker(),
             name: name.to_owned(),
         }
     }

@@ -22,7 +22,7 @@ use pushwatch::time::whole_seconds;
 use pushwatch::watch::{Reconciliation, Verdict};
 
 use crate::args::PolicyArgs;
-use crate::deployment::{DeploymentError, Session, StackSettings, check_region};
+use crate::deployment::{DeploymentError, Session, StackSettings, check_region, stack_name};
 use crate::error::{CommandError, exit_code};
 use crate::input::IdentifiedPush;
 use crate::runtime::block_on;
@@ -163,13 +163,7 @@ async fn run_on(
     for region in &args.lookup_region {
         check_region(region, "--lookup-region")?;
     }
-    let variable = std::env::var("PUSHWATCH_STACK").ok();
-    let name = args.stack.clone().or(variable).unwrap_or_default();
-    if name.trim().is_empty() {
-        return Err(CommandError::Usage(
-            "which deployment? Give --stack NAME, or set PUSHWATCH_STACK".to_owned(),
-        ));
-    }
+    let name = stack_name(args.stack.as_deref())?;
     let session = Session::open(args.region.as_deref(), args.json).await?;
     let stack = session.stack(&name).await?;
     let names = stack.names()?;
