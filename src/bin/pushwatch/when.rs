@@ -3,10 +3,7 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use pushwatch::text::clean_cut;
 use pushwatch::time;
-
-use crate::error::CommandError;
 
 /// A time in the past: a span before now, a date, or an RFC 3339 time.
 pub fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
@@ -16,27 +13,6 @@ pub fn parse_since(text: &str, now: Timestamp) -> Option<Timestamp> {
 /// A time to come.
 pub fn parse_until(text: &str, now: Timestamp) -> Option<Timestamp> {
     parse_when(text, now, 1)
-}
-
-/// The time of an option, if it is given.
-///
-/// # Errors
-/// When it is no time.
-pub fn when(
-    typed: Option<&str>,
-    option: &str,
-    now: Timestamp,
-    parse: impl Fn(&str, Timestamp) -> Option<Timestamp>,
-) -> Result<Option<Timestamp>, CommandError> {
-    let parsed = typed.map(|text| {
-        parse(text, now).ok_or_else(|| {
-            let shown = clean_cut(text, 40);
-            CommandError::Usage(format!(
-                "{option}: `{shown}` is no time; 7d, 12h, 2026-12-31 are"
-            ))
-        })
-    });
-    parsed.transpose()
 }
 
 /// An RFC 3339 time, or a date, which is its beginning in UTC.

@@ -7,18 +7,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::aws::AwsError;
-use pushwatch::finding::Owed;
 use pushwatch::record::{LastPush, Record};
-use pushwatch::store::{DynamoStore, Manage as _, OwedFinding, StoredFinding};
+use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 use serde_json::{Value, json};
 
-use crate::deployment::{Session, Stack, all_owed, stack_name};
+use crate::deployment::{Session, Stack, stack_name};
 use crate::error::CommandError;
+use crate::known::{self, OwedCounts, all_owed, finding_pages, state};
 use crate::runtime::block_on;
-use crate::ui::{Spinner, ago, counted};
+use crate::ui::{Spinner, ago, counted, image};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Between two screens.
@@ -81,7 +82,7 @@ async fn run_on(args: &StatusArgs) -> Result<ExitCode, CommandError> {
         stack.output("FindingsTable")?;
     }
     let waiting = Spinner::on("reading the tables", args.json);
-    let mut stored = Stored::read(&store, Timestamp::now()).await?;
+    let stored = Stored::read(&store, Timestamp::now()).await?;
     let mut status = Box::pin(Status::read(&session, &stack, &store, stored)).await?;
     drop(waiting);
     if args.json {
@@ -97,8 +98,7 @@ async fn run_on(args: &StatusArgs) -> Result<ExitCode, CommandError> {
             tokio::time::sleep(REDRAW).await;
             status = Box::pin(Status::read(&session, &stack, &store, status.stored)).await?;
         }
-        stored = Stored::read(&store, Timestamp::now()).await?;
-        status.stored = stored;
+        status.stored = Stored::read(&store, Timestamp::now()).await?;
     }
 }
 
@@ -124,30 +124,21 @@ struct Stored {
 impl Stored {
     async fn read(store: &DynamoStore, now: Timestamp) -> Result<Self, CommandError> {
         let mut stored = Self::default();
-        let mut next = None;
-        loop {
-            let page = store.records(next).await.map_err(CommandError::store)?;
+        let mut pages = Box::pin(known::pages(store));
+        while let Some(page) = pages.try_next().await? {
             stored.damaged += page.damaged.len();
             for record in page.records {
                 stored.count(record, now);
             }
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
         }
-        let mut next = None;
-        loop {
-            let page = store.findings(next).await.map_err(CommandError::store)?;
+        let mut pages = Box::pin(finding_pages(store));
+        while let Some(page) = pages.try_next().await? {
             stored.damaged += page.damaged.len();
-            for finding in page.findings {
+            for finding in page.readable {
                 stored.note(finding);
             }
-            next = page.next;
-            if next.is_none() {
-                return Ok(stored);
-            }
         }
+        Ok(stored)
     }
 
     fn count(&mut self, record: Record, now: Timestamp) {
@@ -177,7 +168,7 @@ impl Stored {
 #[derive(Debug)]
 struct Status {
     stored: Stored,
-    owed: Vec<OwedFinding>,
+    owed: OwedCounts,
     /// How many messages, or why that is not known.
     parked: Result<usize, AwsError>,
     /// None if none was in three hours.
@@ -201,7 +192,7 @@ impl Status {
         );
         Ok(Self {
             stored,
-            owed: owed.map_err(CommandError::store)?,
+            owed: OwedCounts::of(&owed.map_err(CommandError::store)?),
             parked: parked.map(|attributes| Session::messages(&attributes)),
             last_sweep: activity.map(|activity| activity.sweeps.last()),
             now,
@@ -251,7 +242,7 @@ impl Status {
                     Some((time, uploader, push)) => format!(
                         "{} {} by {}",
                         at(*time),
-                        image(push),
+                        image(push.repository.as_deref(), push.tag.as_deref()),
                         clean_cut(uploader, 200)
                     ),
                 },
@@ -269,12 +260,12 @@ impl Status {
                 match &stored.last_finding {
                     None => "none".to_owned(),
                     Some(finding) => format!(
-                        "{} [{}] {} {} {}",
+                        "{} [{}] {} {} ({})",
                         at(finding.decided_at),
                         finding.severity.as_str().to_uppercase(),
                         clean_cut(&finding.reason, 60),
                         clean_cut(&finding.uploader, 200),
-                        how(finding),
+                        state(finding),
                     ),
                 },
             ),
@@ -294,10 +285,11 @@ impl Status {
     }
 
     fn owed_in_words(&self) -> String {
-        let findings = self.owed.iter().filter(|one| one.owed == Owed::Finding);
-        let oldest = findings.clone().filter_map(|one| one.since).min();
-        let findings = findings.count();
-        let digest = self.owed.len() - findings;
+        let OwedCounts {
+            findings,
+            oldest,
+            digest,
+        } = self.owed;
         let mut words = match findings {
             0 => "nothing".to_owned(),
             count => counted(count, "finding"),
@@ -321,13 +313,6 @@ impl Status {
 
     fn to_json(&self, stack: &Stack, region: &str) -> Value {
         let stored = &self.stored;
-        let oldest = self.owed.iter().filter(|one| one.owed == Owed::Finding);
-        let oldest = oldest.filter_map(|one| one.since).min();
-        let digest = self
-            .owed
-            .iter()
-            .filter(|one| one.owed == Owed::Digest)
-            .count();
         let faults = [self.parked.as_ref().err(), self.last_sweep.as_ref().err()];
         let faults: Vec<_> = faults
             .into_iter()
@@ -342,7 +327,11 @@ impl Status {
             "uploaders": stored.standings,
             "newThisWeek": stored.new_this_week,
             "damaged": stored.damaged,
-            "owed": {"findings": self.owed.len() - digest, "digest": digest, "oldest": oldest},
+            "owed": {
+                "findings": self.owed.findings,
+                "digest": self.owed.digest,
+                "oldest": self.owed.oldest,
+            },
             "parked": self.parked.as_ref().ok(),
             "lastPush": stored.last_push.as_ref().map(|(time, uploader, push)| json!({
                 "time": time, "uploader": uploader, "push": push,
@@ -359,27 +348,6 @@ impl Status {
             "faults": faults,
         })
     }
-}
-
-fn how(finding: &StoredFinding) -> &'static str {
-    match (finding.published_at, finding.owed) {
-        (Some(_), _) => "(published)",
-        (None, Some(Owed::Digest)) => "(for the next digest)",
-        (None, _) => "(owed)",
-    }
-}
-
-fn image(push: &LastPush) -> String {
-    let repository = push
-        .repository
-        .as_deref()
-        .unwrap_or("an unnamed repository");
-    let name = match (push.tag.as_deref(), push.digest.as_deref()) {
-        (Some(tag), _) => format!("{repository}:{tag}"),
-        (None, Some(digest)) => format!("{repository}@{digest}"),
-        (None, None) => repository.to_owned(),
-    };
-    clean_cut(&name, 200)
 }
 
 fn not_known(error: &AwsError) -> String {

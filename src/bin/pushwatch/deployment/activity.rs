@@ -1,10 +1,9 @@
-//! What a deployment did of late, as the metrics of its function say, and what it owes.
+//! What a deployment did of late, as the metrics of its function say.
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::aws::AwsError;
-use pushwatch::store::{DynamoStore, OwedFinding, Store as _};
 
 use super::Session;
 
@@ -74,23 +73,6 @@ impl Session {
             image_actions,
             sweeps,
         })
-    }
-}
-
-/// All pages of what is owed.
-///
-/// # Errors
-/// When DynamoDB refuses.
-pub async fn all_owed(store: &DynamoStore) -> Result<Vec<OwedFinding>, AwsError> {
-    let mut all = Vec::new();
-    let mut next = None;
-    loop {
-        let page = store.owed(next).await?;
-        all.extend(page.owed);
-        next = page.next;
-        if next.is_none() {
-            return Ok(all);
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[cfg(feature = "aws")]
-pub use activity::{Activity, Series, all_owed};
+pub use activity::{Activity, Series};
 pub use error::DeploymentError;
 #[cfg(feature = "aws")]
 pub use session::{Session, Stack, check_region};

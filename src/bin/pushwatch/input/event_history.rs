@@ -112,6 +112,11 @@ fn attribute(
     })
 }
 
+/// What is waited for while [`EventHistory::next_page`] is throttled.
+pub fn throttled_in_words(region: &str) -> String {
+    format!("CloudTrail allows two calls a second in {region}, and others call too: waiting")
+}
+
 /// Whether CloudTrail throttles.
 fn is_throttled(error: &AwsError) -> bool {
     error.code.as_deref() == Some("ThrottlingException")

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use pushwatch::finding::{Finding, Owed};
 use pushwatch::render::{Format, Message, RenderContext, render};
@@ -10,39 +10,47 @@ use pushwatch::store::{Answer, AnswerOutcome, Manage, StoredFinding};
 use pushwatch::text::clean_cut;
 
 use super::merge::AT_ONCE;
-use super::records::all_pages;
+use super::paging::all_pages;
 use crate::error::CommandError;
 use crate::ui::ago;
 
-/// The findings of a store.
+/// Findings of a store: all of them, newest first, or a page.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Newest first.
     pub readable: Vec<StoredFinding>,
     /// What can't be read as a finding, a line each.
     pub damaged: Vec<String>,
 }
 
 impl Findings {
-    /// Reads all of them.
+    /// Reads all of them, and sorts them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn of<S: Manage>(store: &S) -> Result<Self, CommandError> {
         let mut findings = Self::default();
-        let mut pages = pin!(all_pages(move |from| async move {
-            let page = store.findings(from).await.map_err(CommandError::store)?;
-            Ok(((page.findings, page.damaged), page.next))
-        }));
-        while let Some((mut readable, mut damaged)) = pages.try_next().await? {
-            findings.readable.append(&mut readable);
-            findings.damaged.append(&mut damaged);
+        let mut pages = pin!(finding_pages(store));
+        while let Some(mut page) = pages.try_next().await? {
+            findings.readable.append(&mut page.readable);
+            findings.damaged.append(&mut page.damaged);
         }
         findings
             .readable
             .sort_by(|a, b| (b.decided_at, &a.id).cmp(&(a.decided_at, &b.id)));
         Ok(findings)
     }
+}
+
+/// All findings, a page at a time, in the store's order.
+pub fn finding_pages<S: Manage>(store: &S) -> impl Stream<Item = Result<Findings, CommandError>> {
+    all_pages(move |from| async move {
+        let page = store.findings(from).await.map_err(CommandError::store)?;
+        let findings = Findings {
+            readable: page.findings,
+            damaged: page.damaged,
+        };
+        Ok((findings, page.next))
+    })
 }
 
 /// Answers the open findings about these uploaders; how many there were.
@@ -62,6 +70,21 @@ pub async fn answer_open<S: Manage>(
         .try_filter(|outcome| std::future::ready(*outcome == AnswerOutcome::Answered));
     let answered: Vec<_> = answered.try_collect().await.map_err(CommandError::store)?;
     Ok(answered.len())
+}
+
+/// How far it came, in a word or two.
+#[cfg(feature = "aws")]
+pub fn state(finding: &StoredFinding) -> String {
+    let delivery = match finding.owed {
+        Some(Owed::Finding) => "owed",
+        Some(Owed::Digest) => "for the digest",
+        None => "published",
+    };
+    match (&finding.answer, finding.owed) {
+        (None, _) => delivery.to_owned(),
+        (Some(_), None) => "answered".to_owned(),
+        (Some(_), Some(_)) => format!("answered, {delivery}"),
+    }
 }
 
 /// Whether it is owed or published, in words.

@@ -12,7 +12,7 @@ pub use ask::{AskError, ask, ask_beside_input};
 pub use listing::{Columns, Listing};
 pub use progress::{AboveBar, Spinner, bar, still_bar, style};
 pub use table::{table, write_table};
-pub use words::{SHORT, ShortList, ago, counted, rest};
+pub use words::{SHORT, ShortList, ago, counted, image, rest};
 
 /// Writes a line to standard error, if anybody listens.
 pub fn say(line: &str) {

@@ -7,6 +7,7 @@ use pushwatch::store::OwedFinding;
 use super::Deployed;
 use super::check::{Check, Read, aws};
 use crate::deployment::{Activity, Series};
+use crate::known::OwedCounts;
 use crate::ui::{ago, counted};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -181,8 +182,8 @@ fn owed(facts: &Facts<'_>) -> Check {
         )
         .mend("The function's log says why SNS does not take them: docs/operations.md#findingsowedalarm");
     }
-    let digest = owed.iter().filter(|one| one.owed == Owed::Digest).count();
-    Check::well(match (owed.len() - digest, digest) {
+    let counts = OwedCounts::of(owed);
+    Check::well(match (counts.findings, counts.digest) {
         (0, 0) => "Nothing is owed".to_owned(),
         (0, digest) => format!("{} for the next digest", wait(digest)),
         (findings, 0) => format!("{} owed, and on the way", are(findings, "finding")),

@@ -24,8 +24,9 @@ use jiff::Timestamp;
 use pushwatch::arn::Arn;
 use serde_json::{Value, json};
 
-use crate::deployment::{Session, Stack, all_owed, stack_name};
+use crate::deployment::{Session, Stack, stack_name};
 use crate::error::CommandError;
+use crate::known::all_owed;
 use crate::runtime::{block_on, block_on_to_the_end};
 use crate::ui::{Spinner, counted};
 use check::{Check, Level};

@@ -19,7 +19,7 @@ use pushwatch::text::clean_cut;
 use super::ExplainArgs;
 use super::push::{self, Case, Decided};
 use super::stored::{self, Settings};
-use crate::deployment::{DeploymentError, Session, StackSettings};
+use crate::deployment::{DeploymentError, Session};
 use crate::error::{CommandError, exit_code};
 use crate::input::event_history::{find_event, lookup_error};
 use crate::input::{self, Contents, IdentifiedPush, Selection};
@@ -89,14 +89,12 @@ impl Deployment {
         }
         tables.check()?;
         let session = Session::open(tables.region.as_deref(), false).await?;
-        let (names, set) = if let Some(name) = &tables.stack {
-            let stack = session.stack(name).await?;
-            let settings = StackSettings::of(&stack, session.region(), &args.policy)
-                .map_err(DeploymentError::from)?;
-            (stack.names()?, settings.announce(false).policy)
+        let (names, settings) = session.names_and_settings(tables, &args.policy).await?;
+        let set = if let Some(settings) = settings {
+            settings.announce(false).policy
         } else {
             say("Tables have no settings: only the options count. --stack NAME has them.");
-            (session.names(tables).await?, Policy::default())
+            Policy::default()
         };
         let store = session.store(&names);
         let reading = Spinner::on("reading the findings", false);

@@ -5,17 +5,18 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use pushwatch::finding::{Finding, Owed, Severity};
+use pushwatch::finding::{Finding, Severity};
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
 use super::Deployment;
 use super::json::write_json;
+use crate::args::time_of;
 use crate::deployment::TablesArgs;
 use crate::error::{CommandError, exit_code};
-use crate::known::Findings;
-use crate::ui::{Columns, Listing, Spinner, ago, counted, say};
-use crate::when::{parse_since, when};
+use crate::known::{Findings, state};
+use crate::ui::{Columns, Listing, Spinner, ago, counted, image, say};
+use crate::when::parse_since;
 
 const COLUMNS: Columns = Columns {
     heads: &[
@@ -78,12 +79,9 @@ impl From<SeverityArg> for Severity {
 
 /// Lists findings.
 pub async fn list(deployment: &Deployment, args: &ListArgs) -> Result<ExitCode, CommandError> {
-    let since = when(
-        args.since.as_deref(),
-        "--since",
-        deployment.now,
-        parse_since,
-    )?;
+    let since = args.since.as_deref();
+    let since = since.map(|typed| time_of("--since", typed, deployment.now, parse_since));
+    let since = since.transpose()?;
     let least = args.severity.map(Severity::from);
     let reading = Spinner::on("reading the findings", false);
     let findings = Findings::of(&deployment.store).await?;
@@ -124,34 +122,18 @@ fn row(finding: &StoredFinding, now: Timestamp) -> Vec<String> {
     let name = body
         .as_ref()
         .map_or(finding.uploader.as_str(), |body| &body.uploader.name);
-    let image = body.as_ref().and_then(|body| {
-        let repository = clean_cut(body.push.repository.as_deref()?, 40);
-        Some(match &body.push.tag {
-            Some(tag) => format!("{repository}:{}", clean_cut(tag, 20)),
-            None => repository,
-        })
-    });
+    let push = body.as_ref().map(|body| &body.push);
+    let image = image(
+        push.and_then(|push| push.repository.as_deref()),
+        push.and_then(|push| push.tag.as_deref()),
+    );
     vec![
         ago(finding.decided_at, now),
         finding.severity.to_string(),
         clean_cut(&finding.reason, 30),
         clean_cut(name, 30),
-        image.unwrap_or_else(|| "-".to_owned()),
+        image,
         state(finding),
         clean_cut(&finding.id, 80),
     ]
-}
-
-/// In a word or two.
-fn state(finding: &StoredFinding) -> String {
-    let delivery = match finding.owed {
-        Some(Owed::Finding) => "owed",
-        Some(Owed::Digest) => "for the digest",
-        None => "published",
-    };
-    match (&finding.answer, finding.owed) {
-        (None, _) => delivery.to_owned(),
-        (Some(_), None) => "answered".to_owned(),
-        (Some(_), Some(_)) => format!("answered, {delivery}"),
-    }
 }

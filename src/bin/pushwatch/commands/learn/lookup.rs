@@ -10,7 +10,9 @@ use super::history::History;
 use super::progress::{Progress, ProgressFile};
 use crate::deployment::Session;
 use crate::error::CommandError;
-use crate::input::event_history::{EventHistory, HistoryEvent, HistoryPosition, lookup_error};
+use crate::input::event_history::{
+    EventHistory, HistoryEvent, HistoryPosition, lookup_error, throttled_in_words,
+};
 use crate::ui::{bar, say, style};
 
 const SPINNER: &str = "{spinner} {msg} ({elapsed})";
@@ -56,9 +58,7 @@ async fn read_regions(
         while !position.done {
             let page = events
                 .next_page(&mut position, progress.from, progress.until, || {
-                    bar.set_message(format!(
-                        "CloudTrail allows two calls a second in {region}, and others call too: waiting"
-                    ));
+                    bar.set_message(throttled_in_words(region));
                 })
                 .await
                 .map_err(|fault| lookup_error(region, &fault, file.kept()))?;

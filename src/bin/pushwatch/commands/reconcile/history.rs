@@ -11,7 +11,9 @@ use pushwatch::text::clean_cut;
 
 use crate::deployment::Session;
 use crate::error::CommandError;
-use crate::input::event_history::{EventHistory, HistoryPosition, lookup_error};
+use crate::input::event_history::{
+    EventHistory, HistoryPosition, lookup_error, throttled_in_words,
+};
 use crate::input::{self, IdentifiedPush, Selection};
 use crate::ui::{bar, say};
 
@@ -49,9 +51,7 @@ pub async fn of_cloudtrail(
         while !position.done {
             let page = events
                 .next_page(&mut position, since, now, || {
-                    bar.set_message(format!(
-                        "CloudTrail allows two calls a second in {region}, and others call too: waiting"
-                    ));
+                    bar.set_message(throttled_in_words(region));
                 })
                 .await;
             let page = match page {

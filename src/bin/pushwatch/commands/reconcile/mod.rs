@@ -21,7 +21,7 @@ use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
 use pushwatch::watch::{Reconciliation, Verdict};
 
-use crate::args::PolicyArgs;
+use crate::args::{PolicyArgs, time_of};
 use crate::deployment::{DeploymentError, Session, StackSettings, check_region, stack_name};
 use crate::error::{CommandError, exit_code};
 use crate::input::IdentifiedPush;
@@ -114,10 +114,7 @@ pub fn run(args: &ReconcileArgs) -> Result<ExitCode, CommandError> {
 
 fn since(args: &ReconcileArgs, now: Timestamp) -> Result<Timestamp, CommandError> {
     let usage = |fault: &str| CommandError::Usage(format!("--since: {fault}"));
-    let since = parse_since(&args.since, now).ok_or_else(|| {
-        let shown = clean_cut(&args.since, 40);
-        usage(&format!("`{shown}` is no time; 7d, 12h, 2026-12-31 are"))
-    })?;
+    let since = time_of("--since", &args.since, now, parse_since)?;
     let age = now.duration_since(since);
     if age <= ON_ITS_WAY {
         return Err(usage(

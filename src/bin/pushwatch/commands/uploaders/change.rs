@@ -14,10 +14,10 @@ use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
 
 use super::{CommandOutcome, Context};
-use crate::args::parse_reason;
+use crate::args::{parse_reason, time_of};
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
-use crate::known::{self, answer_open, find};
+use crate::known::{self, all_owed, answer_open, find};
 use crate::list::{Key, has_root_power, parse_key};
 use crate::ui::{ShortList, ago, ask, counted, say};
 use crate::when::parse_until;
@@ -99,12 +99,7 @@ pub async fn trust<S: Manage>(
     let until = match &args.until {
         None => None,
         Some(text) => {
-            let time = parse_until(text, context.now).ok_or_else(|| {
-                let shown = clean_cut(text, 40);
-                CommandError::Usage(format!(
-                    "--until: `{shown}` is no time; 2026-12-31 and 90d are"
-                ))
-            })?;
+            let time = time_of("--until", text, context.now, parse_until)?;
             if time <= context.now {
                 return Err(CommandError::Usage(format!("--until: {time} has passed")));
             }
@@ -482,16 +477,13 @@ async fn write<S: Manage>(
 /// The ids of the findings about an uploader that are owed.
 async fn owed<S: Manage>(store: &S, key: &str) -> Result<Vec<String>, CommandError> {
     let mut owed = Vec::new();
-    let mut pages = pin!(known::owed_pages(store));
-    while let Some(page) = pages.try_next().await? {
-        for finding in page {
-            let kept = store
-                .finding(&finding.id)
-                .await
-                .map_err(CommandError::store)?;
-            if kept.is_some_and(|kept| kept.owed.is_some() && kept.uploader == key) {
-                owed.push(clean_cut(&finding.id, 80));
-            }
+    for finding in all_owed(store).await.map_err(CommandError::store)? {
+        let kept = store
+            .finding(&finding.id)
+            .await
+            .map_err(CommandError::store)?;
+        if kept.is_some_and(|kept| kept.owed.is_some() && kept.uploader == key) {
+            owed.push(clean_cut(&finding.id, 80));
         }
     }
     Ok(owed)

@@ -18,7 +18,7 @@ use pushwatch::text::{clean, clean_cut};
 use tempfile::NamedTempFile;
 
 #[cfg(feature = "aws")]
-use super::findings;
+use super::take_over;
 use super::{CommandOutcome, Context};
 use crate::args::parse_reason;
 use crate::deployment::TargetArgs;
@@ -114,12 +114,12 @@ pub async fn import_tables(
     }
     let has_findings = args.from_findings_table.is_some();
     if args.dry_run && has_findings {
-        let counts = findings::look(store, from).await?;
+        let counts = take_over::look(store, from).await?;
         say(&counts.in_words("to take over"));
     }
     import_list(store, &list, args, context, async || {
         if has_findings {
-            let counts = findings::take_over(store, from).await?;
+            let counts = take_over::take_over(store, from).await?;
             say(&counts.in_words("taken over"));
         }
         Ok(())

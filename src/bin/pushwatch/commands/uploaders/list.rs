@@ -13,11 +13,12 @@ use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 
 use super::Context;
+use crate::args::time_of;
 use crate::deployment::TargetArgs;
 use crate::error::{CommandError, exit_code};
 use crate::known::{self, write_json};
-use crate::ui::{Columns, Listing, ago, counted, say};
-use crate::when::{parse_since, parse_until, when};
+use crate::ui::{Columns, Listing, ago, counted, image, say};
+use crate::when::{parse_since, parse_until};
 
 /// The first one only where the end of trust is asked for.
 const HEADS: [&str; 9] = [
@@ -121,9 +122,12 @@ pub async fn list<S: Manage>(
     args: &ListArgs,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let since = when(args.since.as_deref(), "--since", context.now, parse_since)?;
+    let since = args.since.as_deref();
+    let since = since.map(|typed| time_of("--since", typed, context.now, parse_since));
+    let since = since.transpose()?;
     let ends = args.until_within.as_deref();
-    let ends = when(ends, "--until-within", context.now, parse_until)?;
+    let ends = ends.map(|typed| time_of("--until-within", typed, context.now, parse_until));
+    let ends = ends.transpose()?;
     let order = match args.sort {
         None if ends.is_some() => Some(SortArg::Until),
         sort => sort,
@@ -244,13 +248,11 @@ impl<'a> Output<'a> {
 /// The texts of its columns.
 fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
     let text = |text: Option<&str>, most| clean_cut(text.unwrap_or("-"), most);
-    let image = record.last_push.as_ref().and_then(|push| {
-        let repository = clean_cut(push.repository.as_deref()?, 40);
-        Some(match &push.tag {
-            Some(tag) => format!("{repository}:{}", clean_cut(tag, 20)),
-            None => repository,
-        })
-    });
+    let push = record.last_push.as_ref();
+    let image = image(
+        push.and_then(|push| push.repository.as_deref()),
+        push.and_then(|push| push.tag.as_deref()),
+    );
     let ago = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
     let end = has_end.then(|| {
         let until = record.trusted_until;
@@ -263,7 +265,7 @@ fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
         ago(record.first_seen),
         ago(record.last_seen),
         record.pushes.to_string(),
-        image.unwrap_or_else(|| "-".to_owned()),
+        image,
         text(Some(&record.uploader), 1024),
     ];
     end.into_iter().chain(rest).collect()

@@ -2,12 +2,12 @@
 
 mod change;
 mod export;
-#[cfg(feature = "aws")]
-mod findings;
 mod habits;
 mod import;
 mod list;
 mod show;
+#[cfg(feature = "aws")]
+mod take_over;
 
 use std::process::ExitCode;
 

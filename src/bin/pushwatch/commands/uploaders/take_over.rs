@@ -1,11 +1,13 @@
 //! The findings of a restored table, taken over: what is owed there is published by the
 //! sweep, and what was published is not reported again.
 
+use std::pin::pin;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pushwatch::store::{DynamoStore, FindingItem, Manage as _};
 
 use crate::error::CommandError;
-use crate::known::AT_ONCE;
+use crate::known::{AT_ONCE, all_pages};
 use crate::ui::{Spinner, counted};
 
 /// What was found in a findings table.
@@ -65,22 +67,14 @@ async fn each(
 ) -> Result<FindingCounts, CommandError> {
     let _waiting = Spinner::on("going through the findings", false);
     let mut counts = FindingCounts::default();
-    let mut next = None;
-    loop {
-        let (items, following) = from
-            .finding_items(next)
-            .await
-            .map_err(CommandError::store)?;
+    let mut pages = pin!(all_pages(|next| from.finding_items(next)));
+    while let Some(items) = pages.try_next().await.map_err(CommandError::store)? {
         let mut looked_up = stream::iter(&items)
             .map(|item| async { Ok::<_, CommandError>((is_new(item).await?, item.is_owed())) })
             .buffer_unordered(AT_ONCE);
         while let Some((is_new, is_owed)) = looked_up.try_next().await? {
             counts.count(is_new, is_owed);
         }
-        drop(looked_up);
-        next = following;
-        if next.is_none() {
-            return Ok(counts);
-        }
     }
+    Ok(counts)
 }
