@@ -40,6 +40,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::NewUploader,
+        Self::LearnedUploader,
+        Self::UnusualPush,
+        Self::RecreatedPrincipal,
+        Self::ReturnedAfterAbsence,
+        Self::RevokedUploader,
+        Self::UnidentifiedUploader,
+        Self::AttemptedUpload,
+    ];
+
     /// The word in the finding's JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -148,6 +160,9 @@ pub struct Risk {
 pub struct Finding {
     /// The same for the same uploader, reason and event, however often decided.
     pub id: Uuid,
+    /// Whether it is a test of the deployment, in which nobody pushed anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// Why it is reported.
     pub reason: Reason,
     /// How bad it is; the root user's power raises it.
@@ -245,7 +260,10 @@ impl Finding {
     #[must_use]
     pub fn new(reason: Reason, push: &Push, uploader: &Uploader, seen: Sightings) -> Self {
         let (severity, impact, confidence) = weight(reason, uploader, &seen.unusual);
-        let message = message(reason, push, uploader, &seen);
+        let mut message = message(reason, push, uploader, &seen);
+        if push.is_test {
+            message.insert_str(0, "TEST: ");
+        }
         let mut push = push.clone();
         push.read_details();
         let credentials = std::mem::take(&mut push.credentials);
@@ -254,6 +272,7 @@ impl Finding {
         let delay_seconds = push.delay_seconds;
         Self {
             id: finding_id(&uploader.key, reason, &push.event_id),
+            test: push.is_test,
             reason,
             severity,
             risk: Risk {
@@ -290,11 +309,13 @@ impl Finding {
     }
 
     /// The place in a list: worst first, then by reason, time and id. New uploaders who
-    /// were trusted or seen before have reasons of their own.
+    /// were trusted or seen before have reasons of their own. A test comes last: the first
+    /// one is named in the subject.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
         let before = (self.reason == Reason::NewUploader)
             .then_some((self.trust_ended.is_some(), self.previously_seen.is_some()));
         (
+            self.test,
             Reverse(self.severity),
             self.reason,
             before,

@@ -443,6 +443,13 @@ impl Record {
         }
     }
 
+    /// Whether a time lies between first and last seen.
+    #[cfg(feature = "cli")]
+    pub(crate) fn has_seen_before_and_after(&self, time: Timestamp) -> bool {
+        self.first_seen.is_some_and(|first| first <= time)
+            && self.last_seen.is_some_and(|last| time <= last)
+    }
+
     /// Counts the push, and moves the times: first seen is the earliest and last seen
     /// the latest event time, in any order of the events.
     pub(crate) fn note_push(&mut self, push: &Push) {

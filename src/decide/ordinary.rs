@@ -48,7 +48,7 @@ fn is_by_the_known(record: &Record, push: &Push, uploader: &Uploader, policy: &P
 
 /// Whether the push is by the unique id that is known, whose trust holds, and was not
 /// decided before.
-fn is_by_the_same(record: &Record, push: &Push, uploader: &Uploader) -> bool {
+pub(super) fn is_by_the_same(record: &Record, push: &Push, uploader: &Uploader) -> bool {
     record.last_event_id.as_deref() != Some(&push.event_id)
         && !has_other_principal(record, uploader)
         && !trust_ended(record, push.event_time)

@@ -14,15 +14,18 @@ pub(super) struct Envelope {
     pub account: Option<CompactString>,
     pub region: Option<CompactString>,
     pub time: Option<CompactString>,
+    /// Whether it marks a test of the deployment.
+    pub is_test: bool,
 }
 
 impl Envelope {
-    pub(super) fn read(event: &Object<'_>) -> Self {
+    pub(super) fn read(event: &Object<'_>, is_test: bool) -> Self {
         Self {
             id: event.text("id"),
             account: event.text("account"),
             region: event.text("region"),
             time: event.text("time"),
+            is_test,
         }
     }
 }

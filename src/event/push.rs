@@ -81,6 +81,9 @@ pub struct Push {
     /// How the push was authorised; part of a finding beside its push.
     #[serde(skip)]
     pub credentials: Credentials,
+    /// Whether it is a test of the deployment, in which nobody pushed anything.
+    #[serde(skip)]
+    pub is_test: bool,
     /// The event's text as long as its details are unread: most pushes are by somebody
     /// known, and nobody asks for them.
     #[serde(skip)]
@@ -178,6 +181,7 @@ impl Push {
             artifact_subject: None,
             way: way::read(record, &identity, &session),
             credentials: Credentials::default(),
+            is_test: envelope.is_test,
             unread: None,
         };
         push.cut_texts();

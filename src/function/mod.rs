@@ -216,6 +216,8 @@ impl Function {
                 let holder = format!("{} {}", received.id, self.instance);
                 // In a box: a push has no need of its state.
                 let swept = Box::pin(self.watch.sweep(&holder, deadline)).await;
+                // So that the log says which version runs: `pushwatch doctor` reads it.
+                line.field("version", env!("CARGO_PKG_VERSION"));
                 Ok(sweep_answer(&swept, line))
             }
             Ok(Event::Ignored(why)) => {
@@ -277,7 +279,11 @@ impl Function {
         line: &mut LogLine<'_>,
     ) -> Result<Answer, FunctionError> {
         let uploader = identify(identity, push.account.as_deref()).uploader;
-        line.metric("Pushes", 1);
+        if push.is_test {
+            line.field("test", true);
+        } else {
+            line.metric("Pushes", 1);
+        }
         line.field("eventId", clean_cut(&push.event_id, 100));
         line.field("uploader", clean_cut(&uploader.key, 300));
         let handled = self
@@ -291,7 +297,9 @@ impl Function {
             })?;
         line.field("decideMs", handled.decide_time.as_millis());
         line.field("publishMs", handled.publish_time.as_millis());
-        if let Some(finding) = &handled.finding {
+        if let Some(finding) = &handled.finding
+            && !finding.test
+        {
             line.finding(finding.reason);
         }
         if let Some(fault) = &handled.suppression_fault {

@@ -43,6 +43,12 @@ impl<'a> Message<'a> {
         severities.max().unwrap_or(Severity::Informational)
     }
 
+    /// Whether nothing in it is real.
+    #[must_use]
+    pub fn is_test(self) -> bool {
+        !self.findings().is_empty() && self.findings().iter().all(|finding| finding.test)
+    }
+
     /// The JSON that tools rely on: the finding, or a list of findings.
     #[must_use]
     pub fn to_json(self) -> String {

@@ -13,10 +13,11 @@ const MAX_SUBJECT: usize = 99;
 #[must_use]
 pub fn of(message: Message<'_>) -> String {
     let severity = severity_word(message.severity());
+    let test = test_word(message.is_test());
     let finding = match message {
         Message::Finding(finding) => finding,
         Message::Rollup(findings) => {
-            let begin = format!("[{severity}] {} ECR findings", findings.len());
+            let begin = format!("{test}[{severity}] {} ECR findings", findings.len());
             let Some(worst) = findings.first() else {
                 return begin;
             };
@@ -24,7 +25,7 @@ pub fn of(message: Message<'_>) -> String {
             return format!("{begin}: {}", shown(&headline(worst), space));
         }
         Message::Digest(findings) => {
-            return format!("[{severity}] {}", digest(findings));
+            return format!("{test}[{severity}] {}", digest(findings));
         }
     };
     let push = &finding.push;
@@ -50,7 +51,7 @@ pub fn of(message: Message<'_>) -> String {
     } else {
         (" ", printable(&defanged(&finding.uploader.name)))
     };
-    let begin = format!("[{severity}] {who}{ecr} uploader{gap}");
+    let begin = format!("{test}[{severity}] {who}{ecr} uploader{gap}");
     let image = printable(&match &push.repository {
         Some(_) => artifact_name(finding),
         None => format!(
@@ -97,7 +98,16 @@ pub(super) fn digest(findings: &[Finding]) -> String {
 /// The subject of a finding whose own was refused.
 #[must_use]
 pub fn plainest(finding: &Finding) -> String {
-    format!("[{}] PushWatch", severity_word(finding.severity))
+    format!(
+        "{}[{}] PushWatch",
+        test_word(finding.test),
+        severity_word(finding.severity)
+    )
+}
+
+/// What the subject of a test begins with.
+fn test_word(is_test: bool) -> &'static str {
+    if is_test { "TEST " } else { "" }
 }
 
 /// `text` with `?` for each character that is not printable ASCII.

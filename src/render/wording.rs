@@ -17,6 +17,10 @@ const UNNAMED: &str = "a repository that CloudTrail does not name";
 pub(super) const HIDDEN: &str =
     "its parameters are missing, as if they had been padded to hide what it is";
 
+/// What the words of a test begin with.
+const TEST: &str = "This is a TEST of PushWatch: nobody pushed anything, and there is nothing to do. A \
+                    real finding would say: ";
+
 /// Why what the root user does is critical.
 pub(super) const WHY_ROOT: &str = "because this is the power of the root user";
 
@@ -114,7 +118,8 @@ pub(super) fn sentence(finding: &Finding) -> String {
     } else {
         String::new()
     };
-    format!("{who} {did} {image}{refused}.{unusual}{late}{hidden}")
+    let test = if finding.test { TEST } else { "" };
+    format!("{test}{who} {did} {image}{refused}.{unusual}{late}{hidden}")
 }
 
 /// What is unusual of the push, if anything is.
@@ -308,7 +313,7 @@ pub(super) fn headline(finding: &Finding) -> String {
     } else {
         pushed
     };
-    match finding.reason {
+    let headline = match finding.reason {
         Reason::NewUploader => format!("New uploader {name} {pushed}"),
         Reason::RecreatedPrincipal => format!("Somebody else under the name {name} {pushed}"),
         Reason::UnidentifiedUploader => format!("Somebody whom nothing identifies {pushed}"),
@@ -317,6 +322,11 @@ pub(super) fn headline(finding: &Finding) -> String {
         Reason::ReturnedAfterAbsence => format!("Uploader {name} is back and {pushed}"),
         Reason::UnusualPush => format!("Uploader {name} {pushed}, {}", unusual_briefly(finding)),
         Reason::LearnedUploader => format!("Learned uploader {name}, who {pushed}"),
+    };
+    if finding.test {
+        format!("TEST: {headline}")
+    } else {
+        headline
     }
 }
 

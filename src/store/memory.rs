@@ -384,8 +384,44 @@ impl super::Manage for MemoryStore {
         Ok(super::ForgetAnswer::Gone)
     }
 
-    /// Always none: no finding is kept beyond the process.
-    async fn finding(&self, _: &str) -> Result<Option<super::StoredFinding>, Self::Error> {
-        Ok(None)
+    /// Of a finding only what keeps it owed is kept, and of one that is settled only the id.
+    /// All else is empty.
+    async fn finding(&self, id: &str) -> Result<Option<super::StoredFinding>, Self::Error> {
+        let tables = self.lock();
+        Ok(tables.findings.get(id).map(|item| {
+            let item = item.as_ref();
+            super::StoredFinding {
+                id: id.to_owned(),
+                uploader: String::new(),
+                reason: String::new(),
+                severity: item.map_or(Severity::Informational, |item| item.severity),
+                event_id: String::new(),
+                decided_at: item.map_or(Timestamp::UNIX_EPOCH, |item| item.since),
+                owed: item.map(|item| item.owed),
+                owed_since: item.map(|item| item.since),
+                attempts: item.map(|item| item.attempts),
+                published_at: None,
+                message_id: None,
+                answer: None,
+                body: item.map_or_else(String::new, |item| item.body.clone()),
+            }
+        }))
+    }
+
+    /// None: nobody lists those of a process.
+    async fn findings(&self, _: Option<String>) -> Result<super::FindingPage<String>, Self::Error> {
+        Ok(super::FindingPage {
+            findings: Vec::new(),
+            damaged: Vec::new(),
+            next: None,
+        })
+    }
+
+    async fn answer(
+        &self,
+        _: &str,
+        _: &super::Answer,
+    ) -> Result<super::AnswerOutcome, Self::Error> {
+        Ok(super::AnswerOutcome::NoSuchFinding)
     }
 }

@@ -10,11 +10,15 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
+#[cfg(all(feature = "sdk", feature = "cli"))]
+pub use dynamodb::FindingItem;
 #[cfg(feature = "sdk")]
 pub use dynamodb::{DynamoStore, OWED_INDEX};
 use jiff::{SignedDuration, Timestamp};
 #[cfg(feature = "cli")]
-pub use manage::{ForgetAnswer, Manage, RecordPage, StoredFinding};
+pub use manage::{
+    Answer, AnswerOutcome, FindingPage, ForgetAnswer, Manage, RecordPage, StoredFinding,
+};
 pub use memory::MemoryStore;
 
 use crate::event::Push;
@@ -32,6 +36,10 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(45);
 fn lease_is_over(until: Timestamp, length: SignedDuration, now: Timestamp) -> bool {
     until <= now || until > now + length * 2
 }
+
+/// How long a settled finding is kept.
+#[cfg(feature = "sdk")]
+pub const KEEP_FINDINGS: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// How long one sweep may publish while the others may not. As long as the
 /// function's timeout: no sweep is still at work when the lease ends.

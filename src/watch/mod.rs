@@ -7,6 +7,8 @@
 //! Store and notifier are called one call at a time.
 
 mod push;
+#[cfg(feature = "cli")]
+mod reconcile;
 mod sweep;
 
 use std::error::Error;
@@ -21,6 +23,8 @@ use crate::notify::NullNotifier;
 use crate::policy::Policy;
 use crate::store::MemoryStore;
 
+#[cfg(feature = "cli")]
+pub use reconcile::{Reconciliation, Verdict};
 pub use sweep::SweepReport;
 
 /// Watches pushes: remembers their uploaders, and publishes findings.

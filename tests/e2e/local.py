@@ -3,10 +3,14 @@ function in cargo-lambda's emulator, swept every minute, and on the terminal the
 e-mails that people would get. What a second terminal needs is in a file of this
 run's own, so that several runs stay apart."""
 
+import datetime
+import http.client
+import json
 import subprocess
 import time
+import uuid
 
-from servers import REGION, ROOT, Emulator, Moto, aws_variables, free_port
+from servers import REGION, ROOT, Emulator, Moto, Quiet, aws_variables, free_port, serve
 from stack import Stack
 
 
@@ -23,8 +27,10 @@ def main():
         stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         emulator = Emulator(stack, moto.url, port)
         emulator.invoke("sweep")
+        stub = f"http://127.0.0.1:{lambda_and_cloudtrail(port, moto.port).server_port}"
         variables = {
             **aws_variables(moto.url),
+            "AWS_ENDPOINT_URL_LAMBDA": stub, "AWS_ENDPOINT_URL_CLOUDTRAIL": stub,
             "PUSHWATCH_STACK": "pushwatch", "INVOKE_PORT": port,
             "PATH": f"{ROOT}/.venv/bin:{ROOT}/target/debug:$PATH",
         }
@@ -34,7 +40,11 @@ def main():
             f"  source {file.relative_to(ROOT)}\n"
             "  cargo lambda invoke pushwatch-lambda --invoke-port $INVOKE_PORT \\\n"
             "    --data-file events/iam-user.json\n"
-            "  pushwatch uploaders list\n\n"
+            "  pushwatch uploaders list\n"
+            "  pushwatch findings list --open\n"
+            "  pushwatch explain --stack pushwatch events/iam-user.json\n"
+            "  pushwatch reconcile --account 111122223333   # two pushes that never arrived\n"
+            "  pushwatch status; pushwatch doctor           # moto lacks some of what they ask\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
     except KeyboardInterrupt:
@@ -44,6 +54,42 @@ def main():
         if emulator:
             emulator.stop()
         moto.stop()
+
+
+def lambda_and_cloudtrail(emulator, moto):
+    """What moto lacks: Lambda's Invoke, which goes to the emulator, and CloudTrail's event
+    history, which holds two pushes of an hour ago. All else goes on to moto."""
+    time_of_push = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    events = []
+    for sample in ["github-oidc", "sso-user"]:
+        record = json.loads((ROOT / "events" / f"{sample}.json").read_text())["detail"]
+        record |= {"eventID": str(uuid.uuid4()), "eventTime": f"{time_of_push:%Y-%m-%dT%H:%M:%SZ}"}
+        events.append({
+            "EventId": record["eventID"], "EventTime": int(time_of_push.timestamp()),
+            "CloudTrailEvent": json.dumps(record)})
+
+    class Handler(Quiet):
+        def do_POST(self):
+            body = self.body()
+            if self.headers.get("x-amz-target", "").endswith(".LookupEvents"):
+                self.answer(200, [], json.dumps({"Events": events}).encode())
+            elif self.path.endswith("/invocations"):
+                self.forward(emulator, "/2015-03-31/functions/pushwatch-lambda/invocations", body)
+            else:
+                self.forward(moto, self.path, body)
+
+        def do_GET(self):
+            self.forward(moto, self.path, b"")
+
+        def forward(self, port, path, body):
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request(self.command, path, body, dict(self.headers))
+            response = connection.getresponse()
+            self.answer(response.status, [
+                (name, value) for name, value in response.getheaders()
+                if name.lower().startswith(("content-type", "x-am"))], response.read())
+
+    return serve(Handler)
 
 
 def show_mail(stack, emulator, inbox):

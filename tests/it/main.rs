@@ -3,12 +3,13 @@
 //!
 //! - Of the rules, without I/O: `event_reading`, `identity_table`, `decision_table`,
 //!   `renderings`; `real_records` reads what other people published.
-//! - Of the protocol, over the store in memory: `decision_properties`, `sweep`, and
-//!   `model`, which explores every interleaving.
+//! - Of the protocol, over the store in memory: `decision_properties`, `sweep`, `reconcile`,
+//!   and `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
 //! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
-//!   `uploaders_files` works on files, `uploaders`, `learn` and `redrive` on a deployment.
+//!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn`,
+//!   `reconcile_stack`, `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
 //!   `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
@@ -33,8 +34,14 @@ mod bad_input;
 mod decision_properties;
 mod decision_table;
 mod details;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod doctor;
 mod documents;
 mod event_reading;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod explained;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod function;
 mod habits;
@@ -47,6 +54,10 @@ mod model;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod queues;
 mod real_records;
+#[cfg(feature = "cli")]
+mod reconcile;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod reconcile_stack;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod redrive;
 #[cfg(feature = "cli")]
@@ -55,14 +66,20 @@ mod render;
 mod renderings;
 #[cfg(feature = "cli")]
 mod replay;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod restore;
 #[cfg(feature = "cli")]
 mod sample_events;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod soak;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod status;
 mod store_behaviour;
 #[cfg(feature = "aws")]
 mod stores_agree;
 mod sweep;
+#[cfg(feature = "cli")]
+mod test_findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod uploaders;
 #[cfg(feature = "cli")]

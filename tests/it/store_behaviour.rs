@@ -1013,3 +1013,125 @@ async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
         1
     );
 }
+
+/// What people do with findings.
+mod answers {
+    use pushwatch::store::{Answer, AnswerOutcome, Manage, MemoryStore};
+
+    use super::{T1, time};
+
+    fn answer(by: &str) -> Answer {
+        Answer {
+            by: by.to_owned(),
+            at: time(T1),
+            reason: "it was the build".to_owned(),
+        }
+    }
+
+    /// No finding is kept beyond the process.
+    #[test]
+    fn the_store_in_memory_has_no_finding_to_answer() {
+        crate::support::block_on(async {
+            let store = MemoryStore::default();
+            let page = Manage::findings(&store, None).await.unwrap();
+            assert!(page.findings.is_empty() && page.next.is_none());
+            let outcome = store.answer("f1", &answer("ada")).await.unwrap();
+            assert_eq!(outcome, AnswerOutcome::NoSuchFinding);
+        });
+    }
+
+    #[cfg(feature = "aws")]
+    mod dynamodb {
+        use std::collections::HashMap;
+
+        use aws_sdk_dynamodb::types::AttributeValue;
+        use pushwatch::finding::{Owed, Severity};
+        use pushwatch::policy::Policy;
+        use pushwatch::store::{AnswerOutcome, Manage as _, Store as _};
+
+        use super::super::{T1, commit, now, push_by, time};
+        use super::answer;
+        use crate::support::block_on;
+        use crate::support::moto::Stack;
+
+        #[test]
+        #[ignore = "needs moto"]
+        fn a_finding_is_read_as_it_is_stored_and_answered_once() {
+            block_on(async {
+                let store = Stack::create().await.store();
+                let (push, uploader) = push_by("test", "1", T1);
+                commit(&store, &push, &uploader, &Policy::default()).await;
+                // Neither of these is a finding.
+                store.take_token(5, Severity::High, now()).await.unwrap();
+                store.lease_sweep("sweep", now()).await.unwrap();
+
+                let page = store.findings(None).await.unwrap();
+                assert!(page.damaged.is_empty() && page.next.is_none());
+                let [finding] = page.findings.as_slice() else {
+                    panic!("{page:?}");
+                };
+                assert_eq!(finding.uploader, uploader.key);
+                assert_eq!(
+                    (finding.reason.as_str(), finding.event_id.as_str()),
+                    ("new_uploader", "1")
+                );
+                assert_eq!(finding.severity, Severity::High);
+                assert_eq!(finding.owed, Some(Owed::Finding));
+                assert_eq!(
+                    (finding.owed_since, finding.attempts),
+                    (Some(now()), Some(0))
+                );
+                assert_eq!(finding.decided_at, now());
+                assert_eq!(finding.answer, None);
+                assert!(finding.body.starts_with('{'));
+
+                // What is owed stays owed, and what is settled stays answered.
+                let id = &finding.id;
+                let answered = store.answer(id, &answer("ada")).await.unwrap();
+                assert_eq!(answered, AnswerOutcome::Answered);
+                let owed = store.finding(id).await.unwrap().unwrap();
+                assert_eq!(owed.owed, Some(Owed::Finding));
+                store.settle(id, "m1", time(T1)).await.unwrap();
+                let settled = store.finding(id).await.unwrap().unwrap();
+                assert_eq!((settled.owed, settled.attempts), (None, None));
+                assert_eq!(settled.message_id.as_deref(), Some("m1"));
+                assert_eq!(settled.published_at, Some(time(T1)));
+                assert_eq!(settled.answer, Some(answer("ada")));
+
+                let again = store.answer(id, &answer("bob")).await.unwrap();
+                assert_eq!(again, AnswerOutcome::AnsweredBefore(Box::new(settled)));
+            });
+        }
+
+        #[test]
+        #[ignore = "needs moto"]
+        fn what_is_no_finding_can_not_be_answered() {
+            block_on(async {
+                let store = Stack::create().await.store();
+                store.lease_sweep("sweep", now()).await.unwrap();
+                for id in ["f1", "#sweep"] {
+                    let answered = store.answer(id, &answer("ada")).await.unwrap();
+                    assert_eq!(answered, AnswerOutcome::NoSuchFinding, "{id}");
+                    assert_eq!(store.finding(id).await, Ok(None), "{id}");
+                }
+            });
+        }
+
+        #[test]
+        #[ignore = "needs moto"]
+        fn a_damaged_finding_is_named() {
+            block_on(async {
+                let stack = Stack::create().await;
+                let id = AttributeValue::S("f\u{1b}1".to_owned());
+                let item = HashMap::from([("findingId".to_owned(), id)]);
+                stack.put(&stack.findings, item).await;
+                let page = stack.store().findings(None).await.unwrap();
+                let [damaged] = page.damaged.as_slice() else {
+                    panic!("{page:?}");
+                };
+                assert!(damaged.contains("damaged: missing field"), "{damaged}");
+                assert!(!damaged.contains('\u{1b}'), "{damaged}");
+            });
+        }
+    }
+}

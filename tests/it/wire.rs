@@ -20,7 +20,10 @@ use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{HttpsFormat, Message, RenderContext};
-use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, Store, TimesCommit, TouchAnswer};
+use pushwatch::store::{
+    Answer, AnswerOutcome, Commit, CommitAnswer, DynamoStore, Lease, Manage, Store, TimesCommit,
+    TouchAnswer,
+};
 use serde_json::{Value, json};
 
 use crate::support::events::{push_by, render_context, time};
@@ -370,6 +373,53 @@ async fn the_other_calls_are_these() {
     assert_eq!(store.lease_sweep("sweep", now()).await, Ok(true));
     assert_eq!(store.end_sweep("sweep").await, Ok(()));
     assert_requests!(requests(&http));
+}
+
+fn answer() -> Answer {
+    Answer {
+        by: "arn:aws:iam::111122223333:user/ada".to_owned(),
+        at: time(T1),
+        reason: "it was the build".to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn findings_are_read_and_answered_by_these_calls() {
+    let http = answers(&vec![(200, json!({"Items": []})); 4]);
+    let store = store(&http);
+    assert_eq!(store.finding("f1").await, Ok(None));
+    assert!(store.findings(None).await.unwrap().findings.is_empty());
+    let from = serde_dynamo::to_item(json!({"findingId": "f1"})).unwrap();
+    assert!(store.findings(Some(from)).await.unwrap().next.is_none());
+    assert_eq!(
+        store.answer("f1", &answer()).await,
+        Ok(AnswerOutcome::Answered)
+    );
+    assert_requests!(requests(&http));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_that_is_refused_says_who_answered_before() {
+    let stored = |by: &str| {
+        json!({
+            "findingId": {"S": "f1"}, "uploader": {"S": "u"}, "reason": {"S": "new_uploader"},
+            "severity": {"S": "high"}, "eventId": {"S": "e1"}, "decidedAt": {"S": T1},
+            "body": {"S": "{}"}, "answeredBy": {"S": by}, "answeredAt": {"S": T1},
+            "answerReason": {"S": "it was the build"}
+        })
+    };
+    // Refused by an answer of our own, after the answer to the first try was lost.
+    let ours = refused(&stored(&answer().by));
+    let http = answers(&[ours, refused(&stored("bob")), refused(&Value::Null)]);
+    let store = store(&http);
+    let answered = store.answer("f1", &answer()).await;
+    assert_eq!(answered, Ok(AnswerOutcome::Answered));
+    match store.answer("f1", &answer()).await.unwrap() {
+        AnswerOutcome::AnsweredBefore(stored) => assert_eq!(stored.answer.unwrap().by, "bob"),
+        other => panic!("{other:?}"),
+    }
+    let answered = store.answer("f1", &answer()).await;
+    assert_eq!(answered, Ok(AnswerOutcome::NoSuchFinding));
 }
 
 #[tokio::test(flavor = "current_thread")]

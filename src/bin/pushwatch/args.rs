@@ -9,12 +9,14 @@ use pushwatch::policy::{HabitReports, Policy};
 use pushwatch::render::{Format, RenderContext};
 use pushwatch::store::MemoryStore;
 use pushwatch::suppress::{Suppression, SuppressionError};
+use pushwatch::text::clean_cut;
 
+use crate::error::CommandError;
 use crate::list::{self, ListError};
 use crate::when;
 
 /// What decisions depend on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
     /// Uploaders to start with: a file of --save, or a plain list of keys to trust
@@ -162,6 +164,24 @@ impl From<FormatArg> for Format {
             FormatArg::Asff => Self::Asff,
         }
     }
+}
+
+/// The time of an option, by one of the ways in which people type times.
+///
+/// # Errors
+/// When it is no time.
+pub fn time_of(
+    option: &str,
+    typed: &str,
+    now: Timestamp,
+    parse: impl Fn(&str, Timestamp) -> Option<Timestamp>,
+) -> Result<Timestamp, CommandError> {
+    parse(typed, now).ok_or_else(|| {
+        let shown = clean_cut(typed, 40);
+        CommandError::Usage(format!(
+            "{option}: `{shown}` is no time; 7d, 12h, 2026-12-31 are"
+        ))
+    })
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, &'static str> {

@@ -36,6 +36,9 @@ pub enum CommandError {
     Ask(#[from] AskError),
     #[error("no uploader has the key {0}; `pushwatch uploaders list` shows the keys")]
     NoSuchUploader(String),
+    #[cfg(feature = "aws")]
+    #[error("no finding has the id {0}; `pushwatch findings list` shows the ids")]
+    NoSuchFinding(String),
     #[error("{0} is written by others all the time; try again")]
     Busy(String),
     #[error(
@@ -63,6 +66,9 @@ pub enum CommandError {
     Store(String),
     #[error("stopped; nothing is half-written: run the same command again")]
     Interrupted,
+    #[cfg(feature = "aws")]
+    #[error("stopped; {0}")]
+    LeftBehind(String),
     #[error("no PATH is given, and nothing is piped in; see pushwatch replay --help")]
     NothingToRead,
     #[error("the runtime can't start: {0}")]
@@ -88,6 +94,8 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupted => EXIT_INTERRUPTED,
+            #[cfg(feature = "aws")]
+            Self::LeftBehind(_) => EXIT_INTERRUPTED,
             _ => EXIT_FAULT,
         })
     }

@@ -73,3 +73,10 @@ pub(super) const SWEEP_CONDITION: &str = "NOT attribute_type(leaseUntil, :number
                                OR leaseUntil <= :now OR leaseUntil > :horizon OR leaseHolder = :holder";
 pub(super) const SWEEP_END: &str = "REMOVE leaseUntil, leaseHolder";
 pub(super) const HOLDS_SWEEP: &str = "leaseHolder = :holder";
+
+// answer: by a person, once.
+#[cfg(feature = "cli")]
+pub(super) const ANSWER: &str = "SET answeredBy = :by, answeredAt = :at, answerReason = :reason";
+#[cfg(feature = "cli")]
+pub(super) const NOT_ANSWERED: &str =
+    "attribute_exists(findingId) AND attribute_not_exists(answeredBy)";

@@ -7,19 +7,19 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::conditional::ConditionalWrite;
 use super::expressions::{
     HOLDS_SWEEP, IS_OWED, LEASE_CONDITION, LEASE_UPDATE, NO_FINDING, SETTLE, SWEEP_CONDITION,
     SWEEP_END, SWEEP_UPDATE, TAKE_LESSER_TOKEN, TAKE_TOKEN,
 };
-use super::item::{Item, TRANSACT, UPDATE, damaged, millis, number, target, text};
+use super::item::{Item, SCAN, TRANSACT, UPDATE, damaged, millis, number, target, text};
 use crate::aws::AwsError;
 use crate::finding::{Finding, Owed, Severity};
 use crate::store::{
-    LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage, SWEEP_LEASE,
-    first_lease, not_critical,
+    KEEP_FINDINGS, LEASE, Lease, MINUTE, MOST_PER_MINUTE, OWED_PAGE, OwedFinding, OwedPage,
+    SWEEP_LEASE, first_lease, not_critical,
 };
 use crate::time;
 
@@ -29,9 +29,6 @@ pub const OWED_INDEX: &str = "owed-index";
 const BUDGET_ID: &str = "#budget";
 /// The item that says which sweep publishes.
 const SWEEP_ID: &str = "#sweep";
-
-/// How long a settled finding is kept.
-const KEEP: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// The table whose items are findings, the budget and the lease of the sweep. Methods
 /// with the name of one of [`Store`](crate::store::Store) are that one.
@@ -125,7 +122,7 @@ impl FindingsTable {
             .condition_expression(IS_OWED)
             .expression_attribute_values(":now", text(time::whole_seconds(now).to_string()))
             .expression_attribute_values(":message", text(message_id))
-            .expression_attribute_values(":expires", number((now + KEEP).as_second()))
+            .expression_attribute_values(":expires", number((now + KEEP_FINDINGS).as_second()))
             .send()
             .await;
         // If the condition failed, the finding is settled already.
@@ -144,7 +141,7 @@ impl FindingsTable {
             .set_exclusive_start_key(from)
             .send()
             .await
-            .map_err(|error| AwsError::new("DynamoDB Scan", target(&self.name), error))?;
+            .map_err(|error| AwsError::new(SCAN, target(&self.name), error))?;
         let owed = output.items().iter().filter_map(owed_finding).collect();
         Ok(OwedPage {
             owed,
@@ -219,6 +216,25 @@ impl FindingsTable {
         self.applied(result).map(|_| ())
     }
 
+    /// A page of the findings' items, and where the next page begins.
+    #[cfg(feature = "cli")]
+    pub(super) async fn scan(
+        &self,
+        from: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), AwsError> {
+        let output = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .set_exclusive_start_key(from)
+            .send()
+            .await
+            .map_err(|error| AwsError::new(SCAN, target(&self.name), error))?;
+        let items = output.items.unwrap_or_default().into_iter();
+        let findings = items.filter(|item| !is_no_finding(finding_id(item)));
+        Ok((findings.collect(), output.last_evaluated_key))
+    }
+
     /// The output of a conditional update; none if the condition failed.
     fn applied<T>(
         &self,
@@ -226,6 +242,19 @@ impl FindingsTable {
     ) -> Result<Option<T>, AwsError> {
         ConditionalWrite::of(result, UPDATE, &self.name)?.applied(UPDATE, &self.name)
     }
+}
+
+/// The id of an item; empty if it has none.
+#[cfg(feature = "cli")]
+pub(super) fn finding_id(item: &Item) -> &str {
+    let id = item.get("findingId").and_then(|id| id.as_s().ok());
+    id.map_or("", String::as_str)
+}
+
+/// Whether it is the id of no finding, but of the budget or the lease of the sweep.
+#[cfg(feature = "cli")]
+pub(super) fn is_no_finding(id: &str) -> bool {
+    id.starts_with('#')
 }
 
 /// An item of the index. Only its id must be readable.

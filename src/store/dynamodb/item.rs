@@ -11,6 +11,7 @@ use crate::text::clean_cut;
 
 /// The calls that errors of several files name.
 pub(super) const UPDATE: &str = "DynamoDB UpdateItem";
+pub(super) const SCAN: &str = "DynamoDB Scan";
 pub(super) const TRANSACT: &str = "DynamoDB TransactWriteItems";
 
 pub(super) type Item = HashMap<String, AttributeValue>;

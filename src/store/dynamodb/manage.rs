@@ -1,15 +1,19 @@
-//! What people do with the uploaders in DynamoDB.
+//! What people do with the uploaders and the findings in DynamoDB.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
 use super::DynamoStore;
 use super::conditional::ConditionalWrite;
-use super::expressions::{READ_NO_REVISION, READ_REVISION};
-use super::item::{Item, number, target, text};
+use super::expressions::{ANSWER, NOT_ANSWERED, READ_NO_REVISION, READ_REVISION};
+use super::findings::{FindingsTable, finding_id, is_no_finding};
+use super::item::{Item, SCAN, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::record::Record;
-use crate::store::{ForgetAnswer, Manage, RecordPage, StoredFinding};
-use crate::time;
+use crate::store::{
+    Answer, AnswerOutcome, FindingPage, ForgetAnswer, Manage, RecordPage, StoredFinding,
+};
+
+const GET: &str = "DynamoDB GetItem";
 
 impl Manage for DynamoStore {
     async fn records(&self, from: Option<Item>) -> Result<RecordPage<Item>, AwsError> {
@@ -21,7 +25,7 @@ impl Manage for DynamoStore {
             .set_exclusive_start_key(from)
             .send()
             .await
-            .map_err(|error| AwsError::new("DynamoDB Scan", target(&self.uploaders.name), error))?;
+            .map_err(|error| AwsError::new(SCAN, target(&self.uploaders.name), error))?;
         let mut page = RecordPage {
             records: Vec::new(),
             damaged: Vec::new(),
@@ -62,6 +66,9 @@ impl Manage for DynamoStore {
     }
 
     async fn finding(&self, id: &str) -> Result<Option<StoredFinding>, AwsError> {
+        if is_no_finding(id) {
+            return Ok(None);
+        }
         let output = self
             .findings
             .client
@@ -71,18 +78,71 @@ impl Manage for DynamoStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| {
-                AwsError::new("DynamoDB GetItem", target(&self.findings.name), error)
-            })?;
-        let word = |item: &Item, name: &str| {
-            let word = item.get(name).and_then(|value| value.as_s().ok());
-            word.cloned()
-        };
-        Ok(output.item.map(|item| StoredFinding {
-            uploader: word(&item, "uploader").unwrap_or_default(),
-            body: word(&item, "body").unwrap_or_default(),
-            is_owed: item.contains_key("owed"),
-            published_at: word(&item, "publishedAt").and_then(|text| time::parse(&text)),
-        }))
+            .map_err(|error| AwsError::new(GET, target(&self.findings.name), error))?;
+        let stored = output.item.map(|item| stored(&self.findings, GET, item));
+        stored.transpose()
     }
+
+    async fn findings(&self, from: Option<Item>) -> Result<FindingPage<Item>, AwsError> {
+        let (items, next) = self.findings.scan(from).await?;
+        let mut page = FindingPage {
+            findings: Vec::new(),
+            damaged: Vec::new(),
+            next,
+        };
+        for item in items {
+            match stored(&self.findings, SCAN, item) {
+                Ok(finding) => page.findings.push(finding),
+                Err(error) => page.damaged.push(error.to_string()),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn answer(&self, id: &str, answer: &Answer) -> Result<AnswerOutcome, AwsError> {
+        if is_no_finding(id) {
+            return Ok(AnswerOutcome::NoSuchFinding);
+        }
+        let result = self
+            .findings
+            .client
+            .update_item()
+            .table_name(&self.findings.name)
+            .key("findingId", text(id))
+            .update_expression(ANSWER)
+            .condition_expression(NOT_ANSWERED)
+            .expression_attribute_values(":by", text(answer.by.as_str()))
+            .expression_attribute_values(":at", text(answer.at.to_string()))
+            .expression_attribute_values(":reason", text(answer.reason.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let table = &self.findings.name;
+        match ConditionalWrite::of(result, UPDATE, table)? {
+            ConditionalWrite::Refused(None) => Ok(AnswerOutcome::NoSuchFinding),
+            ConditionalWrite::Refused(Some(item)) => {
+                let stored = stored(&self.findings, UPDATE, item)?;
+                // The answer to the first try was lost.
+                let is_ours = stored.answer.as_ref() == Some(answer);
+                Ok(if is_ours {
+                    AnswerOutcome::Answered
+                } else {
+                    AnswerOutcome::AnsweredBefore(Box::new(stored))
+                })
+            }
+            write => {
+                write.applied(UPDATE, table)?;
+                Ok(AnswerOutcome::Answered)
+            }
+        }
+    }
+}
+
+fn stored(
+    table: &FindingsTable,
+    call: &'static str,
+    item: Item,
+) -> Result<StoredFinding, AwsError> {
+    let id = finding_id(&item).to_owned();
+    serde_dynamo::from_item(item).map_err(|error| damaged(&table.name, call, &id, &error))
 }

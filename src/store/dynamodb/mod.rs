@@ -4,6 +4,7 @@
 //!   [`is_ordinary`](crate::decide::is_ordinary) in one conditional write.
 //! - `findings`: the calls on a finding, the budget and the lease of the sweep.
 //! - `transaction`: the one call on both tables.
+//! - `manage` and `take_over`: what only the command line asks.
 //! - `expressions`: the conditions and updates, in DynamoDB's words.
 
 mod conditional;
@@ -12,6 +13,8 @@ mod findings;
 mod item;
 #[cfg(feature = "cli")]
 mod manage;
+#[cfg(feature = "cli")]
+mod take_over;
 mod transaction;
 mod uploaders;
 
@@ -23,6 +26,8 @@ use jiff::Timestamp;
 use self::findings::FindingsTable;
 pub use self::findings::OWED_INDEX;
 use self::item::Item;
+#[cfg(feature = "cli")]
+pub use self::take_over::FindingItem;
 use self::transaction::write_together;
 use self::uploaders::UploadersTable;
 use super::{Commit, CommitAnswer, Lease, OwedPage, Store, TimesCommit, TouchAnswer};

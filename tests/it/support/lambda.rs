@@ -274,7 +274,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    fn start() -> Arc<Self> {
+    pub fn start() -> Arc<Self> {
         let server = Server::http("127.0.0.1:0").unwrap();
         let proxy = Arc::new(Self {
             port: server.server_addr().to_ip().unwrap().port(),
@@ -440,7 +440,9 @@ fn error(code: &str, status: u16) -> Response<std::io::Cursor<Vec<u8>>> {
 
 /// Makes the call: status, headers and body. One at a time: a transaction that fails
 /// puts moto's tables back as they were when it began, whatever came meanwhile.
-fn forward_to_moto(request: ureq::http::Request<Vec<u8>>) -> (u16, Vec<(String, String)>, Vec<u8>) {
+pub fn forward_to_moto(
+    request: ureq::http::Request<Vec<u8>>,
+) -> (u16, Vec<(String, String)>, Vec<u8>) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
     let began = Instant::now();

@@ -7,14 +7,20 @@ pub mod deployment;
 pub mod events;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod fault_proxy;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod healthy;
 pub mod intercept;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod lambda;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod lambda_api;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod lookup_events;
 #[cfg(feature = "aws")]
 #[cfg_attr(not(feature = "function"), allow(dead_code))] // the function's tests use it all
 pub mod moto;
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod overlay;
 
 use std::future::Future;
 

@@ -22,7 +22,7 @@ use pushwatch::store::{DynamoStore, OWED_INDEX};
 
 pub const REGION: &str = "eu-central-1";
 
-type Item = HashMap<String, AttributeValue>;
+pub type Item = HashMap<String, AttributeValue>;
 
 /// The server of all tests, which is started when the first one needs it.
 pub fn moto() -> &'static Moto {

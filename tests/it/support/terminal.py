@@ -1,4 +1,5 @@
-"""Runs a command on a terminal of its own, and answers its question: COLUMNS TYPED COMMAND..."""
+"""Runs a command on a terminal of its own, and types when it asks, or says how it ends:
+COLUMNS TYPED COMMAND..."""
 
 import fcntl
 import os
@@ -21,7 +22,7 @@ while True:
     if not part:
         break
     shown += part
-    if typed and b"[y/N]" in shown:
+    if typed and (b"[y/N]" in shown or b"Ctrl-C ends it" in shown):
         os.write(terminal, typed.encode())
         typed = ""
 sys.stdout.buffer.write(shown)

@@ -1,12 +1,20 @@
 //! The commands: each owns its options.
 
+#[cfg(feature = "aws")]
+mod doctor;
 mod explain;
 #[cfg(feature = "aws")]
+mod findings;
+#[cfg(feature = "aws")]
 mod learn;
+#[cfg(feature = "aws")]
+mod reconcile;
 #[cfg(feature = "aws")]
 mod redrive;
 mod render;
 mod replay;
+#[cfg(feature = "aws")]
+mod status;
 mod uploaders;
 
 use std::io::{self, Write as _};
@@ -31,15 +39,35 @@ enum Command {
     Render(render::RenderArgs),
     Uploaders(uploaders::UploadersArgs),
     #[cfg(feature = "aws")]
+    Findings(findings::FindingsArgs),
+    #[cfg(feature = "aws")]
     Learn(learn::LearnArgs),
     #[cfg(feature = "aws")]
+    Reconcile(reconcile::ReconcileArgs),
+    #[cfg(feature = "aws")]
     Redrive(redrive::RedriveArgs),
+    #[cfg(feature = "aws")]
+    Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "aws")]
+    Status(status::StatusArgs),
+    /// Look at the findings of a deployment, and answer them (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Findings(NotInThisBuild),
     /// Learn who pushed in the past (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Learn(NotInThisBuild),
+    /// Hand pushes that never arrived to the function (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Reconcile(NotInThisBuild),
     /// Hand what is parked back to the function (not in this build, which has no AWS)
     #[cfg(not(feature = "aws"))]
     Redrive(NotInThisBuild),
+    /// Look at each part of a deployment (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Doctor(NotInThisBuild),
+    /// Show a deployment on one screen (not in this build, which has no AWS)
+    #[cfg(not(feature = "aws"))]
+    Status(NotInThisBuild),
     /// Print a completion script for a shell
     ///
     /// For bash: pushwatch completions bash > ~/.local/share/bash-completion/completions/pushwatch
@@ -70,13 +98,24 @@ impl Cli {
             Command::Render(args) => render::run(args),
             Command::Uploaders(args) => uploaders::run(args),
             #[cfg(feature = "aws")]
+            Command::Findings(args) => findings::run(args),
+            #[cfg(feature = "aws")]
             Command::Learn(args) => learn::run(args),
             #[cfg(feature = "aws")]
+            Command::Reconcile(args) => reconcile::run(args),
+            #[cfg(feature = "aws")]
             Command::Redrive(args) => redrive::run(args),
+            #[cfg(feature = "aws")]
+            Command::Doctor(args) => doctor::run(args),
+            #[cfg(feature = "aws")]
+            Command::Status(args) => status::run(args),
             #[cfg(not(feature = "aws"))]
-            Command::Learn(_) | Command::Redrive(_) => {
-                Err(crate::deployment::DeploymentError::NotInThisBuild.into())
-            }
+            Command::Findings(_)
+            | Command::Learn(_)
+            | Command::Reconcile(_)
+            | Command::Redrive(_)
+            | Command::Doctor(_)
+            | Command::Status(_) => Err(crate::deployment::DeploymentError::NotInThisBuild.into()),
             Command::Completions { shell } => completions(*shell),
         }
     }

@@ -48,6 +48,12 @@ pub enum DeploymentError {
         "whose uploaders? Give --stack NAME, --table NAME or --file FILE, or set PUSHWATCH_STACK or UPLOADERS_TABLE"
     )]
     NoTarget,
+    #[error(
+        "whose findings? Give --stack NAME, or --table NAME and --findings-table NAME, or set PUSHWATCH_STACK, or UPLOADERS_TABLE and FINDINGS_TABLE"
+    )]
+    NoFindings,
+    #[error("which deployment? Give --stack NAME, or set PUSHWATCH_STACK")]
+    NoStack,
     #[cfg(not(feature = "aws"))]
     #[error(
         "this build can't talk to AWS: `cargo install --path . --profile cli --features aws` installs one that can"

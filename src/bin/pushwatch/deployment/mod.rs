@@ -1,6 +1,8 @@
 //! Which uploaders a command is about: those of a deployment (its tables, its topic), or
 //! those of an uploaders file.
 
+#[cfg(feature = "aws")]
+mod activity;
 mod error;
 #[cfg(feature = "aws")]
 mod session;
@@ -11,11 +13,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(feature = "aws")]
+pub use activity::{Activity, Series};
 pub use error::DeploymentError;
 #[cfg(feature = "aws")]
 pub use session::{Session, Stack, check_region};
 #[cfg(feature = "aws")]
 pub use stack_settings::StackSettings;
+
+#[cfg(feature = "aws")]
+/// The stack that a command is about: that of its option, or of the environment.
+///
+/// # Errors
+/// When neither names one.
+pub fn stack_name(option: Option<&str>) -> Result<String, DeploymentError> {
+    let variable = || std::env::var("PUSHWATCH_STACK").ok();
+    let name = option.map(str::to_owned).or_else(variable);
+    name.filter(|name| !name.trim().is_empty())
+        .ok_or(DeploymentError::NoStack)
+}
 
 /// Which tables.
 #[derive(Debug, Clone, Default, Args)]
@@ -42,6 +58,19 @@ impl TablesArgs {
     /// Whether they name a deployment.
     pub fn name_a_deployment(&self) -> bool {
         self.stack.is_some() || self.table.is_some()
+    }
+
+    /// These, or what the environment names where they name none.
+    pub fn or_environment(mut self) -> Self {
+        if !self.name_a_deployment() {
+            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+            self.stack = variable("PUSHWATCH_STACK");
+            if self.stack.is_none() {
+                self.table = variable("UPLOADERS_TABLE");
+                self.findings_table = variable("FINDINGS_TABLE");
+            }
+        }
+        self
     }
 
     /// Looks at the options before anything is asked for.
@@ -97,15 +126,7 @@ impl TargetArgs {
         if let Some(path) = &self.file {
             return Ok(Target::File(path.clone()));
         }
-        let mut tables = self.tables.clone();
-        if !tables.name_a_deployment() {
-            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-            tables.stack = variable("PUSHWATCH_STACK");
-            if tables.stack.is_none() {
-                tables.table = variable("UPLOADERS_TABLE");
-                tables.findings_table = variable("FINDINGS_TABLE");
-            }
-        }
+        let tables = self.tables.clone().or_environment();
         if !tables.name_a_deployment() {
             return Err(DeploymentError::NoTarget);
         }

@@ -1,6 +1,6 @@
 //! AWS, with the region and the credentials of the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_config::meta::ProviderChainError;
@@ -10,11 +10,14 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_cloudformation::types::Stack as CloudFormationStack;
+use aws_sdk_cloudformation::types::{Stack as CloudFormationStack, StackResourceSummary};
 use aws_sdk_cloudtrail::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
+use aws_sdk_lambda::operation::invoke::InvokeError;
+use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use jiff::Timestamp;
 use pushwatch::aws::{AwsError, RetryConflicts};
 use pushwatch::notify::SnsNotifier;
 use pushwatch::render::{HttpsFormat, RenderContext};
@@ -32,6 +35,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of whatever gives the credentials: a file, a process, a portal.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of an invocation of the function, which has half a minute for an event.
+const INVOKE_TIMEOUT: Duration = Duration::from_mins(1);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
 
@@ -58,12 +63,41 @@ impl ClassifyRetry for ThrottlingNotRetried {
     }
 }
 
+/// Invokes the function again only if Lambda throttled: it was not invoked then. After any
+/// other failure it may have been, and a second time would be a second event.
+#[derive(Debug)]
+struct OnlyThrottlingRetried;
+
+impl ClassifyRetry for OnlyThrottlingRetried {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = match context.output_or_error() {
+            None | Some(Ok(_)) => return RetryAction::NoActionIndicated,
+            Some(Err(error)) => error.as_operation_error(),
+        };
+        let error = error.and_then(|error| error.downcast_ref::<InvokeError>());
+        if error.is_some_and(InvokeError::is_too_many_requests_exception) {
+            RetryAction::throttling_error()
+        } else {
+            RetryAction::RetryForbidden
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "only throttling"
+    }
+}
+
 /// A stack of PushWatch.
 #[derive(Debug)]
 pub struct Stack {
     pub name: String,
     pub outputs: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
+    /// `CREATE_COMPLETE` and the like.
+    pub status: String,
+    pub status_reason: Option<String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
 }
 
 impl Stack {
@@ -193,6 +227,103 @@ impl Session {
         }
     }
 
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
+    }
+
+    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.config)
+    }
+
+    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        aws_sdk_cloudwatch::Client::new(&self.config)
+    }
+
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
+    /// Lambda, to invoke the function: with time for its answer. What may have reached it
+    /// is not tried again.
+    pub fn invoker(&self) -> aws_sdk_lambda::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(INVOKE_TIMEOUT)
+            .operation_timeout(INVOKE_TIMEOUT * 3)
+            .build();
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .timeout_config(timeouts)
+            .retry_classifier(OnlyThrottlingRetried)
+            .build();
+        aws_sdk_lambda::Client::from_conf(config)
+    }
+
+    /// All attributes of a queue.
+    ///
+    /// # Errors
+    /// When SQS refuses.
+    pub async fn queue_attributes(
+        &self,
+        url: &str,
+    ) -> Result<HashMap<QueueAttributeName, String>, AwsError> {
+        let answer = self
+            .sqs()
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(QueueAttributeName::All)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| {
+            let (_, name) = url.rsplit_once('/').unwrap_or(("", url));
+            AwsError::new("SQS GetQueueAttributes", format!("queue {name}"), error)
+        })?;
+        Ok(answer.attributes.unwrap_or_default())
+    }
+
+    /// About how many messages a queue with these attributes holds, seen or not.
+    pub fn messages(attributes: &HashMap<QueueAttributeName, String>) -> usize {
+        let count = |name| attributes.get(name)?.parse::<usize>().ok();
+        [
+            &QueueAttributeName::ApproximateNumberOfMessages,
+            &QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            &QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ]
+        .into_iter()
+        .filter_map(count)
+        .sum()
+    }
+
+    /// What is in a stack.
+    ///
+    /// # Errors
+    /// When it can't be listed.
+    pub async fn resources(&self, stack: &str) -> Result<Vec<StackResourceSummary>, AwsError> {
+        let client = aws_sdk_cloudformation::Client::new(&self.config);
+        let mut resources = Vec::new();
+        let mut next = None;
+        loop {
+            let page = client
+                .list_stack_resources()
+                .stack_name(stack)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|error| {
+                    let target = format!("stack {stack}");
+                    AwsError::new("CloudFormation ListStackResources", target, error)
+                })?;
+            resources.extend(page.stack_resource_summaries.unwrap_or_default());
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(resources);
+            }
+        }
+    }
+
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)
     }
@@ -257,6 +388,17 @@ impl Session {
     /// # Errors
     /// When there is no such stack, or it is none of PushWatch.
     pub async fn stack(&self, stack: &str) -> Result<Stack, DeploymentError> {
+        let stack = self.described(stack).await?;
+        // Each stack of PushWatch has this one.
+        stack.output("UploadersTable")?;
+        Ok(stack)
+    }
+
+    /// A stack, whatever it is of and however far it came.
+    ///
+    /// # Errors
+    /// When there is no such stack.
+    pub async fn described(&self, stack: &str) -> Result<Stack, DeploymentError> {
         let waiting = Spinner::on("reading the stack", self.quiet);
         let described = aws_sdk_cloudformation::Client::new(&self.config)
             .describe_stacks()
@@ -295,14 +437,21 @@ impl Session {
             let value = parameter.parameter_value()?.to_owned();
             Some((parameter.parameter_key()?.to_owned(), value))
         });
-        let stack = Stack {
+        let first = described.stacks().first();
+        let status = first.and_then(CloudFormationStack::stack_status);
+        let created = first.and_then(CloudFormationStack::creation_time);
+        Ok(Stack {
             name: clean_cut(stack, 200),
             outputs,
             parameters: parameters.collect(),
-        };
-        // Each stack of PushWatch has this one.
-        stack.output("UploadersTable")?;
-        Ok(stack)
+            status: status
+                .map_or("UNKNOWN", |status| status.as_str())
+                .to_owned(),
+            status_reason: first
+                .and_then(CloudFormationStack::stack_status_reason)
+                .map(|reason| clean_cut(reason, 400)),
+            created: created.and_then(|time| Timestamp::from_second(time.secs()).ok()),
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The settings of a deployment, as its stack's parameters give them to the function.
 
-use super::error::ParameterError;
-use super::session::Stack;
+use super::error::{DeploymentError, ParameterError};
+use super::session::{Session, Stack};
+use super::{Names, TablesArgs};
 use crate::args::PolicyArgs;
 use crate::ui::say;
 use pushwatch::config::Settings;
@@ -58,6 +59,26 @@ const PARAMETERS: [Parameter; 8] = [
         option: |args| args.habit_days.map(|_| "--habit-days"),
     },
 ];
+
+impl Session {
+    /// The names of the deployment that the options name, and what its stack sets. Of tables
+    /// that are named by themselves no settings are known.
+    ///
+    /// # Errors
+    /// As [`stack`](Self::stack); when a parameter's value can't be read.
+    pub async fn names_and_settings(
+        &self,
+        tables: &TablesArgs,
+        args: &PolicyArgs,
+    ) -> Result<(Names, Option<StackSettings>), DeploymentError> {
+        let Some(name) = &tables.stack else {
+            return Ok((self.names(tables).await?, None));
+        };
+        let stack = self.stack(name).await?;
+        let settings = StackSettings::of(&stack, self.region(), args)?;
+        Ok((stack.names()?, Some(settings)))
+    }
+}
 
 /// What a stack sets.
 #[derive(Debug)]
@@ -144,6 +165,9 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (text(name), text(value)))
                 .collect(),
+            status: text("CREATE_COMPLETE"),
+            status_reason: None,
+            created: None,
         }
     }
 

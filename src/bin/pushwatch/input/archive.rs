@@ -63,6 +63,9 @@ impl fmt::Display for Source {
 pub struct IdentifiedPush {
     pub push: Push,
     pub identification: Identification,
+    /// The event's text, if it was asked for.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))] // for the function
+    pub text: Option<Box<str>>,
 }
 
 /// What was read.
@@ -95,6 +98,9 @@ impl Contents {
 pub enum Selection {
     /// Only pushes: values without the word `PutImage` are passed over.
     Pushes,
+    /// The same, with the texts of those that are not older than this.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))] // for the function
+    PushesWithTexts(Timestamp),
     /// Every event.
     Everything,
 }
@@ -273,7 +279,8 @@ impl Reading<'_> {
             self.fault(position, "a record must be a JSON object");
             return;
         }
-        if self.selection == Selection::Pushes && memmem::find(json.as_bytes(), PUT_IMAGE).is_none()
+        if self.selection != Selection::Everything
+            && memmem::find(json.as_bytes(), PUT_IMAGE).is_none()
         {
             return;
         }
@@ -282,9 +289,14 @@ impl Reading<'_> {
         match event::read_whole(json, self.now) {
             Ok(Event::Push(push, identity)) => {
                 let identification = identify(&identity, push.account.as_deref());
+                let is_asked_for = match self.selection {
+                    Selection::PushesWithTexts(since) => push.event_time >= since,
+                    Selection::Pushes | Selection::Everything => false,
+                };
                 self.contents.pushes.push(Box::new(IdentifiedPush {
                     push: *push,
                     identification,
+                    text: is_asked_for.then(|| json.into()),
                 }));
             }
             Ok(Event::Ignored(why)) => self.ignored(position, &why),

@@ -7,10 +7,12 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use jiff::Timestamp;
 use pushwatch::aws::{AwsError, AwsErrorKind};
+use pushwatch::text::clean_cut;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::deployment::Session;
+use crate::error::CommandError;
 
 /// CloudTrail takes two requests a second in a region.
 const PACE: Duration = Duration::from_millis(500);
@@ -43,8 +45,80 @@ pub struct HistoryEvent {
     pub json: String,
 }
 
+/// Why a region's history can't be read, and what to do. `kept` is the file that keeps what
+/// was read before, if one does.
+pub fn lookup_error(region: &str, fault: &AwsError, kept: Option<String>) -> CommandError {
+    let otherwise = match fault.code {
+        Some(_) if is_throttled(fault) => {
+            "others ask too, and CloudTrail takes two requests a second: try again later"
+        }
+        None => "check the region and your connection",
+        Some(_) => "check your credentials and the region",
+    };
+    CommandError::Lookup {
+        region: clean_cut(region, 40),
+        advice: fault.advice(otherwise),
+        fault: fault.fault().to_owned(),
+        kept,
+    }
+}
+
+/// The event of this id; none if the last 90 days of the region have none such.
+///
+/// # Errors
+/// When CloudTrail refuses for good, or for longer than a minute.
+pub async fn find_event(
+    session: &Session,
+    region: &str,
+    id: &str,
+) -> Result<Option<HistoryEvent>, AwsError> {
+    let client = session.cloudtrail(region);
+    let attribute = attribute(LookupAttributeKey::EventId, id, region)?;
+    let mut patience = PATIENCE.into_iter();
+    loop {
+        let lookup = client.lookup_events().lookup_attributes(attribute.clone());
+        let error = match lookup.send().await {
+            Ok(answer) => {
+                let mut events = answer.events.unwrap_or_default().into_iter();
+                return Ok(events.find_map(|event| {
+                    Some(HistoryEvent {
+                        id: event.event_id?,
+                        json: event.cloud_trail_event?,
+                    })
+                }));
+            }
+            Err(error) => AwsError::new(LOOKUP, region, error),
+        };
+        let Some(pause) = patience.next().filter(|_| is_throttled(&error)) else {
+            return Err(error);
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What events are looked up by.
+fn attribute(
+    key: LookupAttributeKey,
+    value: &str,
+    region: &str,
+) -> Result<LookupAttribute, AwsError> {
+    let attribute = LookupAttribute::builder()
+        .attribute_key(key)
+        .attribute_value(value)
+        .build();
+    attribute.map_err(|error| {
+        let fault = error.to_string();
+        AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, region, fault)
+    })
+}
+
+/// What is waited for while [`EventHistory::next_page`] is throttled.
+pub fn throttled_in_words(region: &str) -> String {
+    format!("CloudTrail allows two calls a second in {region}, and others call too: waiting")
+}
+
 /// Whether CloudTrail throttles.
-pub fn is_throttled(error: &AwsError) -> bool {
+fn is_throttled(error: &AwsError) -> bool {
     error.code.as_deref() == Some("ThrottlingException")
 }
 
@@ -106,14 +180,7 @@ impl<'a> EventHistory<'a> {
         until: Timestamp,
     ) -> Result<Vec<HistoryEvent>, AwsError> {
         let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
-        let attribute = LookupAttribute::builder()
-            .attribute_key(LookupAttributeKey::EventName)
-            .attribute_value("PutImage")
-            .build()
-            .map_err(|error| {
-                let fault = error.to_string();
-                AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, self.region, fault)
-            })?;
+        let attribute = attribute(LookupAttributeKey::EventName, "PutImage", self.region)?;
         // With a token, the other parameters must be those of the first request.
         let end = self
             .restarted_at

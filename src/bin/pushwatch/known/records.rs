@@ -3,13 +3,14 @@
 
 use std::io::{self, Write};
 
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use jiff::Timestamp;
 use pushwatch::finding::Owed;
 use pushwatch::record::Record;
-use pushwatch::store::{Commit, CommitAnswer, Manage, OwedFinding};
+use pushwatch::store::{Commit, CommitAnswer, Manage};
 use pushwatch::text::{clean_cut, clean_json};
 
+use super::paging::all_pages;
 use crate::error::CommandError;
 use crate::list::former_key;
 
@@ -49,36 +50,6 @@ pub fn pages<S: Manage>(store: &S) -> impl Stream<Item = Result<Page, CommandErr
             is_last,
         };
         Ok((own, page.next))
-    })
-}
-
-/// All that is owed, a page at a time.
-pub fn owed_pages<S: Manage>(
-    store: &S,
-) -> impl Stream<Item = Result<Vec<OwedFinding>, CommandError>> {
-    all_pages(move |from| async move {
-        let page = store.owed(from).await.map_err(CommandError::store)?;
-        Ok((page.owed, page.next))
-    })
-}
-
-/// The pages that `fetch` gives, each with where the next one begins.
-fn all_pages<P, C, F>(
-    mut fetch: impl FnMut(Option<C>) -> F,
-) -> impl Stream<Item = Result<P, CommandError>>
-where
-    F: Future<Output = Result<(P, Option<C>), CommandError>>,
-{
-    // The outer one is none after the last page, the inner one before the first.
-    stream::try_unfold(Some(None), move |from| {
-        let fetched = from.map(&mut fetch);
-        async {
-            let Some(fetched) = fetched else {
-                return Ok(None);
-            };
-            let (page, next) = fetched.await?;
-            Ok(Some((page, next.map(Some))))
-        }
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use jiff::Timestamp;
+use pushwatch::text::clean_cut;
 
 use super::say;
 
@@ -30,6 +31,18 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
         _ => (seconds / 86_400, "day"),
     };
     format!("{} ago", counted(count, unit))
+}
+
+/// An image in a column: `team/app:1.4.2`, or a dash where no repository is known.
+pub fn image(repository: Option<&str>, tag: Option<&str>) -> String {
+    let Some(repository) = repository else {
+        return "-".to_owned();
+    };
+    let repository = clean_cut(repository, 40);
+    match tag {
+        Some(tag) => format!("{repository}:{}", clean_cut(tag, 20)),
+        None => repository,
+    }
 }
 
 /// Says the first lines of a list, and counts the rest.

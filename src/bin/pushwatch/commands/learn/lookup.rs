@@ -2,7 +2,6 @@
 
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use pushwatch::aws::AwsError;
 use pushwatch::event::{self, Event};
 use pushwatch::identity::identify;
 use pushwatch::text::clean_cut;
@@ -11,7 +10,9 @@ use super::history::History;
 use super::progress::{Progress, ProgressFile};
 use crate::deployment::Session;
 use crate::error::CommandError;
-use crate::input::event_history::{EventHistory, HistoryEvent, HistoryPosition, is_throttled};
+use crate::input::event_history::{
+    EventHistory, HistoryEvent, HistoryPosition, lookup_error, throttled_in_words,
+};
 use crate::ui::{bar, say, style};
 
 const SPINNER: &str = "{spinner} {msg} ({elapsed})";
@@ -57,12 +58,10 @@ async fn read_regions(
         while !position.done {
             let page = events
                 .next_page(&mut position, progress.from, progress.until, || {
-                    bar.set_message(format!(
-                        "CloudTrail allows two calls a second in {region}, and others call too: waiting"
-                    ));
+                    bar.set_message(throttled_in_words(region));
                 })
                 .await
-                .map_err(|fault| error(region, &fault, file.kept()))?;
+                .map_err(|fault| lookup_error(region, &fault, file.kept()))?;
             for event in page {
                 if let Err(fault) = take_in(history, &event, progress.until).await {
                     unreadable += 1;
@@ -89,22 +88,6 @@ async fn take_in(
         history.push(&push, &identification.uploader).await;
     }
     Ok(())
-}
-
-fn error(region: &str, fault: &AwsError, kept: Option<String>) -> CommandError {
-    let otherwise = match fault.code {
-        Some(_) if is_throttled(fault) => {
-            "others ask too, and CloudTrail takes two requests a second: try again later"
-        }
-        None => "check the region and your connection",
-        Some(_) => "check your credentials and the region",
-    };
-    CommandError::Lookup {
-        region: clean_cut(region, 40),
-        advice: fault.advice(otherwise),
-        fault: fault.fault().to_owned(),
-        kept,
-    }
 }
 
 /// How long the history is that is read.

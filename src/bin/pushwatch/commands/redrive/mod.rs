@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use pushwatch::text::clean_cut;
 
 use crate::args::parse_reason;
-use crate::deployment::Session;
+use crate::deployment::{Session, stack_name};
 use crate::error::CommandError;
 use crate::runtime::block_on;
 use crate::ui::{Spinner, ago, ask, bar, counted, say, table, write_table};
@@ -70,13 +70,7 @@ pub fn run(args: &RedriveArgs) -> Result<ExitCode, CommandError> {
 }
 
 async fn run_on(args: &RedriveArgs) -> Result<ExitCode, CommandError> {
-    let variable = std::env::var("PUSHWATCH_STACK").ok();
-    let stack = args.stack.clone().or(variable).unwrap_or_default();
-    if stack.trim().is_empty() {
-        return Err(CommandError::Usage(
-            "which deployment? Give --stack NAME, or set PUSHWATCH_STACK".to_owned(),
-        ));
-    }
+    let stack = stack_name(args.stack.as_deref())?;
     let session = Session::open(args.region.as_deref(), false).await?;
     let outputs = session.stack(&stack).await?;
     let queue = ParkedQueue::of(&session, &outputs)?;

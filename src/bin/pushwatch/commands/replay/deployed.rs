@@ -9,7 +9,7 @@ use pushwatch::store::{DynamoStore, MOST_PER_MINUTE};
 use pushwatch::watch::Watch;
 
 use super::ReplayArgs;
-use crate::deployment::{DeploymentError, Session, StackSettings};
+use crate::deployment::{DeploymentError, Session};
 use crate::error::CommandError;
 
 /// The watch of the deployment that is named, and what its commands name. A stack has
@@ -26,14 +26,7 @@ pub async fn watch(
     }
     tables.check()?;
     let session = Session::open(tables.region.as_deref(), args.quiet).await?;
-    let (names, settings) = if let Some(name) = &tables.stack {
-        let stack = session.stack(name).await?;
-        let settings = StackSettings::of(&stack, session.region(), &args.policy)
-            .map_err(DeploymentError::from)?;
-        (stack.names()?, Some(settings))
-    } else {
-        (session.names(tables).await?, None)
-    };
+    let (names, settings) = session.names_and_settings(tables, &args.policy).await?;
     let topic = args.topic.as_ref().or(names.topic_arn.as_ref());
     let (Some(_), Some(topic)) = (&names.findings, topic) else {
         return Err(DeploymentError::Incomplete.into());

@@ -9,14 +9,15 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::glob::{self, Glob};
 use pushwatch::record::{Record, Standing};
-use pushwatch::store::{ForgetAnswer, Manage};
+use pushwatch::store::{Answer, ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
+use pushwatch::time::whole_seconds;
 
 use super::{CommandOutcome, Context};
-use crate::args::parse_reason;
+use crate::args::{parse_reason, time_of};
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
-use crate::known::{self, find};
+use crate::known::{self, all_owed, answer_open, find};
 use crate::list::{Key, has_root_power, parse_key};
 use crate::ui::{ShortList, ago, ask, counted, say};
 use crate::when::parse_until;
@@ -98,12 +99,7 @@ pub async fn trust<S: Manage>(
     let until = match &args.until {
         None => None,
         Some(text) => {
-            let time = parse_until(text, context.now).ok_or_else(|| {
-                let shown = clean_cut(text, 40);
-                CommandError::Usage(format!(
-                    "--until: `{shown}` is no time; 2026-12-31 and 90d are"
-                ))
-            })?;
+            let time = time_of("--until", text, context.now, parse_until)?;
             if time <= context.now {
                 return Err(CommandError::Usage(format!("--until: {time} has passed")));
             }
@@ -113,12 +109,17 @@ pub async fn trust<S: Manage>(
     let trust = |record: &mut Record| {
         record.trust(&context.caller, Some(&args.reason), until, context.now);
     };
+    let answer = FindingsAnswer {
+        target: &args.target,
+        reason: format!("the uploader was trusted: {}", args.reason),
+    };
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     if !glob::is_plain(&args.key) {
         let many = GlobChange {
             verb: "Trust",
             done: &|key| format!("Trusted {key}{until}."),
             keeps: &keeps_from_trust,
+            answer: &answer,
         };
         return many
             .change(store, &args.key, args.yes, context, trust)
@@ -157,6 +158,7 @@ pub async fn trust<S: Manage>(
         }
         WriteOutcome::Changed => format!("Trusted {shown}{until}."),
     });
+    answer.give(store, &[&key.text], context).await;
     Ok(CommandOutcome::changed(true))
 }
 
@@ -169,6 +171,13 @@ pub async fn revoke<S: Manage>(
     let revoke = |record: &mut Record| {
         record.revoke(&context.caller, args.reason.as_deref(), context.now);
     };
+    let answer = FindingsAnswer {
+        target: &args.target,
+        reason: match &args.reason {
+            Some(reason) => format!("the uploader was revoked: {reason}"),
+            None => "the uploader was revoked".to_owned(),
+        },
+    };
     let done = |key: &str, seen: &str| {
         format!("Revoked {key}{seen}; every push from now on is a critical finding.")
     };
@@ -177,6 +186,7 @@ pub async fn revoke<S: Manage>(
             verb: "Revoke",
             done: &|key| done(key, ""),
             keeps: &keeps_from_revocation,
+            answer: &answer,
         };
         return many
             .change(store, &args.key, args.yes, context, revoke)
@@ -192,6 +202,7 @@ pub async fn revoke<S: Manage>(
         WriteOutcome::Changed | WriteOutcome::LeftAsIs => "",
     };
     say(&done(&clean_cut(&key.text, 1024), seen));
+    answer.give(store, &[&key.text], context).await;
     Ok(CommandOutcome::changed(true))
 }
 
@@ -302,6 +313,40 @@ struct GlobChange<'a> {
     done: &'a dyn Fn(&str) -> String,
     /// Why somebody is passed over.
     keeps: &'a dyn Fn(&Record) -> Option<&'static str>,
+    answer: &'a FindingsAnswer<'a>,
+}
+
+/// The answer to the open findings about uploaders on whom somebody decided.
+struct FindingsAnswer<'a> {
+    target: &'a TargetArgs,
+    reason: String,
+}
+
+impl FindingsAnswer<'_> {
+    /// Answers them, or says why not: the decision on the uploaders stands all the same.
+    async fn give<S: Manage>(&self, store: &S, keys: &[&str], context: &Context) {
+        // A file has no findings.
+        if self.target.file.is_some() || keys.is_empty() {
+            return;
+        }
+        if context.findings.is_none() {
+            say(
+                "Open findings are not answered: name their table too, with --stack NAME or \
+                 --findings-table NAME.",
+            );
+            return;
+        }
+        let answer = Answer {
+            by: context.caller.clone(),
+            at: whole_seconds(context.now),
+            reason: clean_cut(&self.reason, 1024),
+        };
+        match answer_open(store, keys, &answer).await {
+            Ok(0) => {}
+            Ok(count) => say(&format!("Answered {}.", counted(count, "open finding"))),
+            Err(error) => say(&format!("Open findings are not answered: {error}")),
+        }
+    }
 }
 
 impl GlobChange<'_> {
@@ -325,6 +370,7 @@ impl GlobChange<'_> {
         }
         let mut said = ShortList::default();
         let mut left = 0;
+        let mut changed = Vec::new();
         for key in &keys {
             let written = write(store, key, context, |record| {
                 let may = (self.keeps)(record).is_none();
@@ -337,6 +383,7 @@ impl GlobChange<'_> {
                 WriteOutcome::LeftAsIs => left += 1,
                 WriteOutcome::Made | WriteOutcome::Changed => {
                     said.say(&(self.done)(&clean_cut(&key.text, 1024)));
+                    changed.push(&*key.text);
                 }
             }
         }
@@ -347,7 +394,8 @@ impl GlobChange<'_> {
                 "Passed over {others} whom somebody else changed meanwhile."
             ));
         }
-        Ok(CommandOutcome::changed(left < keys.len()))
+        self.answer.give(store, &changed, context).await;
+        Ok(CommandOutcome::changed(!changed.is_empty()))
     }
 
     /// Those whom the glob matches, but for whom it passes over; says whom.
@@ -429,16 +477,13 @@ async fn write<S: Manage>(
 /// The ids of the findings about an uploader that are owed.
 async fn owed<S: Manage>(store: &S, key: &str) -> Result<Vec<String>, CommandError> {
     let mut owed = Vec::new();
-    let mut pages = pin!(known::owed_pages(store));
-    while let Some(page) = pages.try_next().await? {
-        for finding in page {
-            let kept = store
-                .finding(&finding.id)
-                .await
-                .map_err(CommandError::store)?;
-            if kept.is_some_and(|kept| kept.is_owed && kept.uploader == key) {
-                owed.push(clean_cut(&finding.id, 80));
-            }
+    for finding in all_owed(store).await.map_err(CommandError::store)? {
+        let kept = store
+            .finding(&finding.id)
+            .await
+            .map_err(CommandError::store)?;
+        if kept.is_some_and(|kept| kept.owed.is_some() && kept.uploader == key) {
+            owed.push(clean_cut(&finding.id, 80));
         }
     }
     Ok(owed)

@@ -2,21 +2,33 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "aws")]
+use std::pin::pin;
 
 use clap::Args;
+#[cfg(feature = "aws")]
+use futures_util::TryStreamExt as _;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
+#[cfg(feature = "aws")]
+use pushwatch::store::DynamoStore;
 use pushwatch::store::Manage;
 use pushwatch::text::{clean, clean_cut};
 use tempfile::NamedTempFile;
 
+#[cfg(feature = "aws")]
+use super::take_over;
 use super::{CommandOutcome, Context};
 use crate::args::parse_reason;
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
 use crate::known::{AT_ONCE, Counts, Existing, Merge, find, write_all};
+#[cfg(feature = "aws")]
+use crate::known::{pages, write_json};
 use crate::list::{self, LineNumbers, ListError, ListLine, has_root_power};
+#[cfg(feature = "aws")]
+use crate::ui::Spinner;
 use crate::ui::{AskError, SHORT, ShortList, ask, ask_beside_input, counted, say};
 
 /// Import uploaders from a list: an uploaders file, plain keys, or CSV
@@ -33,11 +45,28 @@ Examples:
   pushwatch uploaders import builders.csv --dry-run --stack pushwatch
 
   # A list that another program makes
-  list-builders | pushwatch uploaders import - --yes --stack pushwatch")]
+  list-builders | pushwatch uploaders import - --yes --stack pushwatch
+
+  # Tables that were restored from a backup
+  pushwatch uploaders import --from-table restored-uploaders \\
+    --from-findings-table restored-findings --stack pushwatch")]
 pub struct ImportArgs {
     /// The list, or - for standard input
-    #[arg(value_name = "LIST")]
-    pub list: PathBuf,
+    #[arg(
+        value_name = "LIST",
+        required_unless_present = "from_table",
+        conflicts_with = "from_table"
+    )]
+    pub list: Option<PathBuf>,
+
+    /// Take over the uploaders of this table instead, such as one that was restored from a
+    /// backup
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub from_table: Option<String>,
+
+    /// With it, take over the findings of this table, which are published if they are owed
+    #[arg(long, value_name = "NAME", requires = "from_table")]
+    pub from_findings_table: Option<String>,
 
     #[command(flatten)]
     pub target: TargetArgs,
@@ -65,7 +94,47 @@ pub async fn import<S: Manage>(
     args: &ImportArgs,
     context: &Context,
 ) -> Result<CommandOutcome, CommandError> {
-    let list = List::find(&args.list).await?;
+    let path = args.list.as_deref().unwrap_or(Path::new("-"));
+    let list = List::find(path).await?;
+    import_list(store, &list, args, context, async || Ok(())).await
+}
+
+/// Takes over the uploaders of another table, and its findings: those first, so that
+/// nobody is known of whom nobody was, or will be, told.
+#[cfg(feature = "aws")]
+pub async fn import_tables(
+    store: &DynamoStore,
+    from: &DynamoStore,
+    args: &ImportArgs,
+    context: &Context,
+) -> Result<CommandOutcome, CommandError> {
+    let (list, damaged) = List::of_table(from, args).await?;
+    if damaged > 0 && !args.skip_bad {
+        return Err(CommandError::BadLines(damaged));
+    }
+    let has_findings = args.from_findings_table.is_some();
+    if args.dry_run && has_findings {
+        let counts = take_over::look(store, from).await?;
+        say(&counts.in_words("to take over"));
+    }
+    import_list(store, &list, args, context, async || {
+        if has_findings {
+            let counts = take_over::take_over(store, from).await?;
+            say(&counts.in_words("taken over"));
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Imports a list, after `before_writing`.
+async fn import_list<S: Manage>(
+    store: &S,
+    list: &List,
+    args: &ImportArgs,
+    context: &Context,
+    before_writing: impl AsyncFnOnce() -> Result<(), CommandError>,
+) -> Result<CommandOutcome, CommandError> {
     let (count, bad) = list.check(context.now)?;
     if bad > 0 && !args.skip_bad {
         return Err(CommandError::BadLines(bad));
@@ -87,6 +156,7 @@ pub async fn import<S: Manage>(
             return Ok(CommandOutcome::changed(false));
         }
     }
+    before_writing().await?;
     let counts = write_all(
         store,
         records()?,
@@ -110,8 +180,9 @@ pub async fn import<S: Manage>(
 struct List {
     path: PathBuf,
     shown: String,
-    /// What came from standard input.
-    copy: Option<NamedTempFile>,
+    /// What came from standard input, or from a table; it is deleted with the list.
+    _copy: Option<NamedTempFile>,
+    is_stdin: bool,
 }
 
 impl List {
@@ -121,7 +192,8 @@ impl List {
             return Ok(Self {
                 path: path.to_owned(),
                 shown: clean(&path.to_string_lossy()),
-                copy: None,
+                _copy: None,
+                is_stdin: false,
             });
         }
         let shown = "standard input";
@@ -142,8 +214,39 @@ impl List {
         Ok(Self {
             path: copy.path().to_owned(),
             shown: shown.to_owned(),
-            copy: Some(copy),
+            _copy: Some(copy),
+            is_stdin: true,
         })
+    }
+
+    /// The uploaders of a table as a list, as `export` writes it, and how many records
+    /// can't be read.
+    #[cfg(feature = "aws")]
+    async fn of_table(
+        from: &DynamoStore,
+        args: &ImportArgs,
+    ) -> Result<(Self, usize), CommandError> {
+        let unwritable = |error| CommandError::Usage(format!("a temporary file: {error}"));
+        let reading = Spinner::on("reading the table", false);
+        let mut copy = NamedTempFile::new().map_err(unwritable)?;
+        let mut damaged = 0;
+        let mut pages = pin!(pages(from));
+        while let Some(page) = pages.try_next().await? {
+            page.damaged.iter().for_each(|fault| say(fault));
+            damaged += page.damaged.len();
+            for record in &page.records {
+                write_json(&mut copy, record).map_err(unwritable)?;
+            }
+        }
+        drop(reading);
+        let name = args.from_table.as_deref().unwrap_or_default();
+        let list = Self {
+            path: copy.path().to_owned(),
+            shown: format!("table {}", clean_cut(name, 200)),
+            _copy: Some(copy),
+            is_stdin: false,
+        };
+        Ok((list, damaged))
     }
 
     /// The lines that are an uploader's first, with their numbers; nothing of a plain
@@ -204,9 +307,10 @@ impl List {
     }
 
     async fn ask(&self, question: &str) -> Result<bool, AskError> {
-        match self.copy {
-            None => ask(question, false).await,
-            Some(_) => ask_beside_input(question, false).await,
+        if self.is_stdin {
+            ask_beside_input(question, false).await
+        } else {
+            ask(question, false).await
         }
     }
 }

@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Cell, CellAlignment, Table};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
@@ -14,14 +13,16 @@ use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 
 use super::Context;
+use crate::args::time_of;
 use crate::deployment::TargetArgs;
 use crate::error::{CommandError, exit_code};
 use crate::known::{self, write_json};
-use crate::ui::{ago, counted, say, table, trimmed};
-use crate::when::parse_since;
+use crate::ui::{Columns, Listing, ago, counted, image, say};
+use crate::when::{parse_since, parse_until};
 
-const KEY: &str = "KEY";
-const COLUMNS: [&str; 8] = [
+/// The first one only where the end of trust is asked for.
+const HEADS: [&str; 9] = [
+    "TRUSTED UNTIL",
     "NAME",
     "KIND",
     "STANDING",
@@ -29,15 +30,17 @@ const COLUMNS: [&str; 8] = [
     "LAST SEEN",
     "PUSHES",
     "LAST IMAGE",
-    KEY,
+    "KEY",
 ];
-/// What a narrow terminal does without, in this order. The key stands below then.
-const LEFT_OUT: [&str; 4] = ["FIRST SEEN", "LAST IMAGE", "KIND", "PUSHES"];
-/// Between two columns.
-const GAP: usize = 2;
-
-/// An uploader's texts, column by column.
-type Row = [String; COLUMNS.len()];
+const COLUMNS: Columns = Columns {
+    heads: HEADS.split_at(1).1,
+    left_out: &["FIRST SEEN", "LAST IMAGE", "KIND", "PUSHES"],
+    numbers: Some("PUSHES"),
+};
+const COLUMNS_WITH_END: Columns = Columns {
+    heads: &HEADS,
+    ..COLUMNS
+};
 
 /// List the uploaders
 ///
@@ -49,6 +52,9 @@ type Row = [String; COLUMNS.len()];
 Examples:
   # Who was reported in the last week
   pushwatch uploaders list --stack pushwatch --standing new --since 7d
+
+  # Whose trust ends soon
+  pushwatch uploaders list --stack pushwatch --until-within 30d
 
   # All uploaders of an account, as JSON for other tools
   pushwatch uploaders list --stack pushwatch --account 111122223333 --json")]
@@ -63,6 +69,11 @@ pub struct ListArgs {
     /// Only those seen since then: a span such as 7d or 12h, a date, or an RFC 3339 time
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+
+    /// Only those whose trust ends within this span from now, such as 30d, or before a date;
+    /// those whose trust ends first come first
+    #[arg(long, value_name = "SPAN")]
+    pub until_within: Option<String>,
 
     /// Only those of this account
     #[arg(long, value_name = "ID")]
@@ -91,6 +102,8 @@ pub enum SortArg {
     Name,
     /// Those who pushed most first
     Pushes,
+    /// Those whose trust ends first
+    Until,
 }
 
 fn parse_standing(word: &str) -> Result<Standing, String> {
@@ -109,18 +122,20 @@ pub async fn list<S: Manage>(
     args: &ListArgs,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let since = match &args.since {
-        Some(text) => Some(parse_since(text, context.now).ok_or_else(|| {
-            CommandError::Usage(format!(
-                "--since: `{}` is no time; 7d, 12h, 2026-12-31 are",
-                clean_cut(text, 40)
-            ))
-        })?),
-        None => None,
+    let since = args.since.as_deref();
+    let since = since.map(|typed| time_of("--since", typed, context.now, parse_since));
+    let since = since.transpose()?;
+    let ends = args.until_within.as_deref();
+    let ends = ends.map(|typed| time_of("--until-within", typed, context.now, parse_until));
+    let ends = ends.transpose()?;
+    let order = match args.sort {
+        None if ends.is_some() => Some(SortArg::Until),
+        sort => sort,
     };
     let wanted = |record: &Record| {
         (args.standing.is_empty() || args.standing.contains(&record.standing))
             && since.is_none_or(|since| record.last_seen.is_some_and(|last| last >= since))
+            && ends.is_none_or(|end| trust_ends(record, context.now, end))
             && args
                 .account
                 .as_ref()
@@ -142,10 +157,10 @@ pub async fn list<S: Manage>(
         held.extend(page.records.into_iter().filter(wanted));
         is_at_end = page.is_last;
         // All of them can be sorted if there is one page, or if it is asked for.
-        if is_at_end && (is_first_page || args.sort.is_some()) {
-            sort(&mut held, args.sort.unwrap_or(SortArg::LastSeen));
+        if is_at_end && (is_first_page || order.is_some()) {
+            sort(&mut held, order.unwrap_or(SortArg::LastSeen));
         }
-        if is_at_end || args.sort.is_none() {
+        if is_at_end || order.is_none() {
             let enough = output.show(&held).map_err(CommandError::Output)?;
             held.clear();
             if enough {
@@ -164,33 +179,45 @@ pub async fn list<S: Manage>(
     Ok(exit_code(damaged > 0))
 }
 
+/// Whether it is trusted for a time that ends after now, and by `end` at the latest.
+fn trust_ends(record: &Record, now: Timestamp, end: Timestamp) -> bool {
+    record.standing == Standing::Trusted
+        && record
+            .trusted_until
+            .is_some_and(|until| now < until && until <= end)
+}
+
 fn sort(records: &mut [Record], by: SortArg) {
     match by {
         SortArg::LastSeen => records.sort_by_key(|record| Reverse(record.last_seen)),
         SortArg::FirstSeen => records.sort_by_key(|record| Reverse(record.first_seen)),
         SortArg::Name => records.sort_by(|a, b| a.name.cmp(&b.name)),
         SortArg::Pushes => records.sort_by_key(|record| Reverse(record.pushes)),
+        // Trust without an end comes last.
+        SortArg::Until => records.sort_by_key(|record| {
+            let until = record.trusted_until;
+            (until.is_none(), until)
+        }),
     }
 }
 
 struct Output<'a> {
     args: &'a ListArgs,
     now: Timestamp,
-    /// Of the terminal; none if it is another output.
-    width: Option<usize>,
-    columns: Vec<&'static str>,
+    listing: Listing,
     shown: usize,
 }
 
 impl<'a> Output<'a> {
     fn new(args: &'a ListArgs, now: Timestamp) -> Self {
-        // A terminal that does not know its width says 0.
-        let size = terminal_size::terminal_size_of(io::stdout()).filter(|(width, _)| width.0 > 0);
+        let columns = match args.until_within {
+            Some(_) => COLUMNS_WITH_END,
+            None => COLUMNS,
+        };
         Self {
             args,
             now,
-            width: size.map(|(width, _)| usize::from(width.0)),
-            columns: Vec::new(),
+            listing: Listing::of(columns),
             shown: 0,
         }
     }
@@ -206,12 +233,11 @@ impl<'a> Output<'a> {
             for record in records {
                 write_json(&mut output, record)?;
             }
-        } else if !records.is_empty() {
-            let rows: Vec<_> = records.iter().map(|record| row(record, self.now)).collect();
-            let columns = fitting(&rows, self.width);
-            let has_header = columns != self.columns;
-            output.write_all(lines(&rows, &columns, has_header).as_bytes())?;
-            self.columns = columns;
+        } else {
+            let has_end = self.args.until_within.is_some();
+            let rows = records.iter().map(|record| row(record, self.now, has_end));
+            let rows: Vec<_> = rows.collect();
+            output.write_all(self.listing.page(&rows).as_bytes())?;
         }
         output.flush()?;
         self.shown += records.len();
@@ -219,133 +245,28 @@ impl<'a> Output<'a> {
     }
 }
 
-/// The columns that fit beside each other; all of them where nobody looks.
-fn fitting(rows: &[Row], width: Option<usize>) -> Vec<&'static str> {
-    let mut columns = COLUMNS.to_vec();
-    let Some(width) = width else {
-        return columns;
-    };
-    for left_out in [&[KEY][..], &LEFT_OUT].concat() {
-        let widths = table_of(rows, &columns, true).column_max_content_widths();
-        let widths = widths.into_iter().map(usize::from);
-        if widths.map(|width| width + GAP).sum::<usize>() <= width + GAP {
-            break;
-        }
-        columns.retain(|column| *column != left_out);
-    }
-    columns
-}
-
-/// The table, with the key below each line if it has no column.
-fn lines(rows: &[Row], columns: &[&'static str], has_header: bool) -> String {
-    let table = table_of(rows, columns, has_header);
-    let keys = (!columns.contains(&KEY)).then(|| {
-        let header = has_header.then_some(None);
-        let keys = rows.iter().map(|row| row.last());
-        header.into_iter().chain(keys)
-    });
-    let mut keys = keys.into_iter().flatten();
-    let mut text = String::new();
-    for line in table.lines() {
-        text += trimmed(&line);
-        text.push('\n');
-        if let Some(Some(key)) = keys.next() {
-            text.extend(["  ", key, "\n"]);
-        }
-    }
-    text
-}
-
-fn table_of(rows: &[Row], columns: &[&'static str], has_header: bool) -> Table {
-    let mut table = table();
-    if has_header {
-        table.set_header(columns);
-    }
-    for row in rows {
-        let cells = COLUMNS.iter().zip(row);
-        table.add_row(cells.filter(|(column, _)| columns.contains(column)).map(
-            |(column, text)| match *column {
-                "PUSHES" => Cell::new(text).set_alignment(CellAlignment::Right),
-                _ => Cell::new(text),
-            },
-        ));
-    }
-    table
-}
-
-fn row(record: &Record, now: Timestamp) -> Row {
+/// The texts of its columns.
+fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
     let text = |text: Option<&str>, most| clean_cut(text.unwrap_or("-"), most);
-    let image = record.last_push.as_ref().and_then(|push| {
-        let repository = clean_cut(push.repository.as_deref()?, 40);
-        Some(match &push.tag {
-            Some(tag) => format!("{repository}:{}", clean_cut(tag, 20)),
-            None => repository,
-        })
-    });
+    let push = record.last_push.as_ref();
+    let image = image(
+        push.and_then(|push| push.repository.as_deref()),
+        push.and_then(|push| push.tag.as_deref()),
+    );
     let ago = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
-    [
+    let end = has_end.then(|| {
+        let until = record.trusted_until;
+        until.map_or_else(|| "-".to_owned(), |until| until.to_string())
+    });
+    let rest = [
         text(record.name.as_deref(), 30),
         text(record.kind.as_deref(), 20),
         text(Some(record.standing.as_str()), 20),
         ago(record.first_seen),
         ago(record.last_seen),
         record.pushes.to_string(),
-        image.unwrap_or_else(|| "-".to_owned()),
+        image,
         text(Some(&record.uploader), 1024),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{fitting, lines};
-
-    #[test]
-    fn a_narrow_terminal_gets_the_key_below_and_fewer_columns() {
-        let row = |name: &str, image: &str, key: &str| {
-            [
-                name,
-                "IAMUser",
-                "learned",
-                "320 days ago",
-                "2 hours ago",
-                "1200",
-                image,
-                key,
-            ]
-            .map(str::to_owned)
-        };
-        let rows = [
-            row(
-                "test",
-                "team/app:1.4.2",
-                "arn:aws:iam::111122223333:user/test",
-            ),
-            row(
-                "a-build-user-with-a-long-name",
-                "team/base-images/debian:12.4-slim",
-                "arn:aws:iam::111122223333:user/ci/build/a-build-user-with-a-long-name",
-            ),
-        ];
-        let shown = |width: Option<usize>| lines(&rows, &fitting(&rows, width), true);
-        for width in [200, 160, 120, 100, 80, 60, 40] {
-            let shown = shown(Some(width));
-            for row in &rows {
-                let key = row.last().unwrap();
-                assert!(shown.lines().any(|line| line.ends_with(key)), "{shown}");
-            }
-            let too_wide = shown.lines().find(|line| {
-                !line.trim_start().starts_with("arn:") && line.chars().count() > width.max(62)
-            });
-            assert_eq!(too_wide, None, "{width}\n{shown}");
-        }
-        assert_eq!(shown(Some(200)), shown(None));
-        assert_eq!(
-            shown(Some(80)),
-            "NAME                           KIND     STANDING  LAST SEEN    PUSHES\n\
-             test                           IAMUser  learned   2 hours ago    1200\n  \
-             arn:aws:iam::111122223333:user/test\n\
-             a-build-user-with-a-long-name  IAMUser  learned   2 hours ago    1200\n  \
-             arn:aws:iam::111122223333:user/ci/build/a-build-user-with-a-long-name\n"
-        );
-    }
+    ];
+    end.into_iter().chain(rest).collect()
 }

@@ -6,6 +6,8 @@ mod habits;
 mod import;
 mod list;
 mod show;
+#[cfg(feature = "aws")]
+mod take_over;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,8 @@ use jiff::Timestamp;
 use pushwatch::render::RenderContext;
 use pushwatch::store::Manage;
 
+#[cfg(feature = "aws")]
+use crate::deployment::Names;
 use crate::deployment::{Target, TargetArgs};
 use crate::error::CommandError;
 use crate::known::{read_file, write_file};
@@ -142,10 +146,44 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
                     .map(|_| session.render_context(&names, 0)),
                 now,
             };
-            let outcome = Box::pin(dispatch(&store, command, &context)).await?;
+            let outcome = match command {
+                UploadersCommand::Import(args) if args.from_table.is_some() => {
+                    let from = session.store(&source(args, &names)?);
+                    Box::pin(import::import_tables(&store, &from, args, &context)).await?
+                }
+                _ => Box::pin(dispatch(&store, command, &context)).await?,
+            };
             Ok(outcome.code)
         }
     }
+}
+
+/// The tables that an import takes over.
+#[cfg(feature = "aws")]
+fn source(args: &import::ImportArgs, target: &Names) -> Result<Names, CommandError> {
+    let usage = |fault: &str| Err(CommandError::Usage(fault.to_owned()));
+    let uploaders = args.from_table.clone().unwrap_or_default();
+    let findings = args.from_findings_table.clone();
+    if uploaders.trim().is_empty()
+        || findings
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+    {
+        return usage(
+            "--from-table or --from-findings-table is empty; give the restored table's name",
+        );
+    }
+    if uploaders == target.uploaders || findings.is_some() && findings == target.findings {
+        return usage("that is the deployment's own table; give the name of the restored one");
+    }
+    if findings.is_some() && target.findings.is_none() {
+        return usage("where shall the findings go? Give --stack NAME, or --findings-table NAME");
+    }
+    Ok(Names {
+        uploaders,
+        findings,
+        topic_arn: None,
+    })
 }
 
 async fn dispatch<S: Manage>(

@@ -9,10 +9,9 @@ use clap::Args;
 use compact_str::CompactString;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use pushwatch::finding::Finding;
 use pushwatch::habit::Habits;
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::{Format, Message, RenderContext, render};
+use pushwatch::render::RenderContext;
 use pushwatch::store::{Manage, StoredFinding};
 use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
@@ -20,7 +19,7 @@ use serde_json::value::RawValue;
 use super::Context;
 use crate::deployment::TargetArgs;
 use crate::error::CommandError;
-use crate::known::{self, find};
+use crate::known::{self, answer_in_words, as_email, delivery, find};
 use crate::list::former_key_note;
 use crate::ui::{ShortList, ago, counted, say};
 
@@ -67,8 +66,9 @@ pub async fn show<S: Manage>(
     }
     match (finding, &context.findings) {
         _ if args.json => {}
-        (Some(kept), Some(context)) => {
-            writeln!(output, "\n{}", in_words(&kept, context)).map_err(CommandError::Output)?;
+        (Some(kept), Some(render)) => {
+            let words = in_words(&kept, render, context.now);
+            writeln!(output, "\n{words}").map_err(CommandError::Output)?;
         }
         (None, None) if record.last_finding_id.is_some() => {
             say("To see the finding too, name its table: --stack NAME, or --findings-table NAME.");
@@ -113,21 +113,16 @@ async fn find_by_name<S: Manage>(store: &S, typed: &str) -> Result<Record, Comma
     }
 }
 
-/// A finding as its e-mail says it, and whether it was published.
-fn in_words(kept: &StoredFinding, context: &RenderContext) -> String {
-    let state = match (kept.is_owed, kept.published_at) {
-        (true, _) => "still owed; the function's sweep publishes it".to_owned(),
-        (false, Some(time)) => format!("published {time}"),
-        (false, None) => "published".to_owned(),
-    };
-    let finding = match serde_json::from_str::<Finding>(&kept.body) {
-        Ok(finding) => render(Message::Finding(&finding), Format::Email, context),
-        Err(error) => format!(
-            "Its body can't be read: {}\n",
-            clean_cut(&error.to_string(), 200)
-        ),
-    };
-    format!("The last finding, {state}:\n\n{}", finding.trim_end())
+/// A finding as its e-mail says it, whether it was published, and who answered it.
+fn in_words(kept: &StoredFinding, context: &RenderContext, now: Timestamp) -> String {
+    let answered = kept.answer.as_ref().map_or_else(String::new, |answer| {
+        format!("; answered {}", answer_in_words(answer, now))
+    });
+    format!(
+        "The last finding, {}{answered}:\n\n{}",
+        delivery(kept),
+        as_email(kept, context)
+    )
 }
 
 fn as_json(record: &Record, finding: Option<&StoredFinding>) -> io::Result<String> {
