@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
@@ -39,9 +39,20 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 pub(super) struct Connector {
     tls: TlsConnector,
     connect_timeout: Duration,
+    longest_idle: Duration,
     /// Those that no call uses at the moment. A call that is given up takes its own with it.
-    kept: Arc<Mutex<HashMap<Authority, SendRequest<SdkBody>>>>,
+    kept: Arc<Mutex<HashMap<Authority, Kept>>>,
 }
+
+/// A connection that no call uses.
+struct Kept {
+    connection: SendRequest<SdkBody>,
+    since: Instant,
+}
+
+/// Who sits between may forget a connection in silence that is idle for longer. It is the
+/// limit of hyper's own pool.
+const LONGEST_IDLE: Duration = Duration::from_secs(90);
 
 /// Why a request had no answer, where hyper does not say it.
 #[derive(Debug, Error)]
@@ -86,6 +97,7 @@ impl Connector {
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
             connect_timeout,
+            longest_idle: LONGEST_IDLE,
             kept: Arc::default(),
         })
     }
@@ -123,18 +135,20 @@ impl Connector {
         HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
     }
 
-    /// The kept connection, if it is still open.
+    /// The kept connection, if it is still good.
     async fn take(&self, authority: &Authority) -> Option<SendRequest<SdkBody>> {
         let kept = self.kept().remove(authority);
-        let mut connection = kept?;
+        let kept = kept.filter(|kept| kept.since.elapsed() <= self.longest_idle);
+        let mut connection = kept?.connection;
         connection.ready().await.is_ok().then_some(connection)
     }
 
     fn keep(&self, authority: Authority, connection: SendRequest<SdkBody>) {
-        self.kept().insert(authority, connection);
+        let since = Instant::now();
+        self.kept().insert(authority, Kept { connection, since });
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<Authority, SendRequest<SdkBody>>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<Authority, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -345,6 +359,16 @@ mod tests {
         let connector = connector();
         post(&connector, &server.address).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
+        post(&connector, &server.address).await.unwrap();
+        assert_eq!(server.connections(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_too_long_is_replaced() {
+        let server = Server::new([Step::Answer(200), Step::Answer(200)]).await;
+        let mut connector = connector();
+        post(&connector, &server.address).await.unwrap();
+        connector.longest_idle = Duration::ZERO;
         post(&connector, &server.address).await.unwrap();
         assert_eq!(server.connections(), [1, 2]);
     }
