@@ -261,6 +261,23 @@ impl Session {
         aws_sdk_lambda::Client::from_conf(config)
     }
 
+    /// The findings table of the stack that an uploaders table is in; none if it is in no
+    /// stack, or that can't be asked.
+    pub async fn findings_table_beside(&self, uploaders: &str) -> Option<String> {
+        let _waiting = Spinner::on("looking for the findings table", self.quiet);
+        let asked = aws_sdk_cloudformation::Client::new(&self.config)
+            .describe_stack_resources()
+            .physical_resource_id(uploaders)
+            .send();
+        let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
+        let mut resources = answer.stack_resources().iter();
+        let table = resources.find(|one| one.logical_resource_id() == Some("FindingsTable"))?;
+        table.physical_resource_id().map(str::to_owned)
+    }
+
     /// What is in a stack.
     ///
     /// # Errors
