@@ -662,7 +662,9 @@ fn the_documents_give_each_right_of_the_doctor() {
     let folder = root.join("src/bin/pushwatch");
     let areas = fs::read_dir(folder.join("commands/doctor")).unwrap();
     let mut files: Vec<_> = areas.map(|file| file.unwrap().path()).collect();
-    files.extend(["session.rs", "activity.rs"].map(|file| folder.join("deployment").join(file)));
+    files.extend(
+        ["session.rs", "queue.rs", "activity.rs"].map(|file| folder.join("deployment").join(file)),
+    );
     for file in files {
         let source = fs::read_to_string(file).unwrap();
         let source = source.split("#[cfg(test)]").next().unwrap();

@@ -8,6 +8,7 @@ use crate::support::deployment::{Deployment, outcome, push};
 use crate::support::events::{CI_ROLE, TEST_USER, envelope, record, role_session};
 use crate::support::lambda::Function;
 use crate::support::moto::{REGION, create_stack};
+use crate::support::overlay::{Overlay, xml};
 
 const T1: &str = "2026-01-01T00:00:00Z";
 const T2: &str = "2026-01-02T00:00:00Z";
@@ -258,6 +259,46 @@ fn trust_and_revocation_answer_the_findings_about_their_uploader() {
     assert_eq!(
         stored(&laptop, "1")["answerReason"],
         "the uploader was revoked"
+    );
+}
+
+/// moto does not find a stack by what is in it: the answer is laid over, as AWS's documents
+/// have it.
+#[test]
+#[ignore = "needs moto"]
+fn the_command_of_a_finding_answers_it_in_the_table_of_the_same_stack() {
+    let (laptop, function) = told();
+    let overlay = Overlay::start();
+    let findings = laptop.stack.findings.clone();
+    let asked_for = format!("PhysicalResourceId={}", laptop.stack.uploaders);
+    overlay.answer_by("DescribeStackResources", move |request| {
+        let members = [("FindingsTable", findings.as_str()), ("Function", "f")];
+        let members = members.map(|(logical, physical)| {
+            format!(
+                "<member><LogicalResourceId>{logical}</LogicalResourceId>\
+                 <PhysicalResourceId>{physical}</PhysicalResourceId></member>"
+            )
+        });
+        let body = format!(
+            "<DescribeStackResourcesResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\">\
+             <DescribeStackResourcesResult><StackResources>{}</StackResources>\
+             </DescribeStackResourcesResult></DescribeStackResourcesResponse>",
+            members.concat()
+        );
+        request.contains(&asked_for).then(|| xml(200, &body))
+    });
+    let email = &function.proxy.messages()[1].1;
+    let email: Value = serde_json::from_str(email).unwrap();
+    let mut lines = email["email"].as_str().unwrap().lines();
+    let command = lines.find(|line| line.contains("pushwatch uploaders trust"));
+    let words = shlex::split(command.unwrap()).unwrap();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let person = Laptop::on(&overlay.address());
+    let ran = succeeded(person.run_bare(&words[1..], &[]));
+    assert!(ran.err.contains("Answered 1 open finding."), "{}", ran.err);
+    assert_eq!(
+        stored(&laptop, "2")["answerReason"],
+        "the uploader was trusted: why"
     );
 }
 

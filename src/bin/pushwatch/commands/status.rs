@@ -15,7 +15,7 @@ use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 use serde_json::{Value, json};
 
-use crate::deployment::{Session, Stack, stack_name};
+use crate::deployment::{Session, Stack, messages_in, stack_name};
 use crate::error::CommandError;
 use crate::known::{self, OwedCounts, all_owed, finding_pages, state};
 use crate::runtime::block_on;
@@ -193,7 +193,7 @@ impl Status {
         Ok(Self {
             stored,
             owed: OwedCounts::of(&owed.map_err(CommandError::store)?),
-            parked: parked.map(|attributes| Session::messages(&attributes)),
+            parked: parked.map(|attributes| messages_in(&attributes)),
             last_sweep: activity.map(|activity| activity.sweeps.last()),
             now,
         })

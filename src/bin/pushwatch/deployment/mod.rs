@@ -5,6 +5,8 @@
 mod activity;
 mod error;
 #[cfg(feature = "aws")]
+mod queue;
+#[cfg(feature = "aws")]
 mod session;
 #[cfg(feature = "aws")]
 mod stack_settings;
@@ -16,6 +18,8 @@ use clap::Args;
 #[cfg(feature = "aws")]
 pub use activity::{Activity, Series};
 pub use error::DeploymentError;
+#[cfg(feature = "aws")]
+pub use queue::{QueueAttributes, messages_in};
 #[cfg(feature = "aws")]
 pub use session::{Session, Stack, check_region};
 #[cfg(feature = "aws")]

@@ -1,6 +1,6 @@
 //! AWS, with the region and the credentials of the caller.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::meta::ProviderChainError;
@@ -14,7 +14,6 @@ use aws_sdk_cloudformation::types::{Stack as CloudFormationStack, StackResourceS
 use aws_sdk_cloudtrail::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_lambda::operation::invoke::InvokeError;
-use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use jiff::Timestamp;
@@ -262,39 +261,21 @@ impl Session {
         aws_sdk_lambda::Client::from_conf(config)
     }
 
-    /// All attributes of a queue.
-    ///
-    /// # Errors
-    /// When SQS refuses.
-    pub async fn queue_attributes(
-        &self,
-        url: &str,
-    ) -> Result<HashMap<QueueAttributeName, String>, AwsError> {
-        let answer = self
-            .sqs()
-            .get_queue_attributes()
-            .queue_url(url)
-            .attribute_names(QueueAttributeName::All)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| {
-            let (_, name) = url.rsplit_once('/').unwrap_or(("", url));
-            AwsError::new("SQS GetQueueAttributes", format!("queue {name}"), error)
-        })?;
-        Ok(answer.attributes.unwrap_or_default())
-    }
-
-    /// About how many messages a queue with these attributes holds, seen or not.
-    pub fn messages(attributes: &HashMap<QueueAttributeName, String>) -> usize {
-        let count = |name| attributes.get(name)?.parse::<usize>().ok();
-        [
-            &QueueAttributeName::ApproximateNumberOfMessages,
-            &QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            &QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ]
-        .into_iter()
-        .filter_map(count)
-        .sum()
+    /// The findings table of the stack that an uploaders table is in; none if it is in no
+    /// stack, or that can't be asked.
+    pub async fn findings_table_beside(&self, uploaders: &str) -> Option<String> {
+        let _waiting = Spinner::on("looking for the findings table", self.quiet);
+        let asked = aws_sdk_cloudformation::Client::new(&self.config)
+            .describe_stack_resources()
+            .physical_resource_id(uploaders)
+            .send();
+        let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
+        let mut resources = answer.stack_resources().iter();
+        let table = resources.find(|one| one.logical_resource_id() == Some("FindingsTable"))?;
+        table.physical_resource_id().map(str::to_owned)
     }
 
     /// What is in a stack.

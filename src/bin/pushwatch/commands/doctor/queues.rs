@@ -1,19 +1,17 @@
 //! The queues: what waits in them, and where it goes.
 
-use std::collections::HashMap;
-
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use super::check::{Check, Read, command};
 use super::{Deployed, as_list, queue_arn_ends};
-use crate::deployment::{Session, Stack};
+use crate::deployment::{QueueAttributes, Session, Stack, messages_in};
 use crate::ui::counted;
 
 pub struct Facts {
-    pub failure: Read<HashMap<QueueAttributeName, String>>,
-    pub dead_letter: Read<HashMap<QueueAttributeName, String>>,
-    pub parked: Read<HashMap<QueueAttributeName, String>>,
+    pub failure: Read<QueueAttributes>,
+    pub dead_letter: Read<QueueAttributes>,
+    pub parked: Read<QueueAttributes>,
 }
 
 pub async fn read(session: &Session, stack: &Stack) -> Facts {
@@ -51,7 +49,7 @@ pub fn judge(facts: &Facts, stack: &Stack, deployed: &Deployed) -> Vec<Check> {
             }
         };
         let begin = checks.len();
-        let waiting = Session::messages(attributes);
+        let waiting = messages_in(attributes);
         if waiting > 0 {
             checks.push(
                 Check::warning(
@@ -89,7 +87,7 @@ pub fn judge(facts: &Facts, stack: &Stack, deployed: &Deployed) -> Vec<Check> {
     }
     checks.push(match &facts.parked {
         Err(error) => Check::unread("The parked queue", error),
-        Ok(attributes) => match Session::messages(attributes) {
+        Ok(attributes) => match messages_in(attributes) {
             0 => Check::well("Nothing is parked"),
             count => Check::ill(
                 format!("{} parked", are(count)),
@@ -116,7 +114,7 @@ fn are(count: usize) -> String {
     }
 }
 
-fn text(attributes: &HashMap<QueueAttributeName, String>, name: &QueueAttributeName) -> Value {
+fn text(attributes: &QueueAttributes, name: &QueueAttributeName) -> Value {
     let text = attributes.get(name).map_or("", String::as_str);
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -143,16 +141,14 @@ mod tests {
     use super::{Facts, judge};
     use crate::commands::doctor::check::{Check, Level};
     use crate::commands::doctor::tests::{denied, deployed, levels, stack};
+    use crate::deployment::QueueAttributes;
     use aws_sdk_sqs::types::QueueAttributeName;
-    use std::collections::HashMap;
 
-    type Attributes = HashMap<QueueAttributeName, String>;
-
-    fn attributes(visible: &str, held: &str) -> Attributes {
+    fn attributes(visible: &str, held: &str) -> QueueAttributes {
         let parked = "arn:aws:sqs:eu-central-1:111122223333:pw-parked";
         let redrive = format!(r#"{{"deadLetterTargetArn":"{parked}","maxReceiveCount":288}}"#);
         let policy = r#"{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage"}]}"#;
-        HashMap::from([
+        QueueAttributes::from([
             (
                 QueueAttributeName::ApproximateNumberOfMessages,
                 visible.to_owned(),

@@ -75,7 +75,7 @@ async fn run_on(args: &RedriveArgs) -> Result<ExitCode, CommandError> {
     let outputs = session.stack(&stack).await?;
     let queue = ParkedQueue::of(&session, &outputs)?;
     let reading = Spinner::on("reading what is parked", false);
-    let in_queue = queue.count().await?;
+    let in_queue = queue.count(&session).await?;
     let held = queue.hold(MOST_HELD).await?;
     drop(reading);
     if held.is_empty() {

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, Message, MessageAttributeValue,
-    MessageSystemAttributeName, QueueAttributeName,
+    MessageSystemAttributeName,
 };
 use jiff::Timestamp;
 use pushwatch::aws::AwsError;
 
 use super::failure::failure;
-use crate::deployment::{DeploymentError, Session, Stack};
+use crate::deployment::{DeploymentError, Session, Stack, messages_in};
 use crate::error::CommandError;
 
 /// How long a message is held for a person to answer, in seconds. A run that is stopped
@@ -57,24 +57,9 @@ impl ParkedQueue {
     ///
     /// # Errors
     /// When SQS refuses.
-    pub async fn count(&self) -> Result<usize, CommandError> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(&self.url)
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| self.error("SQS GetQueueAttributes", error))?;
-        let count = |name| {
-            let value = answer.attributes()?.get(name)?;
-            value.parse::<usize>().ok()
-        };
-        Ok(names.iter().filter_map(count).sum())
+    pub async fn count(&self, session: &Session) -> Result<usize, CommandError> {
+        let attributes = session.queue_attributes(&self.url).await;
+        Ok(messages_in(&attributes.map_err(CommandError::store)?))
     }
 
     /// Receives messages until there are `most` or no more, and holds them.

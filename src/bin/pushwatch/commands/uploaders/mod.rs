@@ -128,7 +128,17 @@ async fn run_on(command: &UploadersCommand) -> Result<ExitCode, CommandError> {
             Ok(outcome.code)
         }
         #[cfg(feature = "aws")]
-        Target::Tables(session, names) => {
+        Target::Tables(session, mut names) => {
+            // These answer findings, and the command that findings tell people to type
+            // names the uploaders table alone.
+            if names.findings.is_none()
+                && matches!(
+                    command,
+                    UploadersCommand::Trust(_) | UploadersCommand::Revoke(_)
+                )
+            {
+                names.findings = session.findings_table_beside(&names.uploaders).await;
+            }
             let store = session.store(&names);
             let context = Context {
                 // Only who changes something is asked for.
