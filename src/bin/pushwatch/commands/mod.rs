@@ -3,6 +3,8 @@
 mod explain;
 #[cfg(feature = "aws")]
 mod findings;
+#[allow(dead_code)] // until the command comes
+mod investigate;
 #[cfg(feature = "aws")]
 mod learn;
 #[cfg(feature = "aws")]
