@@ -210,6 +210,34 @@ impl Session {
         aws_sdk_cloudtrail::Client::from_conf(config)
     }
 
+    /// ECR in a region.
+    pub fn ecr(&self, region: &str) -> aws_sdk_ecr::Client {
+        let config = aws_sdk_ecr::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_ecr::Client::from_conf(config)
+    }
+
+    /// ECS in a region.
+    pub fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
+        let config = aws_sdk_ecs::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_ecs::Client::from_conf(config)
+    }
+
+    /// Inspector in a region.
+    pub fn inspector(&self, region: &str) -> aws_sdk_inspector2::Client {
+        let config = aws_sdk_inspector2::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_inspector2::Client::from_conf(config)
+    }
+
+    /// Lambda in a region.
+    pub fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_lambda::Client::from_conf(config)
+    }
+
     /// Who types the command.
     ///
     /// # Errors

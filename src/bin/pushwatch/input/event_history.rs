@@ -115,22 +115,26 @@ pub struct LookupPage {
 }
 
 /// Lookups in a region, at the pace that CloudTrail takes.
-pub struct Lookups<'a> {
+pub struct Lookups {
     client: aws_sdk_cloudtrail::Client,
-    region: &'a str,
+    region: String,
     ticks: Interval,
 }
 
-impl<'a> Lookups<'a> {
+impl Lookups {
     /// Asks nothing yet.
-    pub fn of(session: &Session, region: &'a str) -> Self {
+    pub fn of(session: &Session, region: &str) -> Self {
         let mut ticks = tokio::time::interval_at(Instant::now(), PACE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             client: session.cloudtrail(region),
-            region,
+            region: region.to_owned(),
             ticks,
         }
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// A page, the first one without a token; calls `throttled` before it waits since others
@@ -150,7 +154,7 @@ impl<'a> Lookups<'a> {
             .build()
             .map_err(|error| {
                 let fault = error.to_string();
-                AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, self.region, fault)
+                AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, self.region.as_str(), fault)
             })?;
         let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
         let request = self
@@ -172,7 +176,7 @@ impl<'a> Lookups<'a> {
                         next: answer.next_token,
                     });
                 }
-                Err(error) => AwsError::new(LOOKUP, self.region, error),
+                Err(error) => AwsError::new(LOOKUP, self.region.as_str(), error),
             };
             let Some(pause) = patience.next().filter(|_| is_throttled(&error)) else {
                 return Err(error);
@@ -189,16 +193,16 @@ fn is_throttled(error: &AwsError) -> bool {
 }
 
 /// The pushes in the event history of a region, read page by page.
-pub struct PushHistory<'a> {
-    lookups: Lookups<'a>,
+pub struct PushHistory {
+    lookups: Lookups,
     token: Option<String>,
     /// Where a token that had expired made it begin again.
     restarted_at: Option<Timestamp>,
 }
 
-impl<'a> PushHistory<'a> {
+impl PushHistory {
     /// Asks nothing yet.
-    pub fn of(session: &Session, region: &'a str) -> Self {
+    pub fn of(session: &Session, region: &str) -> Self {
         Self {
             lookups: Lookups::of(session, region),
             token: None,

@@ -2,4 +2,12 @@
 
 mod answer;
 mod call;
+#[cfg(feature = "aws")]
+mod event_history;
+#[cfg(feature = "aws")]
+mod live;
+#[cfg(feature = "aws")]
+mod registry;
 mod source;
+#[cfg(feature = "aws")]
+mod workloads;
