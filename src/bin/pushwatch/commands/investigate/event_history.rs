@@ -57,6 +57,8 @@ struct Step {
     /// `calls by the access key AKIA…`
     what: String,
     lookup: Lookup,
+    /// Whether it shows all calls of the push's principal in its time.
+    is_of_principal: bool,
 }
 
 /// How a step ended.
@@ -81,6 +83,9 @@ pub struct EventHistory {
     /// What was read to its end: the region, the lookup, and how many events it brought.
     taken: Vec<(String, Lookup, usize)>,
     unknown: Vec<Unknown>,
+    /// Between these times all calls of the principal in the push's region were read.
+    covered_from: Option<Timestamp>,
+    covered_to: Option<Timestamp>,
     bar: ProgressBar,
 }
 
@@ -97,6 +102,8 @@ impl EventHistory {
             calls: BTreeMap::new(),
             taken: Vec::new(),
             unknown: Vec::new(),
+            covered_from: None,
+            covered_to: None,
             bar: ProgressBar::hidden(),
         }
     }
@@ -146,6 +153,9 @@ impl EventHistory {
                     self.calls.insert(call.event_id.clone(), call);
                 }
             }
+            if step.is_of_principal {
+                self.cover(&step.lookup, &end);
+            }
             let why = match end {
                 End::Whole => None,
                 End::Refused(why) => Some(why),
@@ -156,6 +166,27 @@ impl EventHistory {
             } else {
                 self.taken.push((region, step.lookup, count));
             }
+        }
+    }
+
+    /// Notes between which times no call of the principal in the push's region can have been
+    /// missed: only that makes an answer certain.
+    fn cover(&mut self, lookup: &Lookup, end: &End) {
+        // What the event history does not hold yet is not covered.
+        let now = self.now - LAG;
+        match (end, lookup.until) {
+            (End::Whole, Some(until)) => {
+                self.covered_from = self.covered_from.into_iter().chain(lookup.from).min();
+                self.covered_to = self.covered_to.or(Some(until.min(now)));
+            }
+            (End::Whole, None) => self.covered_to = Some(now),
+            // The same second may go on in the next page.
+            (End::TimeIsUp(Some(down_to)), Some(until)) => {
+                let from = *down_to + SignedDuration::from_secs(1);
+                self.covered_from = self.covered_from.into_iter().chain([from]).min();
+                self.covered_to = self.covered_to.or(Some(until.min(now)));
+            }
+            (End::TimeIsUp(_) | End::Refused(_), _) => {}
         }
     }
 
@@ -329,9 +360,12 @@ impl Records for EventHistory {
         self.begin();
         let plan = Plan::of(call);
         let steps: Vec<_> = plan.issuing().into_iter().collect();
-        let sign_in = plan.sign_in();
-        let global = steps.iter().cloned().chain(sign_in).collect();
-        self.take(steps, global, self.deadline).await;
+        let with_sign_in: Vec<_> = steps.iter().cloned().chain(plan.sign_in()).collect();
+        let here = match &self.global {
+            Some(_) => steps,
+            None => with_sign_in.clone(),
+        };
+        self.take(here, with_sign_in, self.deadline).await;
         self.bar.finish_and_clear();
         Ok(self.calls.values().cloned().collect())
     }
@@ -348,8 +382,8 @@ impl Records for EventHistory {
             )
         });
         Covered {
-            from: self.regions().filter_map(|region| region.oldest).min(),
-            to: Some(self.now),
+            from: self.covered_from,
+            to: self.covered_to,
             records: self.calls.len() as u64,
             sources: words.collect(),
         }
@@ -396,16 +430,24 @@ impl<'a> Plan<'a> {
                 from,
                 until,
             },
+            is_of_principal: false,
         }
     }
 
     /// In the push's region, in this order.
     fn here(&self) -> Vec<Step> {
         let time = self.call.time;
-        let just_before = self.by_user(Question::From, Some(time - JUST_BEFORE), Some(time));
+        let of_principal = |question, from, until| {
+            let step = self.by_user(question, Some(from), until)?;
+            Some(Step {
+                is_of_principal: true,
+                ..step
+            })
+        };
+        let just_before = of_principal(Question::From, time - JUST_BEFORE, Some(time));
         let rest = [
-            self.by_user(Question::From, Some(self.from), Some(time)),
-            self.by_user(Question::Calls, Some(time), None),
+            of_principal(Question::From, self.from, Some(time)),
+            of_principal(Question::Calls, time, None),
         ];
         let steps = just_before.into_iter().chain(self.issuing());
         let steps = steps.chain(self.by_key()).chain(self.pushes());
@@ -462,6 +504,13 @@ impl<'a> Plan<'a> {
 
     /// Where people sign in to the console, and federated sessions are minted.
     fn sign_in(&self) -> Option<Step> {
+        // An identity provider has no calls in CloudTrail.
+        if matches!(
+            self.call.identity.kind.as_deref(),
+            Some("WebIdentityUser" | "SAMLUser")
+        ) {
+            return None;
+        }
         self.by_user(Question::IssuedBy, Some(self.from), Some(self.call.time))
     }
 

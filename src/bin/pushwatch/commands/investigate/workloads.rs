@@ -15,6 +15,7 @@ use super::registry::Registry;
 use crate::deployment::Session;
 use crate::ui::{Spinner, counted};
 
+/// Its rights begin with `inspector2`.
 const INSPECTOR: &str = "Inspector2 GetClustersForImage";
 const LIST_CLUSTERS: &str = "ECS ListClusters";
 const LIST_TASKS: &str = "ECS ListTasks";
@@ -286,13 +287,9 @@ impl<'a> Workloads<'a> {
     /// What was not asked, so that nothing found is not taken for "runs nowhere".
     pub fn say_what_was_not_asked(&mut self, lambda: bool) {
         if !self.inspector_knows {
-            let why = match find_pods(self.digests) {
-                Some(command) => {
-                    format!("EKS was not asked; this finds it, in each cluster: {command}")
-                }
-                None => "EKS was not asked".to_owned(),
-            };
-            self.unknown.push(why);
+            self.unknown.push(
+                "EKS was not asked: the kubectl command among what to do finds it there".to_owned(),
+            );
         }
         if !lambda {
             self.unknown.push(
@@ -340,7 +337,7 @@ fn workloads_of(
             .running_unit_count()
             .and_then(|count| u64::try_from(count).ok()),
         last_in_use: timestamp(details.last_in_use()),
-        proof: INSPECTOR,
+        proof: "Inspector GetClustersForImage",
     };
     let mut found = Vec::new();
     for details in cluster.cluster_details() {
@@ -360,29 +357,4 @@ fn workloads_of(
         }
     }
     found
-}
-
-/// The command that finds pods by digests; none if one is no digest.
-fn find_pods(digests: &[CompactString]) -> Option<String> {
-    let is_digest = |digest: &CompactString| {
-        digest.strip_prefix("sha256:").is_some_and(|hex| {
-            hex.len() == 64
-                && hex
-                    .bytes()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        })
-    };
-    if digests.is_empty() || !digests.iter().all(is_digest) {
-        return None;
-    }
-    let digests: Vec<_> = digests
-        .iter()
-        .map(|digest| format!("-e {digest}"))
-        .collect();
-    Some(format!(
-        "kubectl get pods --all-namespaces -o jsonpath='{{range .items[*]}}{{.metadata.namespace}}\
-         {{\" \"}}{{.metadata.name}}{{\" \"}}{{.status.containerStatuses[*].imageID}}{{\" \"}}\
-         {{.status.initContainerStatuses[*].imageID}}{{\"\\n\"}}{{end}}' | grep -F {}",
-        digests.join(" ")
-    ))
 }
