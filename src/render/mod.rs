@@ -20,6 +20,8 @@ mod message;
 mod ocsf;
 mod pagerduty;
 mod remediation;
+#[cfg(feature = "cli")]
+pub mod response;
 mod sms;
 pub mod subject;
 #[cfg(feature = "cli")]

@@ -3,7 +3,6 @@
 mod explain;
 #[cfg(feature = "aws")]
 mod findings;
-#[allow(dead_code)] // until the command comes
 mod investigate;
 #[cfg(feature = "aws")]
 mod learn;
@@ -32,6 +31,7 @@ pub struct Cli {
 enum Command {
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
+    Investigate(investigate::InvestigateArgs),
     Render(render::RenderArgs),
     Uploaders(uploaders::UploadersArgs),
     #[cfg(feature = "aws")]
@@ -76,6 +76,7 @@ impl Cli {
         match &self.command {
             Command::Replay(args) => replay::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Investigate(args) => investigate::run(args),
             Command::Render(args) => render::run(args),
             Command::Uploaders(args) => uploaders::run(args),
             #[cfg(feature = "aws")]

@@ -5,5 +5,7 @@ mod archive;
 #[cfg(feature = "aws")]
 pub mod event_history;
 mod json_stream;
+mod search;
 
 pub use archive::{Contents, IdentifiedPush, Selection, read};
+pub use search::{Archive, Found, Search, Span};

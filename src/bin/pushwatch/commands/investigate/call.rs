@@ -28,12 +28,15 @@ pub struct Call {
     pub session: Session,
     /// The ARNs or names of `resources`, as far as CloudTrail or the event history has them.
     pub resources: Vec<CompactString>,
-    /// `responseElements.credentials.accessKeyId`: the key that it gave out.
+    /// The key that it gave out: `responseElements.credentials.accessKeyId`, or that of
+    /// `CreateAccessKey`.
     pub issued_key: Option<CompactString>,
     /// `assumedRoleId` or `federatedUserId`: whose session it gave out.
     pub issued_principal: Option<CompactString>,
     pub request: Request,
     pub image: Option<PushedImage>,
+    /// The text of the record, if it is a push.
+    pub record: Option<Box<str>>,
 }
 
 /// What a record says of the credentials that signed the call.
@@ -92,7 +95,9 @@ impl Call {
         } else {
             event
         };
-        Self::of(&record)
+        let mut call = Self::of(&record)?;
+        call.record = call.is_push().then(|| json.into());
+        Some(call)
     }
 
     fn of(record: &Object<'_>) -> Option<Self> {
@@ -118,12 +123,18 @@ impl Call {
             account: record.text("recipientAccountId"),
             source_ip: record.text("sourceIPAddress"),
             user_agent: record.text("userAgent"),
-            error_code: error_code(record),
+            error_code: error_code(record).or_else(|| {
+                let login = response.text("ConsoleLogin");
+                login.filter(|outcome| outcome != "Success")
+            }),
             read_only: flag(record, "readOnly"),
             identity: UserIdentity::read(&identity),
             session: Session::read(record, &identity),
             resources: resources.collect(),
-            issued_key: response.object("credentials").text("accessKeyId"),
+            issued_key: response
+                .object("credentials")
+                .text("accessKeyId")
+                .or_else(|| response.object("accessKey").text("accessKeyId")),
             issued_principal: user,
             request: Request {
                 role_arn: request.text("roleArn"),
@@ -133,6 +144,7 @@ impl Call {
                 repository: request.text("repositoryName"),
                 user_name: request.text("userName"),
             },
+            record: None,
             image: (name == "PutImage").then(|| PushedImage::read(record, &request, &response)),
             name,
         })
@@ -174,7 +186,10 @@ impl Session {
             start: attributes
                 .text("creationDate")
                 .and_then(|text| time::parse(&text)),
-            mfa: flag(&attributes, "mfaAuthenticated"),
+            mfa: flag(&attributes, "mfaAuthenticated").or_else(|| {
+                let used = record.object("additionalEventData").text("MFAUsed")?;
+                Some(used.eq_ignore_ascii_case("yes"))
+            }),
             source_identity: session.text("sourceIdentity"),
             provider: web
                 .text("federatedProvider")

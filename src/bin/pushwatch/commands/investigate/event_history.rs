@@ -324,8 +324,16 @@ impl Records for EventHistory {
         let page = page.map_err(|fault| lookup_error(region.lookups.region(), &fault, None))?;
         region.events += page.events.len();
         let call = page.events.iter().find_map(|event| Call::read(&event.json));
-        if let Some(call) = &call {
-            self.calls.insert(call.event_id.clone(), call.clone());
+        match &call {
+            Some(call) => {
+                self.calls.insert(call.event_id.clone(), call.clone());
+            }
+            None => self.note(
+                Question::From,
+                "the push is not in CloudTrail's event history (yet, or any more): only what its \
+                 finding says of it is used"
+                    .to_owned(),
+            ),
         }
         Ok(call)
     }
