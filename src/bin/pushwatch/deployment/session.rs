@@ -34,6 +34,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
+/// Of what an investigation can do without.
+const FEW_ATTEMPTS: u32 = 3;
 
 /// Has `learn` say that it is throttled, instead of the SDK waiting in silence.
 #[derive(Debug)]
@@ -212,8 +214,10 @@ impl Session {
 
     /// ECR in a region.
     pub fn ecr(&self, region: &str) -> aws_sdk_ecr::Client {
-        let config = aws_sdk_ecr::config::Builder::from(&self.config);
-        let config = config.region(Region::new(region.to_owned())).build();
+        let config = aws_sdk_ecr::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
         aws_sdk_ecr::Client::from_conf(config)
     }
 
@@ -226,8 +230,10 @@ impl Session {
 
     /// Inspector in a region.
     pub fn inspector(&self, region: &str) -> aws_sdk_inspector2::Client {
-        let config = aws_sdk_inspector2::config::Builder::from(&self.config);
-        let config = config.region(Region::new(region.to_owned())).build();
+        let config = aws_sdk_inspector2::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
         aws_sdk_inspector2::Client::from_conf(config)
     }
 

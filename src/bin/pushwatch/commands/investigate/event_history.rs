@@ -357,11 +357,9 @@ impl Records for EventHistory {
             self.take(vec![by_name], Vec::new(), reserve).await;
         }
         self.bar.finish_and_clear();
-        let others = self.calls.values();
-        Ok(others
-            .filter(|call| call.event_id != push.event_id)
-            .cloned()
-            .collect())
+        // Of a finding, the event history may not have the record.
+        let own = (!self.calls.contains_key(&push.event_id)).then(|| push.clone());
+        Ok(self.calls.values().cloned().chain(own).collect())
     }
 
     async fn issuing(&mut self, call: &Call) -> Result<Vec<Call>, CommandError> {
