@@ -106,6 +106,12 @@ pub(super) fn not_expected(finding: &Finding, context: &RenderContext) -> Vec<St
     let mut steps = Vec::new();
     with(
         &mut steps,
+        "See from where it was pushed, how the credentials came about, what else they did, and \
+         where the image runs:",
+        investigate_command(finding, context),
+    );
+    with(
+        &mut steps,
         "Look at the event in CloudTrail:",
         event_link(finding),
     );
@@ -345,6 +351,20 @@ pub(super) fn uploaders_command(
     Some(format!(
         "pushwatch uploaders {verb} {key}{reason} --table {}{findings} --region {}",
         context.table, context.region
+    ))
+}
+
+/// The command that answers what a push leaves open.
+fn investigate_command(finding: &Finding, context: &RenderContext) -> Option<String> {
+    let stack = context.stack.as_deref().and_then(shell_word);
+    let deployment = match (stack, &context.findings_table) {
+        (Some(stack), _) => format!("--stack {stack}"),
+        (None, Some(table)) => format!("--table {} --findings-table {table}", context.table),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "pushwatch investigate {} {deployment} --region {}",
+        finding.id, context.region
     ))
 }
 

@@ -33,8 +33,7 @@ pub fn safe(text: &str, most: usize) -> String {
 #[must_use]
 pub fn of_credentials(finding: &Finding) -> Vec<Response> {
     let mut responses = Vec::new();
-    let steps = against_the_delegation(finding).into_iter();
-    for step in steps.chain(against_the_credentials(finding)) {
+    for step in against_the_credentials(finding) {
         match (step, responses.last_mut()) {
             (Step::Words(why), _) => responses.push(Response { why, command: None }),
             (Step::Whole(line), Some(last)) => last.command = Some(line),
@@ -42,6 +41,14 @@ pub fn of_credentials(finding: &Finding) -> Vec<Response> {
         }
     }
     responses
+}
+
+/// How access that was delegated ends, if the push came by a delegation.
+#[must_use]
+pub fn of_delegation(finding: &Finding) -> Option<Response> {
+    match against_the_delegation(finding)? {
+        Step::Words(why) | Step::Whole(why) => Some(Response { why, command: None }),
+    }
 }
 
 /// Disables a user's own access key.

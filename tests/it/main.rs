@@ -7,7 +7,8 @@
 //!   `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
-//! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
+//! - Of the built command line: `replay`, `render`, `investigate`,
+//!   `sample_events` and `bad_input`;
 //!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn` and
 //!   `redrive` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
@@ -46,6 +47,8 @@ mod habits;
 mod identity_table;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod investigated_online;
+#[cfg(feature = "cli")]
+mod investigate;
 #[cfg(feature = "cli")]
 mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]

@@ -28,11 +28,13 @@ pub struct Found<'a> {
 
 /// What to do, in the order in which to do it.
 pub fn actions(found: &Found<'_>) -> Vec<Action> {
+    let delegation = response::of_delegation(found.finding);
     let mut actions = keys(found);
     actions.extend(sessions(found));
     if actions.is_empty() {
         actions.extend(response::of_credentials(found.finding).into_iter().map(of));
     }
+    actions.extend(delegation.map(of));
     let mut add = |why: String, command: Option<String>| {
         if command.is_some() {
             actions.push(Action { why, command });

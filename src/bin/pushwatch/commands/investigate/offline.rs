@@ -70,6 +70,18 @@ impl ArchiveRecords {
         !self.faults.is_empty()
     }
 
+    /// An archive in which no record was found at all is the wrong one.
+    fn check(&self, is_empty: bool) -> Result<(), CommandError> {
+        if !is_empty {
+            return Ok(());
+        }
+        Err(CommandError::Usage(format!(
+            "{}: no record of CloudTrail is in {}; give the folder AWSLogs of the trail's bucket",
+            self.name,
+            counted(self.archive.files(), "file"),
+        )))
+    }
+
     fn search<T: Send>(
         &mut self,
         search: &Search,
@@ -127,19 +139,7 @@ impl Records for ArchiveRecords {
         if event.is_some() {
             return Ok(event);
         }
-        if is_empty {
-            return Err(CommandError::Usage(format!(
-                "{}: {} in {}, and no record of CloudTrail; give the folder AWSLogs of the \
-                 trail's bucket",
-                self.name,
-                counted(self.archive.files(), "file"),
-                if self.archive.files() == 1 {
-                    "it"
-                } else {
-                    "all"
-                },
-            )));
-        }
+        self.check(is_empty)?;
         Ok(None)
     }
 
@@ -164,6 +164,7 @@ impl Records for ArchiveRecords {
             (is_related || may_be_a_step).then_some((call, is_related, may_be_a_step))
         });
         self.span = found.span;
+        self.check(found.span.records == 0)?;
         let mut related = Vec::new();
         for (call, is_related, may_be_a_step) in found.values {
             if may_be_a_step {
