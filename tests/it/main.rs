@@ -45,10 +45,10 @@ mod findings;
 mod function;
 mod habits;
 mod identity_table;
-#[cfg(all(feature = "aws", feature = "function"))]
-mod investigated_online;
 #[cfg(feature = "cli")]
 mod investigate;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod investigated_online;
 #[cfg(feature = "cli")]
 mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]

@@ -207,9 +207,11 @@ impl EventHistory {
             let next = format!("{question}#{}", first + most);
             return (200, page_of(&records, Some(&next)));
         }
+        let now = jiff::Timestamp::now();
         let mut found: Vec<_> = self
             .records
             .iter()
+            .filter(|record| now.duration_since(time_of(record)).as_hours() < 90 * 24)
             .filter(|record| record["awsRegion"] == region && names(record, key).contains(&value))
             .filter(|record| {
                 let time = seconds_of(record);
