@@ -149,7 +149,7 @@ pub fn put_tag_back(finding: &Finding, digest: &str) -> Option<String> {
     Some(format!(
         "MANIFEST=\"$(aws ecr batch-get-image {of} --image-ids imageDigest={digest} --query \
          'images[0].imageManifest' --output text)\" && aws ecr put-image {of} --image-tag {} \
-         --image-manifest \"$MANIFEST\"",
+         --image-manifest \"$MANIFEST\" --image-digest {digest}",
         shell_word(tag)?
     ))
 }

@@ -3,6 +3,7 @@
 mod explain;
 #[cfg(feature = "aws")]
 mod findings;
+#[cfg_attr(not(feature = "aws"), allow(dead_code))] // what only AWS answers
 mod investigate;
 #[cfg(feature = "aws")]
 mod learn;

@@ -1,5 +1,5 @@
-//! Pushes out of files and folders of CloudTrail events, and out of CloudTrail's event
-//! history.
+//! Pushes and other records out of files and folders of CloudTrail events, and out of
+//! CloudTrail's event history.
 
 mod archive;
 #[cfg(feature = "aws")]

@@ -189,7 +189,7 @@ pub fn grouped<'a>(push: &Call, calls: impl Iterator<Item = &'a Call>) -> Vec<Ca
         group.last = group.last.max(call.time);
         if call.time < group.first {
             group.first = call.time;
-            group.event_id = call.event_id.clone();
+            group.event_id.clone_from(&call.event_id);
         }
         if let Some((technique, meaning)) = telling {
             group.technique = Some(technique);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
-use pushwatch::event::{Object, UserIdentity};
+use pushwatch::event::{Object, UserIdentity, error_code, repository_resource};
 use pushwatch::time;
 
 /// One record. What CloudTrail is silent on is none.
@@ -127,7 +127,7 @@ impl Call {
                 let login = response.text("ConsoleLogin");
                 login.filter(|outcome| outcome != "Success")
             }),
-            read_only: flag(record, "readOnly"),
+            read_only: record.flag("readOnly"),
             identity: UserIdentity::read(&identity),
             session: Session::read(record, &identity),
             resources: resources.collect(),
@@ -186,7 +186,7 @@ impl Session {
             start: attributes
                 .text("creationDate")
                 .and_then(|text| time::parse(&text)),
-            mfa: flag(&attributes, "mfaAuthenticated").or_else(|| {
+            mfa: attributes.flag("mfaAuthenticated").or_else(|| {
                 let used = record.object("additionalEventData").text("MFAUsed")?;
                 Some(used.eq_ignore_ascii_case("yes"))
             }),
@@ -194,7 +194,7 @@ impl Session {
             provider: web
                 .text("federatedProvider")
                 .or_else(|| identity.text("identityProvider")),
-            from_console: flag(record, "sessionCredentialFromConsole") == Some(true),
+            from_console: record.flag("sessionCredentialFromConsole") == Some(true),
             of_instance: session.text("ec2RoleDelivery").is_some(),
             issued_to: identity.object("inScopeOf").text("credentialsIssuedTo"),
         }
@@ -208,13 +208,7 @@ impl PushedImage {
         let manifest = request
             .text("imageManifest")
             .or_else(|| image.text("imageManifest"));
-        let of_resource = record.objects("resources").find_map(|resource| {
-            let text = resource.text("ARN").or_else(|| resource.text("arn"))?;
-            let arn = pushwatch::arn::Arn::parse(&text)?;
-            let repository = arn.resource.strip_prefix("repository/")?;
-            Some((arn.account.into(), repository.into()))
-        });
-        let (account, repository) = of_resource.unzip();
+        let (account, repository) = repository_resource(record).unzip();
         let manifest = manifest.as_deref().and_then(Object::parse);
         Self {
             registry_id: request
@@ -239,22 +233,5 @@ impl PushedImage {
             }),
             about: manifest.and_then(|manifest| manifest.object("subject").text("digest")),
         }
-    }
-}
-
-/// A flag, which CloudTrail sends as `"true"` as well as `true`.
-fn flag(object: &Object<'_>, name: &str) -> Option<bool> {
-    match object.raw(name)? {
-        "true" | "\"true\"" => Some(true),
-        "false" | "\"false\"" => Some(false),
-        _ => None,
-    }
-}
-
-/// Any value means that the call failed, even one of an odd type.
-fn error_code(record: &Object<'_>) -> Option<CompactString> {
-    match record.raw("errorCode")? {
-        "null" | "\"\"" => None,
-        odd => Some(record.text("errorCode").unwrap_or_else(|| odd.into())),
     }
 }

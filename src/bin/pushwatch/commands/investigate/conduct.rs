@@ -54,7 +54,7 @@ pub async fn conduct(
     note_span(push, &covered, &mut unknown);
 
     let origins = origins(push, &calls, &covered);
-    note_origins(push, &calls, &origins.shown, &mut unknown);
+    note_origins(case, push, &calls, &origins.shown, &mut unknown);
 
     let login = origins.best.filter(|_| is_sure(&origins.shown));
     let mut steps = Steps::default();
@@ -268,7 +268,13 @@ fn note_span(push: &Call, covered: &Covered, unknown: &mut Vec<Unknown>) {
     }
 }
 
-fn note_origins(push: &Call, calls: &[Call], shown: &[Origin], unknown: &mut Vec<Unknown>) {
+fn note_origins(
+    case: &Case,
+    push: &Call,
+    calls: &[Call],
+    shown: &[Origin],
+    unknown: &mut Vec<Unknown>,
+) {
     if !shown.is_empty() {
         return;
     }
@@ -277,7 +283,9 @@ fn note_origins(push: &Call, calls: &[Call], shown: &[Origin], unknown: &mut Vec
         .filter(|call| same_principal(push, call) && call.address().is_some())
         .count();
     let region = push.region.as_deref().unwrap_or("the push's region");
-    let why = if others > 0 {
+    let why = if case.finding.uploader.is_of_aws() {
+        "an AWS service pushed it by itself, from no address of yours".to_owned()
+    } else if others > 0 {
         format!(
             "{others} calls of the principal have an address, but are of other sessions: the \
              GetAuthorizationToken of this one is not among the records"
@@ -310,9 +318,9 @@ fn note_issuances(push: &Call, login: Option<&Call>, end: bool, unknown: &mut Ve
              when it was made",
             clean_cut(key, 40)
         ),
-        None => "the call that gave the credentials out is not among the records, or several \
-                 fit: look in us-east-1 and in the region of STS that was asked, when the session \
-                 began"
+        None => "the call that gave the credentials out, or those of the step before, is not \
+                 among the records, or several fit: look in us-east-1 and in the region whose STS \
+                 was asked, around the start of the session"
             .to_owned(),
     };
     unknown.push(Unknown {

@@ -80,15 +80,15 @@ pub fn image(
     digests: &[CompactString],
     calls: &[Call],
 ) -> Image {
-    let pushed = push.image.clone().unwrap_or_default();
+    let stored = push.image.clone().unwrap_or_default();
     let is_one_of = |image: &PushedImage| {
         let digest = image.digest.as_ref();
         digest.is_some_and(|digest| digests.contains(digest))
     };
     let of_tag = |call: &Call| {
         let image = call.image.as_ref();
-        pushed.tag.is_some()
-            && image.is_some_and(|image| image.tag == pushed.tag)
+        stored.tag.is_some()
+            && image.is_some_and(|image| image.tag == stored.tag)
             && same_repository(push, call)
     };
     let pushes = calls.iter().filter(|call| call.is_push());
@@ -104,7 +104,7 @@ pub fn image(
             && !call.failed()
             && call.time < push.time
             && digest.is_some()
-            && digest != pushed.digest.as_ref()
+            && digest != stored.digest.as_ref()
     };
     let digest_of = |call: &&Call| call.image.as_ref()?.digest.clone();
     let previous = pushes.iter().find(earlier).and_then(digest_of);
@@ -113,13 +113,13 @@ pub fn image(
         .filter(earlier)
         .find(|call| !is_suspect(push, call));
     Image {
-        digest: pushed.digest.clone(),
+        digest: stored.digest.clone(),
         platforms,
         previous_digest_of_tag: previous,
         last_good_digest: good.and_then(digest_of),
         facts: super::answer::ImageFacts {
-            media_type: pushed.media_type.clone(),
-            referrers: referrers(&pushed, calls),
+            media_type: stored.media_type.clone(),
+            referrers: referrers(&stored, calls),
             ..super::answer::ImageFacts::default()
         },
         pushes: pushes.into_iter().map(answer).collect(),
@@ -136,8 +136,8 @@ fn is_suspect(push: &Call, other: &Call) -> bool {
 }
 
 /// What was pushed about the image; none if nothing was, since the registry may know more.
-fn referrers(pushed: &PushedImage, calls: &[Call]) -> Option<Vec<Referrer>> {
-    let digest = pushed.digest.as_ref()?;
+fn referrers(stored: &PushedImage, calls: &[Call]) -> Option<Vec<Referrer>> {
+    let digest = stored.digest.as_ref()?;
     let tag = digest.replacen(':', "-", 1);
     let about = |image: &PushedImage| {
         let by_tag = image.tag.as_deref().and_then(|tag| tag.rsplit_once('.'));

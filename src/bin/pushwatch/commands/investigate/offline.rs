@@ -1,6 +1,5 @@
 //! Records out of CloudTrail files, without AWS.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -31,8 +30,6 @@ pub struct ArchiveRecords {
     span: Span,
     /// Calls that gave credentials out, from files whose names say no time.
     issuing: Vec<Call>,
-    /// Files that were read for the sake of a time, and what is in them.
-    read_for: BTreeMap<(Timestamp, Timestamp), Vec<Call>>,
     /// What could not be read.
     faults: Vec<String>,
 }
@@ -61,7 +58,6 @@ impl ArchiveRecords {
             name,
             span: Span::default(),
             issuing: Vec::new(),
-            read_for: BTreeMap::new(),
         })
     }
 
@@ -179,21 +175,15 @@ impl Records for ArchiveRecords {
 
     async fn issuing(&mut self, call: &Call) -> Result<Vec<Call>, CommandError> {
         let mut issuing = self.issuing.clone();
-        let times = times(call);
-        let key = (*times.start(), *times.end());
-        if !self.read_for.contains_key(&key) {
-            let search = Search {
-                texts: vec![
-                    "sts.amazonaws.com".to_owned(),
-                    "\"ConsoleLogin\"".to_owned(),
-                ],
-                times: Some(times),
-                ..Search::default()
-            };
-            let found = self.search(&search, |json| Call::read(json).filter(is_issuing));
-            self.read_for.insert(key, found.values);
-        }
-        issuing.extend(self.read_for.get(&key).into_iter().flatten().cloned());
+        // The answer has the key that it gave out, or the principal whose session it began.
+        let known = [&call.session.access_key, &call.identity.principal_id];
+        let search = Search {
+            texts: known.into_iter().flatten().map(as_in_json).collect(),
+            times: Some(times(call)),
+            ..Search::default()
+        };
+        let found = self.search(&search, |json| Call::read(json).filter(is_issuing));
+        issuing.extend(found.values);
         Ok(issuing)
     }
 

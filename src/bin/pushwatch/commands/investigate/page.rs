@@ -43,7 +43,7 @@ impl Form {
         match self {
             Self::Text => safe,
             Self::Markdown => safe.chars().fold(String::new(), |mut escaped, c| {
-                if c.is_ascii_punctuation() && !".,;:'()/".contains(c) {
+                if c.is_ascii_punctuation() && !".,;:'()/-=".contains(c) {
                     escaped.push('\\');
                 }
                 escaped.push(c);
@@ -130,7 +130,7 @@ pub fn page(investigation: &Investigation, form: Form) -> String {
         investigation.actions.len(),
     );
     for action in &investigation.actions {
-        let why = form.words(&action.why);
+        let why = form.words(action.why.trim_end_matches(['.', ':']));
         page.item(&format!(
             "{why}{}",
             if action.command.is_some() { ":" } else { "." }

@@ -127,14 +127,14 @@ pub fn of_record(json: &str) -> Result<Case, String> {
 /// When it is no push: in one line that says what to try.
 pub fn of_call(call: Call) -> Result<Case, CommandError> {
     let shown = clean_cut(&call.event_id, 80);
-    let Some(record) = &call.record else {
+    let Some(record) = call.record else {
         return Err(CommandError::Usage(format!(
             "event {shown} is no push, but {}; give the id of a PutImage (`pushwatch replay \
              --format json` shows those of an archive)",
             clean_cut(&call.name, 60)
         )));
     };
-    of_record(record).map_err(|fault| CommandError::Usage(format!("event {shown}: {fault}")))
+    of_record(&record).map_err(|fault| CommandError::Usage(format!("event {shown}: {fault}")))
 }
 
 /// The push of a finding, as far as the finding says it.
