@@ -10,7 +10,7 @@ use pushwatch::text::clean;
 use super::answer::{Covered, ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
 use super::issuance::is_issuing;
-use super::source::{Images, Records, Traces};
+use super::source::{Images, Records};
 use crate::error::CommandError;
 use crate::input::{Archive, Found, Search, Span};
 use crate::ui::{counted, say};
@@ -96,8 +96,7 @@ impl ArchiveRecords {
 }
 
 /// The texts by which calls of the push's session, and those about its image, are known.
-fn texts(traces: &Traces) -> Vec<String> {
-    let push = &traces.push;
+fn texts(push: &Call) -> Vec<String> {
     let identity = &push.identity;
     let known = [
         push.session.access_key.as_ref(),
@@ -139,8 +138,8 @@ impl Records for ArchiveRecords {
         Ok(None)
     }
 
-    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
-        let texts = texts(traces);
+    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
+        let texts = texts(push);
         let search = Search {
             texts: texts.clone(),
             // Steps further back read only files whose names fit: of the others all calls that
@@ -148,7 +147,6 @@ impl Records for ArchiveRecords {
             texts_without_time: vec!["sts.amazonaws.com".to_owned()],
             ..Search::default()
         };
-        let push = &traces.push;
         let found = self.search(&search, |json| {
             let mut call = Call::read(json)?;
             // Only that of the push is asked for; manifests are large.

@@ -202,9 +202,8 @@ impl<'a> Workloads<'a> {
                                 proof: DESCRIBE_TASKS,
                             });
                         }
-                        Some(_) => {}
                         None if self.is_of_repository(container) => without_digest += 1,
-                        None => {}
+                        Some(_) | None => {}
                     }
                 }
             }
