@@ -680,12 +680,14 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
     let (alice_at, bob_at) = ("203.0.113.12", "198.51.100.7");
     let second = "2026-01-01T10:00:05Z";
     let later = "2026-01-01T10:00:40Z";
-    // Session, key and start of each; the key of the push, which is Alice's; what is told.
-    for (case, alice, bob, key, expected) in [
+    // Session, key and start of each, and Bob's address; the key of the push, which is
+    // Alice's; what is told.
+    for (case, alice, bob, bob_is_at, key, expected) in [
         (
             "their sessions have names of their own",
             ("alice", "ASIAALICEALICEALICE1", second),
             ("bob", "ASIABOBBOBBOBBOBBOB1", second),
+            bob_at,
             "ASIAALICEALICEALICE1",
             vec![pair(alice_at, "certain")],
         ),
@@ -693,6 +695,7 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
             "their sessions began at other seconds",
             ("dev", "ASIAALICEALICEALICE1", second),
             ("dev", "ASIABOBBOBBOBBOBBOB1", later),
+            bob_at,
             "ASIAALICEALICEALICE1",
             vec![pair(alice_at, "certain")],
         ),
@@ -700,6 +703,7 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
             "only their keys are not the same",
             ("dev", "ASIAALICEALICEALICE1", second),
             ("dev", "ASIABOBBOBBOBBOBBOB1", second),
+            bob_at,
             "ASIAALICEALICEALICE1",
             vec![pair(alice_at, "likely"), pair(bob_at, "possible")],
         ),
@@ -707,6 +711,7 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
             "only their keys are not the same, and the push has one of its own",
             ("dev", "ASIAALICEALICEALICE1", second),
             ("dev", "ASIABOBBOBBOBBOBBOB1", second),
+            bob_at,
             "ASIATOKENTOKENTOKEN1",
             vec![pair(bob_at, "possible"), pair(alice_at, "possible")],
         ),
@@ -714,8 +719,17 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
             "they share the credentials",
             ("dev", "ASIAALICEALICEALICE1", second),
             ("dev", "ASIAALICEALICEALICE1", second),
+            bob_at,
             "ASIAALICEALICEALICE1",
             vec![pair(bob_at, "possible"), pair(alice_at, "possible")],
+        ),
+        (
+            "only their keys are not the same, and they sit behind one address",
+            ("dev", "ASIAALICEALICEALICE1", second),
+            ("dev", "ASIABOBBOBBOBBOBBOB1", second),
+            alice_at,
+            "ASIAALICEALICEALICE1",
+            vec![pair(alice_at, "likely"), pair(alice_at, "possible")],
         ),
     ] {
         let of = |(name, key, start): (&str, &str, &str)| role("deploy", name, key, start);
@@ -734,7 +748,7 @@ fn two_people_who_share_a_role_at_the_same_minute_give_no_false_certainty() {
                 "99999999-0000-4000-8000-000000000002",
                 "2026-01-01T10:00:55Z",
                 &of(bob),
-                bob_at,
+                bob_is_at,
             ),
             push(PUSH, "2026-01-01T10:01:30Z", &pushed, "main", DIGEST),
         ]);

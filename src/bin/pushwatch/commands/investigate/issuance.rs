@@ -13,7 +13,7 @@ use super::session::{is_long_lived, near, same_principal};
 pub const STEPS: usize = 6;
 
 /// Calls that give credentials out.
-const ISSUING: [&str; 9] = [
+const ISSUING: [&str; 8] = [
     "AssumeRole",
     "AssumeRoleWithSAML",
     "AssumeRoleWithWebIdentity",
@@ -22,7 +22,6 @@ const ISSUING: [&str; 9] = [
     "GetFederationToken",
     "ConsoleLogin",
     "CreateAccessKey",
-    "GetRoleCredentials",
 ];
 
 /// Whether it gave credentials out, as far as its name says.
