@@ -38,6 +38,8 @@ pub struct Workloads<'a> {
     thorough: bool,
     pub found: Vec<Workload>,
     pub unknown: Vec<String>,
+    /// What was looked at, in words.
+    looked_at: Vec<String>,
     /// Whether Inspector answered.
     inspector_knows: bool,
     /// How a container's image of the repository ends its name.
@@ -58,6 +60,7 @@ impl<'a> Workloads<'a> {
             thorough,
             found: Vec::new(),
             unknown: Vec::new(),
+            looked_at: Vec::new(),
             inspector_knows: false,
             image_path: None,
         }
@@ -151,6 +154,8 @@ impl<'a> Workloads<'a> {
                 }
             }
         }
+        self.looked_at
+            .push(format!("{} of ECS", counted(seen, "running task")));
         for (why, count) in faults {
             let clusters = counted(count, "cluster");
             self.unknown
@@ -247,6 +252,8 @@ impl<'a> Workloads<'a> {
                 functions.filter(|function| function.package_type == Some(PackageType::Image));
             for arn in images.filter_map(|function| function.function_arn) {
                 if seen >= MOST_FUNCTIONS && !self.thorough {
+                    self.looked_at
+                        .push(format!("{} of Lambda", counted(seen, "function")));
                     self.unknown.push(format!(
                         "functions of Lambda: {seen} that are images were looked at, and there \
                          are more; --thorough looks at all"
@@ -280,6 +287,8 @@ impl<'a> Workloads<'a> {
                 }
             }
         }
+        self.looked_at
+            .push(format!("{} of Lambda", counted(seen, "function")));
         Ok(())
     }
 
@@ -297,9 +306,16 @@ impl<'a> Workloads<'a> {
                     .to_owned(),
             );
         }
+        if self.inspector_knows {
+            self.looked_at.push("what Inspector knows".to_owned());
+        }
+        let looked_at = match self.looked_at.join(", ") {
+            nothing if nothing.is_empty() => "nothing".to_owned(),
+            words => words,
+        };
         self.unknown.push(format!(
-            "only {} of your account was asked: other regions and accounts may run the image, and \
-             so may what is no service of AWS",
+            "only {} of your account was asked ({looked_at}): other regions and accounts may run \
+             the image, and so may what is no service of AWS",
             self.region
         ));
     }

@@ -65,7 +65,8 @@ impl EventHistory {
             global: (global != region).then(|| Region::of(session, global)),
             deadline: None,
             limit,
-            now,
+            // In whole seconds, as CloudTrail's own times.
+            now: Timestamp::from_second(now.as_second()).unwrap_or(now),
             calls: BTreeMap::new(),
             taken: Vec::new(),
             unknown: Vec::new(),
