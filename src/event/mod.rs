@@ -21,7 +21,7 @@ pub use artifact::Artifact;
 pub use batch::{QueueMessage, messages};
 pub use credentials::Credentials;
 pub use object::Object;
-pub use push::{AHEAD, EventName, MAX_TEXT, Push};
+pub use push::{AHEAD, EventName, MAX_TEXT, Push, error_code, repository_resource};
 pub use user_identity::UserIdentity;
 
 use self::envelope::{Envelope, failed_event, is_envelope};

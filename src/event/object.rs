@@ -96,7 +96,8 @@ impl<'a> Object<'a> {
     }
 
     /// A flag, which CloudTrail sends as `"true"` as well as `true`.
-    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<bool> {
         match self.raw(name)? {
             "true" | "\"true\"" => Some(true),
             "false" | "\"false\"" => Some(false),

@@ -270,8 +270,9 @@ fn event_time(record: &Object<'_>, envelope: &Envelope, now: Timestamp) -> Times
         .unwrap_or(now)
 }
 
-/// Any value means that the push failed, even one of an odd type.
-fn error_code(record: &Object<'_>) -> Option<CompactString> {
+/// Why a call failed. Any value means that it did, even one of an odd type.
+#[must_use]
+pub fn error_code(record: &Object<'_>) -> Option<CompactString> {
     match record.raw("errorCode")? {
         "null" | "\"\"" => None,
         odd => Some(record.text("errorCode").unwrap_or_else(|| odd.into())),
@@ -280,7 +281,8 @@ fn error_code(record: &Object<'_>) -> Option<CompactString> {
 
 /// Registry account and repository of the first repository in `resources`.
 /// It survives when CloudTrail omits the parameters.
-fn repository_resource(record: &Object<'_>) -> Option<(CompactString, CompactString)> {
+#[must_use]
+pub fn repository_resource(record: &Object<'_>) -> Option<(CompactString, CompactString)> {
     record.objects("resources").find_map(|resource| {
         let text = resource.text("ARN").or_else(|| resource.text("arn"))?;
         let arn = Arn::parse(&text)?;

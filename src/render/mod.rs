@@ -4,8 +4,8 @@
 //! - The forms: `text`, `email`, `sms`, `ocsf`, `asff`, `amazon_q` and
 //!   `pagerduty`, each in the file of its name; [`bodies`] are those that SNS is given.
 //! - What they share: [`subject`], `wording` (what happened, and why it is reported),
-//!   `facts` (who, what, where, when), `remediation` (what to do), `defang` (how a
-//!   text of an event is kept from being a link).
+//!   `facts` (who, what, where, when), `remediation` (what to do), `response` (the same
+//!   after an investigation), `defang` (how a text of an event is kept from being a link).
 //!
 //! A new form is a file here, and a variant of [`Format`].
 
@@ -20,6 +20,8 @@ mod message;
 mod ocsf;
 mod pagerduty;
 mod remediation;
+#[cfg(feature = "cli")]
+pub mod response;
 mod sms;
 pub mod subject;
 #[cfg(feature = "cli")]

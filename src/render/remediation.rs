@@ -106,6 +106,12 @@ pub(super) fn not_expected(finding: &Finding, context: &RenderContext) -> Vec<St
     let mut steps = Vec::new();
     with(
         &mut steps,
+        "See from where it was pushed, how the credentials came about, what else they did, and \
+         where the image runs:",
+        investigate_command(finding, context),
+    );
+    with(
+        &mut steps,
         "Look at the event in CloudTrail:",
         event_link(finding),
     );
@@ -189,7 +195,7 @@ fn against_the_image(finding: &Finding) -> Vec<Step> {
 /// How a delegation ends.
 ///
 /// Source: the IAM user guide on temporary delegation. Untried.
-fn against_the_delegation(finding: &Finding) -> Option<Step> {
+pub(super) fn against_the_delegation(finding: &Finding) -> Option<Step> {
     let account = finding.credentials.delegate_account_id.as_deref()?;
     Some(Step::Words(format!(
         "Access was delegated to account {}. End it: in the IAM console, under \"Temporary \
@@ -239,7 +245,7 @@ fn against_the_service(finding: &Finding) -> Vec<Step> {
 }
 
 /// How the credentials lose their power.
-fn against_the_credentials(finding: &Finding) -> Vec<Step> {
+pub(super) fn against_the_credentials(finding: &Finding) -> Vec<Step> {
     let words = |words: &str| vec![Step::Words(words.to_owned())];
     if finding.uploader.is_of_aws() {
         return against_the_service(finding);
@@ -348,6 +354,20 @@ pub(super) fn uploaders_command(
     ))
 }
 
+/// The command that answers what a push leaves open.
+fn investigate_command(finding: &Finding, context: &RenderContext) -> Option<String> {
+    let stack = context.stack.as_deref().and_then(shell_word);
+    let deployment = match (stack, &context.findings_table) {
+        (Some(stack), _) => format!("--stack {stack}"),
+        (None, Some(table)) => format!("--table {} --findings-table {table}", context.table),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "pushwatch investigate {} {deployment} --region {}",
+        finding.id, context.region
+    ))
+}
+
 /// The console's address in a region; none in the partitions whose console is
 /// known to their customers alone.
 fn console(region: &str) -> Option<String> {
@@ -428,7 +448,7 @@ fn pulled_command(finding: &Finding) -> Option<String> {
     ))
 }
 
-fn delete_command(finding: &Finding) -> Option<String> {
+pub(super) fn delete_command(finding: &Finding) -> Option<String> {
     let (region, registry, repository, digest) = image(finding)?;
     let service = match finding.push.event_source.as_deref() {
         Some("ecr.amazonaws.com") => "ecr",
@@ -443,7 +463,7 @@ fn delete_command(finding: &Finding) -> Option<String> {
 }
 
 /// Region, registry, repository and digest, if they are what they should be.
-fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
+pub(super) fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
     let push = &finding.push;
     let region = region(finding)?;
     let registry = push.registry_id.as_deref().filter(|id| is_account(id))?;
@@ -455,30 +475,38 @@ fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
             && bytes.all(|byte| allowed(byte) || b"._/-".contains(&byte))
             && !name.contains("..")
     })?;
-    let digest = push.digest.as_deref().filter(|digest| {
-        digest
-            .strip_prefix("sha256:")
-            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    })?;
+    let digest = push.digest.as_deref().filter(|digest| is_digest(digest))?;
     Some((region, registry, repository, digest))
 }
 
 /// The push's region, if it has the shape of one.
 pub(super) fn region(finding: &Finding) -> Option<&str> {
-    finding.push.region.as_deref().filter(|region| {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (5..=25).contains(&region.len())
-            && region.starts_with(|c: char| c.is_ascii_lowercase())
-            && region.bytes().all(allowed)
-    })
+    finding
+        .push
+        .region
+        .as_deref()
+        .filter(|region| is_region(region))
 }
 
-fn is_account(id: &str) -> bool {
+pub(super) fn is_region(region: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (5..=25).contains(&region.len())
+        && region.starts_with(|c: char| c.is_ascii_lowercase())
+        && region.bytes().all(allowed)
+}
+
+pub(super) fn is_digest(digest: &str) -> bool {
+    digest
+        .strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+pub(super) fn is_account(id: &str) -> bool {
     id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A name as IAM allows it.
-fn name_of(name: &str) -> Option<&str> {
+pub(super) fn name_of(name: &str) -> Option<&str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
     let is_name = (1..=64).contains(&name.len()) && name.bytes().all(allowed);
     // One that begins with a dash would be an option.

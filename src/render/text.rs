@@ -55,6 +55,14 @@ fn in_a_replay(finding: &Finding) -> String {
     }
 }
 
+/// A replay's findings are stored nowhere, but the archive has the event.
+fn investigated_in_a_replay(finding: &Finding) -> Option<Step> {
+    let id = &finding.push.event_id;
+    let is_id = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    (id.len() == 36 && id.bytes().all(is_id))
+        .then(|| Step::Words(format!("In a replay: pushwatch investigate {id} ARCHIVE")))
+}
+
 fn trust_by_file() -> String {
     "set its standing to `trusted` in the file of --save, and replay with --known FILE".to_owned()
 }
@@ -90,7 +98,8 @@ fn details(finding: &Finding, context: &RenderContext) -> String {
         in_a_replay(finding)
     )));
     steps(&mut text, "If you expected it", &expected);
-    let not_expected = remediation::not_expected(finding, context);
+    let mut not_expected = remediation::not_expected(finding, context);
+    not_expected.extend(investigated_in_a_replay(finding));
     steps(&mut text, "If you did not", &not_expected);
     text
 }

@@ -44,7 +44,8 @@ def main():
             "  pushwatch findings list --open\n"
             "  pushwatch explain --stack pushwatch events/iam-user.json\n"
             "  pushwatch reconcile --account 111122223333   # two pushes that never arrived\n"
-            "  pushwatch status; pushwatch doctor           # moto lacks some of what they ask\n\n"
+            "  pushwatch status; pushwatch doctor           # moto lacks some of what they ask\n"
+            "  pushwatch investigate events/iam-user.json events/ --stack pushwatch\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
     except KeyboardInterrupt:

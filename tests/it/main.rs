@@ -7,7 +7,7 @@
 //!   and `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
-//! - Of the built command line: `replay`, `render`, `sample_events` and `bad_input`;
+//! - Of the built command line: `replay`, `render`, `investigate`, `sample_events` and `bad_input`;
 //!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn`,
 //!   `reconcile_stack`, `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
@@ -46,6 +46,10 @@ mod findings;
 mod function;
 mod habits;
 mod identity_table;
+#[cfg(feature = "cli")]
+mod investigate;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod investigated_online;
 #[cfg(feature = "cli")]
 mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]

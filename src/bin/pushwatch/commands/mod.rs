@@ -5,6 +5,8 @@ mod doctor;
 mod explain;
 #[cfg(feature = "aws")]
 mod findings;
+#[cfg_attr(not(feature = "aws"), allow(dead_code))] // what only AWS answers
+mod investigate;
 #[cfg(feature = "aws")]
 mod learn;
 #[cfg(feature = "aws")]
@@ -36,6 +38,7 @@ pub struct Cli {
 enum Command {
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
+    Investigate(investigate::InvestigateArgs),
     Render(render::RenderArgs),
     Uploaders(uploaders::UploadersArgs),
     #[cfg(feature = "aws")]
@@ -95,6 +98,7 @@ impl Cli {
         match &self.command {
             Command::Replay(args) => replay::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Investigate(args) => investigate::run(args),
             Command::Render(args) => render::run(args),
             Command::Uploaders(args) => uploaders::run(args),
             #[cfg(feature = "aws")]

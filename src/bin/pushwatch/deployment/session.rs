@@ -38,6 +38,8 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 const INVOKE_TIMEOUT: Duration = Duration::from_mins(1);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
+/// Of what an investigation can do without.
+const FEW_ATTEMPTS: u32 = 3;
 
 /// Has `learn` say that it is throttled, instead of the SDK waiting in silence.
 #[derive(Debug)]
@@ -242,8 +244,16 @@ impl Session {
         aws_sdk_cloudwatch::Client::new(&self.config)
     }
 
+    /// Lambda in the region of the session.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.config)
+        self.lambda_in(&self.region)
+    }
+
+    /// Lambda in a region.
+    pub fn lambda_in(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_lambda::Client::from_conf(config)
     }
 
     /// Lambda, to invoke the function: with time for its answer. What may have reached it
@@ -320,6 +330,31 @@ impl Session {
             .retry_classifier(ThrottlingNotRetried)
             .build();
         aws_sdk_cloudtrail::Client::from_conf(config)
+    }
+
+    /// ECR in a region.
+    pub fn ecr(&self, region: &str) -> aws_sdk_ecr::Client {
+        let config = aws_sdk_ecr::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
+        aws_sdk_ecr::Client::from_conf(config)
+    }
+
+    /// ECS in a region.
+    pub fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
+        let config = aws_sdk_ecs::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_ecs::Client::from_conf(config)
+    }
+
+    /// Inspector in a region.
+    pub fn inspector(&self, region: &str) -> aws_sdk_inspector2::Client {
+        let config = aws_sdk_inspector2::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
+        aws_sdk_inspector2::Client::from_conf(config)
     }
 
     /// Who types the command.

@@ -28,7 +28,7 @@ const CHUNK: usize = 128 * 1024;
 /// Endings of the files that are read in folders, each also with `.gz`.
 const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
 /// Faults said of one file; the rest are counted.
-const MAX_FAULTS: usize = 10;
+pub(super) const MAX_FAULTS: usize = 10;
 
 /// What events are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub fn read(paths: &[PathBuf], selection: Selection, now: Timestamp, quiet: bool
     let mut contents = Contents::default();
     let sources = find(paths, &mut contents.faults);
     contents.fault_count = contents.faults.len();
-    let progress = progress(&sources, quiet);
+    let progress = progress(sources.iter(), quiet);
     let read: Vec<_> = sources
         .par_iter()
         .map_init(
@@ -132,7 +132,7 @@ pub fn read(paths: &[PathBuf], selection: Selection, now: Timestamp, quiet: bool
 }
 
 /// The files that the paths name. What can't be looked into is a fault.
-fn find(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<Source> {
+pub(super) fn find(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<Source> {
     let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -165,7 +165,8 @@ fn holds_events(path: &Path) -> bool {
         .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 
-fn progress(sources: &[Source], quiet: bool) -> ProgressBar {
+/// A bar over the sizes of the sources.
+pub(super) fn progress<'a>(sources: impl Iterator<Item = &'a Source>, quiet: bool) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();
     }
@@ -175,7 +176,7 @@ fn progress(sources: &[Source], quiet: bool) -> ProgressBar {
     };
     // Drawn on standard error, and only if that is a terminal.
     still_bar(
-        sources.iter().map(size).sum(),
+        sources.map(size).sum(),
         "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
     )
 }
@@ -353,7 +354,7 @@ impl Reading<'_> {
 }
 
 /// Opens a source; gzip is known by its first bytes, whatever the name.
-fn open(source: &Source, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
+pub(super) fn open(source: &Source, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
     let raw: Box<dyn Read> = match source {
         Source::Stdin => Box::new(io::stdin().lock()),
         Source::File(path) => Box::new(File::open(path)?),

@@ -10,7 +10,7 @@ mod records;
 
 pub use file::{read_file, write_file};
 #[cfg(feature = "aws")]
-pub use findings::{Findings, finding_pages, state};
+pub use findings::{Findings, find_finding, finding_pages, state};
 pub use findings::{answer_in_words, answer_open, as_email, delivery};
 #[cfg(feature = "aws")]
 pub use merge::lacks_habits;

@@ -11,9 +11,7 @@ use pushwatch::text::clean_cut;
 
 use crate::deployment::Session;
 use crate::error::CommandError;
-use crate::input::event_history::{
-    EventHistory, HistoryPosition, lookup_error, throttled_in_words,
-};
+use crate::input::event_history::{HistoryPosition, PushHistory, lookup_error, throttled_in_words};
 use crate::input::{self, IdentifiedPush, Selection};
 use crate::ui::{bar, say};
 
@@ -47,7 +45,7 @@ pub async fn of_cloudtrail(
     for region in regions {
         bar.set_message(format!("waiting for CloudTrail in {region}"));
         let mut position = HistoryPosition::default();
-        let mut events = EventHistory::of(session, region);
+        let mut events = PushHistory::of(session, region);
         while !position.done {
             let page = events
                 .next_page(&mut position, since, now, || {
