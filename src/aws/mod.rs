@@ -1,7 +1,12 @@
-//! The way to AWS: one HTTP client for all services, and what errors mean.
+//! The way to AWS: the HTTP client of the function and that of the command line, and what
+//! errors mean.
 
+mod connector;
 mod error;
+#[cfg(feature = "aws")]
+mod fail_fast;
 mod fixed;
+mod headers;
 mod signer;
 mod unreachable;
 
@@ -14,20 +19,20 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector as _, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use thiserror::Error;
 
+use connector::Connector;
 pub use error::{AwsError, AwsErrorKind};
+#[cfg(feature = "aws")]
+pub use fail_fast::http_client;
 use fixed::{FixedEndpoint, FixedIdentity, address};
+use headers::OwnHeaders;
 use signer::Signer;
-use unreachable::FailFastConnector;
 pub use unreachable::Unreachable;
 
 /// For one try. Without it a connection that died while the function was frozen
@@ -43,10 +48,6 @@ const WARM_UP_TIMEOUT: Duration = Duration::from_secs(1);
 /// `BehaviorVersion` would wait a second before the second try.
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const ATTEMPTS: u32 = 4;
-
-/// Amazon's own roots. Parsing the system's 145 costs nine million instructions
-/// at each start (measured); AWS endpoints of partition `aws` end in these.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// Which certificate authorities are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,8 @@ impl Aws {
     /// # Errors
     /// When TLS can't be set up.
     pub fn new(config: AwsConfig) -> Result<Self, TlsError> {
-        let connector = connector(config.trust_roots, CONNECT_TIMEOUT)?;
+        let connector = Connector::new(config.trust_roots, CONNECT_TIMEOUT)?;
+        let connector = SharedHttpConnector::new(connector);
         Ok(Self { config, connector })
     }
 
@@ -107,6 +109,7 @@ impl Aws {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client())
+            .interceptor(OwnHeaders)
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
             .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
@@ -132,6 +135,7 @@ impl Aws {
         let mut config = aws_sdk_sns::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client())
+            .interceptor(OwnHeaders)
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(self.config.credentials.clone())
             .identity_cache(FixedIdentity::new(self.config.credentials.clone()))
@@ -172,45 +176,6 @@ impl Aws {
         let connector = self.connector.clone();
         http_client_fn(move |_, _| connector.clone())
     }
-}
-
-/// An HTTP client for the command line. It reports at once what is
-/// [`Unreachable`].
-///
-/// # Errors
-/// When TLS can't be set up.
-pub fn http_client(
-    trust_roots: TrustRoots,
-    connect_timeout: Duration,
-) -> Result<SharedHttpClient, TlsError> {
-    let connector = connector(trust_roots, connect_timeout)?;
-    let connector = SharedHttpConnector::new(FailFastConnector(connector));
-    Ok(http_client_fn(move |_, _| connector.clone()))
-}
-
-fn connector(
-    trust_roots: TrustRoots,
-    connect_timeout: Duration,
-) -> Result<SharedHttpConnector, TlsError> {
-    let roots = match trust_roots {
-        TrustRoots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-        TrustRoots::System => TrustStore::default(),
-    };
-    let context = TlsContext::builder()
-        .with_trust_store(roots)
-        .build()
-        .map_err(|error| TlsError(error.to_string()))?;
-    let connector = Connector::builder()
-        .connector_settings(
-            HttpConnectorSettings::builder()
-                .connect_timeout(connect_timeout)
-                .build(),
-        )
-        // ring: AWS-LC spends 420 million instructions on its first handshake.
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .tls_context(context)
-        .build();
-    Ok(SharedHttpConnector::new(connector))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -96,9 +96,8 @@ impl Artifact {
 pub(super) fn read(record: &Object<'_>, tag: Option<&str>) -> (Artifact, Option<CompactString>) {
     let request = record.object("requestParameters");
     // The response repeats what is asked for, and is looked at only if that is missing.
-    let response = || record.object("responseElements").object("image");
-    let Some((manifest, media_type)) = manifest_of(&request).or_else(|| manifest_of(&response()))
-    else {
+    let of_response = || manifest_of(&record.object("responseElements").object("image"));
+    let Some((manifest, media_type)) = manifest_of(&request).or_else(of_response) else {
         return (Artifact::Unknown, None);
     };
     let Some(manifest) = Object::parse(&manifest) else {
@@ -149,7 +148,7 @@ impl Manifest {
             layers: layers
                 .filter_map(|layer| own(&layer, "mediaType"))
                 .collect(),
-            has_manifests: manifest.raw("manifests").is_some(),
+            has_manifests: manifest.has("manifests"),
             is_signature_bundle: is("dev.sigstore.bundle.predicateType", SIGNATURE_PREDICATE)
                 || is("dev.sigstore.bundle.content", "message-signature"),
             subject: manifest

@@ -7,6 +7,7 @@
 mod artifact;
 mod batch;
 mod credentials;
+mod envelope;
 mod object;
 mod push;
 mod user_identity;
@@ -23,7 +24,8 @@ pub use object::Object;
 pub use push::{AHEAD, EventName, MAX_TEXT, Push};
 pub use user_identity::UserIdentity;
 
-use self::push::{Details, Envelope};
+use self::envelope::{Envelope, failed_event, is_envelope};
+use self::push::Details;
 use crate::text::clean_cut;
 
 /// `detail-type` of an API call's envelope.
@@ -88,20 +90,16 @@ pub fn read_whole(json: &str, now: Timestamp) -> Result<Event, Unreadable> {
 
 fn read_with(details: Details, json: &str, now: Timestamp) -> Result<Event, Unreadable> {
     let event = Object::parse(json).ok_or(Unreadable::NotAnObject)?;
-    match event.raw("requestPayload") {
-        Some(payload) if event.raw("requestContext").is_some() => {
-            let payload_event = Object::parse(payload).ok_or(Unreadable::NotAnObject)?;
-            read_event(details, &payload_event, payload, now)
-        }
-        _ => read_event(details, &event, json, now),
-    }
+    let event = failed_event(&event).ok_or(Unreadable::NotAnObject)?;
+    read_event(details, &event, json, now)
 }
 
 /// Whether ECR itself says that an image was stored. Such an event needs no trail, and
 /// names no uploader.
 #[must_use]
 pub fn is_image_action(json: &str) -> bool {
-    let Some(event) = unwrapped(json) else {
+    let event = Object::parse(json).unwrap_or_default();
+    let Some(event) = failed_event(&event) else {
         return false;
     };
     let detail = event.object("detail");
@@ -114,7 +112,8 @@ pub fn is_image_action(json: &str) -> bool {
 /// The id of an event, as far as it has one: the record's, or the envelope's.
 #[must_use]
 pub fn id(json: &str) -> Option<String> {
-    let event = unwrapped(json)?;
+    let event = Object::parse(json)?;
+    let event = failed_event(&event)?;
     let id = event
         .object("detail")
         .text("eventID")
@@ -123,22 +122,13 @@ pub fn id(json: &str) -> Option<String> {
     Some(clean_cut(&id, 100))
 }
 
-/// The event, or that in Lambda's record of a failure.
-fn unwrapped(json: &str) -> Option<Object<'_>> {
-    let event = Object::parse(json)?;
-    Some(match event.raw("requestPayload") {
-        Some(_) => event.object("requestPayload"),
-        None => event,
-    })
-}
-
 fn read_event(
     details: Details,
     event: &Object<'_>,
     json: &str,
     now: Timestamp,
 ) -> Result<Event, Unreadable> {
-    if event.raw("detail").is_none() && event.raw("detail-type").is_none() {
+    if !is_envelope(event) {
         return read_record(details, event, json, &Envelope::default(), now);
     }
 
@@ -155,24 +145,13 @@ fn read_event(
             return Ok(ignored("the event's source is", &source, "not ECR"));
         }
     }
-    let detail = event
-        .raw("detail")
-        .and_then(|json| Some((Object::parse(json)?, json)));
-    match (detail, detail_type.as_deref()) {
+    match (event.nested("detail"), detail_type.as_deref()) {
         // Every other event of ECR lacks an identity: `ECR Image Action`, …
-        (Some((detail, _)), Some(other))
-            if other != API_CALL && detail.raw("eventName").is_none() =>
-        {
+        (Some(detail), Some(other)) if other != API_CALL && !detail.has("eventName") => {
             Ok(ignored("the event is an", other, "which names no uploader"))
         }
-        (Some((detail, json)), _) => {
-            let envelope = Envelope {
-                id: event.text("id"),
-                account: event.text("account"),
-                region: event.text("region"),
-                time: event.text("time"),
-                is_test,
-            };
+        (Some(detail), _) => {
+            let envelope = Envelope::read(event, is_test);
             read_record(details, &detail, json, &envelope, now)
         }
         (None, _) => Err(Unreadable::NoDetail),
@@ -187,7 +166,7 @@ fn read_record(
     now: Timestamp,
 ) -> Result<Event, Unreadable> {
     let Some(name) = record.text("eventName") else {
-        return Err(if record.raw("userIdentity").is_some() {
+        return Err(if record.has("userIdentity") {
             Unreadable::NoEventName
         } else {
             Unreadable::NeitherEventNorRecord

@@ -8,27 +8,72 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON object whose values are still unread. It borrows the text that it is read from.
+/// A JSON object, most of whose values are still unread. It borrows the text that it is
+/// read from.
 ///
 /// CloudTrail may leave out any field, send it null or empty, or change its
-/// type. Reading level by level means that a value nobody asks for cannot make
+/// type. A value that nobody asks for is not read, so that it cannot make
 /// the record unreadable, and that a manifest of megabytes is never unescaped.
-#[derive(Debug, Default)]
-pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+#[derive(Debug, Clone, Default)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+#[derive(Debug, Clone)]
+enum Value<'a> {
+    Unread(&'a str),
+    Object(Object<'a>),
+}
+
+/// The objects of a record that each push is asked for. They are read along with what they
+/// are in: otherwise the text of a record would be passed over once for each of its levels.
+const READ_ALONG: [&str; 11] = [
+    "attributes",
+    "detail",
+    "image",
+    "imageId",
+    "invokedByDelegate",
+    "onBehalfOf",
+    "requestParameters",
+    "responseElements",
+    "sessionContext",
+    "sessionIssuer",
+    "userIdentity",
+];
 
 impl<'a> Object<'a> {
-    /// Reads the outermost level of `json`; `None` when it is no object.
+    /// Reads `json`; `None` when it is no object.
     #[must_use]
     pub fn parse(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        // Something odd further in makes the first fail, and costs only itself in the second.
+        Depth::Along.read(json).or_else(|| Self::outermost(json))
     }
 
-    /// The unread value of a field: of several of the same name the last one.
+    /// Reads the outermost level of `json` alone, so that each field has its text; `None`
+    /// when it is no object.
     #[must_use]
-    pub fn raw(&self, name: &str) -> Option<&'a str> {
+    pub fn outermost(json: &'a str) -> Option<Self> {
+        Depth::Outermost.read(json)
+    }
+
+    /// Of several fields of the same name the last one.
+    fn value(&self, name: &str) -> Option<&Value<'a>> {
         let mut fields = self.0.iter().rev();
         let field = fields.find(|(field, _)| field == name);
-        field.map(|(_, raw)| raw.get())
+        field.map(|(_, value)| value)
+    }
+
+    /// Whether there is such a field, be it null.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The unread text of a field; none of an object that [`parse`](Self::parse) read along.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> Option<&'a str> {
+        match self.value(name)? {
+            Value::Unread(text) => Some(text),
+            Value::Object(_) => None,
+        }
     }
 
     /// A text field. Absent, null, another type and `""` are all `None`:
@@ -41,7 +86,12 @@ impl<'a> Object<'a> {
 
     /// A text, copied only if something in it is escaped.
     pub(super) fn unescaped(&self, name: &str) -> Option<Cow<'a, str>> {
-        let Text(text) = serde_json::from_str(self.raw(name)?).ok()?;
+        let raw = self.raw(name)?;
+        let quoted = raw.strip_prefix('"')?.strip_suffix('"')?;
+        if !quoted.contains('\\') {
+            return Some(quoted.into());
+        }
+        let Text(text) = serde_json::from_str(raw).ok()?;
         Some(text)
     }
 
@@ -57,8 +107,16 @@ impl<'a> Object<'a> {
     /// A nested object; one without fields when it is absent or no object, so
     /// that lookups can be chained.
     #[must_use]
-    pub fn object(&self, name: &str) -> Self {
-        self.raw(name).and_then(Self::parse).unwrap_or_default()
+    pub fn object(&self, name: &str) -> Cow<'_, Self> {
+        self.nested(name).unwrap_or(Cow::Owned(Self::default()))
+    }
+
+    /// A nested object; `None` when it is absent or no object.
+    pub(super) fn nested(&self, name: &str) -> Option<Cow<'_, Self>> {
+        match self.value(name)? {
+            Value::Object(object) => Some(Cow::Borrowed(object)),
+            Value::Unread(text) => Self::parse(text).map(Cow::Owned),
+        }
     }
 
     /// The objects of an array; anything else in it is passed over.
@@ -70,25 +128,64 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+/// How far an object is read.
+#[derive(Clone, Copy)]
+enum Depth {
+    Outermost,
+    /// With those in it that [`READ_ALONG`] names.
+    Along,
+}
+
+impl Depth {
+    fn read(self, json: &str) -> Option<Object<'_>> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let object = deserializer.deserialize_map(self).ok()?;
+        deserializer.end().ok()?;
+        Some(object)
+    }
+}
+
+impl<'de> Visitor<'de> for Depth {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(16);
+        while let Some(Text(name)) = map.next_key()? {
+            let value = match self {
+                Self::Along if READ_ALONG.contains(&&*name) => map.next_value()?,
+                _ => Value::Unread(map.next_value::<&RawValue>()?.get()),
+            };
+            fields.push((name, value));
+        }
+        Ok(Object(fields))
+    }
+}
+
+/// Of one of [`READ_ALONG`]: an object, or null. Anything else is an error, and the record
+/// is read level by level.
+impl<'de> Deserialize<'de> for Value<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
+        struct ObjectOrNull;
+        impl<'de> Visitor<'de> for ObjectOrNull {
+            type Value = Value<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
+                f.write_str("a JSON object or null")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    fields.push((name, value));
-                }
-                Ok(Object(fields))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Depth::Along.visit_map(map).map(Value::Object)
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Value::Unread("null"))
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_any(ObjectOrNull)
     }
 }
 

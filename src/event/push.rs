@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::{self, Artifact};
 use super::credentials::Credentials;
+use super::envelope::{Envelope, record_text};
 use super::object::Object;
 use super::way;
 use crate::arn::Arn;
@@ -83,7 +84,7 @@ pub struct Push {
     /// Whether it is a test of the deployment, in which nobody pushed anything.
     #[serde(skip)]
     pub is_test: bool,
-    /// The record's text as long as its details are unread: most pushes are by somebody
+    /// The event's text as long as its details are unread: most pushes are by somebody
     /// known, and nobody asks for them.
     #[serde(skip)]
     unread: Option<Box<str>>,
@@ -118,18 +119,8 @@ pub(super) enum Details {
     Later,
 }
 
-/// What an EventBridge envelope says about the record inside.
-#[derive(Debug, Default)]
-pub(super) struct Envelope {
-    pub id: Option<CompactString>,
-    pub account: Option<CompactString>,
-    pub region: Option<CompactString>,
-    pub time: Option<CompactString>,
-    pub is_test: bool,
-}
-
 impl Push {
-    /// Reads a `PutImage` record. `json` is the record's own text.
+    /// Reads a `PutImage` record. `json` is the text of the event that it is in.
     pub(super) fn read(
         details: Details,
         record: &Object<'_>,
@@ -151,7 +142,7 @@ impl Push {
                 .text("eventID")
                 .or_else(|| envelope.id.clone())
                 .filter(|id| id.len() <= MAX_TEXT)
-                .unwrap_or_else(|| sha256_hex(json).into()),
+                .unwrap_or_else(|| sha256_hex(record_text(json)).into()),
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,
             event_source: record.text("eventSource"),
@@ -204,7 +195,7 @@ impl Push {
     /// Reads what only a finding says of the push, and lets go of the record.
     pub fn read_details(&mut self) {
         if let Some(json) = self.unread.take() {
-            self.note_details(&Object::parse(&json).unwrap_or_default());
+            self.note_details(&Object::parse(record_text(&json)).unwrap_or_default());
         }
     }
 

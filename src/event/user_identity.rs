@@ -31,7 +31,8 @@ impl UserIdentity {
     /// Reads the `userIdentity` of a record.
     #[must_use]
     pub fn read(identity: &Object<'_>) -> Self {
-        let issuer = identity.object("sessionContext").object("sessionIssuer");
+        let session = identity.object("sessionContext");
+        let issuer = session.object("sessionIssuer");
         let on_behalf_of = identity.object("onBehalfOf");
         Self {
             kind: identity.text("type"),

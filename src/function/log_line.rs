@@ -135,9 +135,11 @@ impl<'a> LogLine<'a> {
             fields: &self.fields,
             metadata,
         };
-        let line = clean_json(&serde_json::to_string(&line).unwrap_or_default());
+        let mut line = clean_json(&serde_json::to_string(&line).unwrap_or_default());
+        // In one piece: standard output is searched for the end of a line.
+        line.push('\n');
         // If the line can't be written, nothing else can say so.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 }
 

@@ -86,7 +86,7 @@ pub fn aws(port: u16) -> Aws {
 
 /// What other clients of the SDK need for an endpoint on this machine.
 pub fn sdk_config(port: u16) -> aws_config::SdkConfig {
-    let http = pushwatch::aws::http_client(TrustRoots::System, Duration::from_secs(5)).unwrap();
+    let http = pushwatch::aws::http_client(Duration::from_secs(5)).unwrap();
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
     aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())

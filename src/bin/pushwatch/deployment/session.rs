@@ -17,7 +17,7 @@ use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use jiff::Timestamp;
-use pushwatch::aws::{AwsError, RetryConflicts, TrustRoots};
+use pushwatch::aws::{AwsError, RetryConflicts};
 use pushwatch::notify::SnsNotifier;
 use pushwatch::render::{HttpsFormat, RenderContext};
 use pushwatch::store::DynamoStore;
@@ -148,7 +148,7 @@ impl Session {
     /// When one of them is missing.
     pub async fn open(region: Option<&str>, quiet: bool) -> Result<Self, DeploymentError> {
         let _waiting = Spinner::on("reading the AWS credentials", quiet);
-        let http = pushwatch::aws::http_client(TrustRoots::System, CONNECT_TIMEOUT)?;
+        let http = pushwatch::aws::http_client(CONNECT_TIMEOUT)?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
