@@ -122,17 +122,9 @@ def lambda_and_cloudtrail(emulator, moto):
             connection = http.client.HTTPConnection("127.0.0.1", port)
             connection.request(self.command, path, body, dict(self.headers))
             response = connection.getresponse()
-            headers = [
+            self.answer(response.status, [
                 (name, value) for name, value in response.getheaders()
-                if name.lower().startswith(("content-type", "x-am"))]
-            answer = response.read()
-            if path.endswith("/configuration"):
-                # moto keeps a number as it is, and every variable is a text.
-                configuration = json.loads(answer)
-                variables = configuration["Environment"]["Variables"]
-                variables.update({name: str(value) for name, value in variables.items()})
-                answer = json.dumps(configuration).encode()
-            self.answer(response.status, headers, answer)
+                if name.lower().startswith(("content-type", "x-am"))], response.read())
 
     return serve(Handler)
 
