@@ -33,6 +33,8 @@ for lacking in (
     ["findings", "list", "--open"],
     ["explain", "--stack", "pushwatch", "events/"],
     ["reconcile", "--stack", "pushwatch"],
+    ["doctor", "--stack", "pushwatch"],
+    ["status"],
     ["learn", "--stack", "pushwatch", "history/"],
     ["replay", "--stack", "pushwatch", "events/"],
     ["uploaders", "list", "--table", "uploaders"],

@@ -22,6 +22,7 @@ def main():
     emulator = None
     try:
         stack = Stack(moto.url, {})
+        complete(stack)
         inbox, arn = stack.queue("inbox")
         topic = stack.outputs["FindingsTopicArn"]
         stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
@@ -44,7 +45,9 @@ def main():
             "  pushwatch findings list --open\n"
             "  pushwatch explain --stack pushwatch events/iam-user.json\n"
             "  pushwatch reconcile --account 111122223333   # two pushes that never arrived\n"
-            "  pushwatch status; pushwatch doctor           # moto lacks some of what they ask\n"
+            "  pushwatch findings answer ID --reason 'seen'\n"
+            "  pushwatch status\n"
+            "  pushwatch doctor --send-test                 # moto has neither alarms nor metrics\n"
             "  pushwatch investigate events/iam-user.json events/ --stack pushwatch\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
@@ -55,6 +58,40 @@ def main():
         if emulator:
             emulator.stop()
         moto.stop()
+
+
+def complete(stack):
+    """What moto's CloudFormation leaves out of the stack, and a trail, so that the doctor
+    finds well what is well on AWS."""
+    for table in [stack.outputs["UploadersTable"], stack.outputs["FindingsTable"]]:
+        stack.client("dynamodb").update_continuous_backups(
+            TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    stack.client("dynamodb").update_time_to_live(
+        TableName=stack.outputs["FindingsTable"],
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiresAt"})
+    sqs = stack.client("sqs")
+    queue = {
+        name: sqs.get_queue_attributes(QueueUrl=stack.outputs[name], AttributeNames=["QueueArn"])
+        ["Attributes"]["QueueArn"] for name in ["FailureQueueUrl", "DeadLetterQueueUrl"]}
+    stack.client("lambda").put_function_event_invoke_config(
+        FunctionName=stack.outputs["FunctionName"], MaximumRetryAttempts=2,
+        DestinationConfig={"OnFailure": {"Destination": queue["FailureQueueUrl"]}})
+    sqs.set_queue_attributes(QueueUrl=stack.outputs["DeadLetterQueueUrl"], Attributes={
+        "Policy": allowing("events", "sqs:SendMessage", queue["DeadLetterQueueUrl"])})
+    operations = stack.outputs["OperationsTopicArn"]
+    stack.client("sns").set_topic_attributes(
+        TopicArn=operations, AttributeName="Policy",
+        AttributeValue=allowing("cloudwatch", "sns:Publish", operations))
+    trail = stack.client("cloudtrail")
+    trail.create_trail(Name="trail", S3BucketName="code", IsMultiRegionTrail=True)
+    trail.start_logging(Name="trail")
+
+
+def allowing(service, action, resource):
+    """A policy that lets a service act."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": action, "Resource": resource}]})
 
 
 def lambda_and_cloudtrail(emulator, moto):
