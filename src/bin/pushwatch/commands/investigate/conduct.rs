@@ -48,7 +48,10 @@ pub async fn conduct(
         push: case.push.clone(),
         digests,
     };
-    let calls = unique(records.related(&traces).await?);
+    let mut calls = records.related(&traces).await?;
+    // It may come from a file of its own.
+    calls.push(case.push.clone());
+    let calls = unique(calls);
     let push = callers_copy(&case.push, &calls).unwrap_or(&case.push);
     let covered = records.covered();
     note_span(push, &covered, &mut unknown);

@@ -37,10 +37,7 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
     };
     let calls: Vec<&Call> = calls.iter().filter(before).collect();
     if let Some(key) = &call.session.access_key {
-        let gave = |issued: &&&Call| {
-            issued.issued_key.as_ref() == Some(key)
-                || issued.resources.iter().any(|name| is_key(name, key))
-        };
+        let gave = |issued: &&&Call| issued.issued_key.as_ref() == Some(key) || names(issued, key);
         let why = "the access key is in its response or among its resources";
         if let Some(issued) = calls.iter().filter(gave).max_by_key(|issued| issued.time) {
             return vec![(issued, Certainty::Certain, why.to_owned())];
@@ -80,9 +77,10 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
         .collect()
 }
 
-/// Whether a name among the resources is that of the key.
-fn is_key(name: &str, key: &str) -> bool {
-    name == key || name.rsplit(['/', ':']).next() == Some(key)
+/// Whether the key is among the resources of a call.
+pub fn names(call: &Call, key: &str) -> bool {
+    let mut names = call.resources.iter();
+    names.any(|name| name.rsplit(['/', ':']).next() == Some(key))
 }
 
 /// A role's session signs with the key that it was given. The token of `docker login` may
