@@ -891,6 +891,30 @@ fn an_event_in_a_file_is_investigated_as_by_its_id() {
 }
 
 #[test]
+fn another_session_of_the_same_name_is_never_the_answer() {
+    let of = |key: &str, start: &str| role("ci/github-deploy", "GitHubActions", key, start);
+    let pushed = of("ASIAGITHUBGITHUBGIT1", "2026-01-01T10:00:00Z");
+    let other = of("ASIAGITHUBGITHUBGIT2", "2026-01-01T09:58:00Z");
+    // In the second in which the session of the push began.
+    let answer = json_of(&[
+        login(
+            "12121212-0000-4000-8000-000000000001",
+            "2026-01-01T10:00:01Z",
+            &other,
+        ),
+        push(PUSH, "2026-01-01T10:01:00Z", &pushed, "main", DIGEST),
+    ]);
+    assert_eq!(from(&answer), []);
+    assert_eq!(answer["calls"], json!([]));
+    let why = "1 call of the principal has an address, but is of another session";
+    assert!(
+        answer["unknown"].to_string().contains(why),
+        "{}",
+        answer["unknown"]
+    );
+}
+
+#[test]
 fn a_repository_is_telling_only_if_it_was_made_for_the_push() {
     let own = user("AKIAIOSFODNN7EXAMPLE");
     for (repository, time, expected) in [

@@ -289,10 +289,13 @@ fn note_origins(
     let why = if case.finding.uploader.is_of_aws() {
         "an AWS service pushed it by itself, from no address of yours".to_owned()
     } else if others > 0 {
-        format!(
-            "{others} calls of the principal have an address, but are of other sessions: the \
-             GetAuthorizationToken of this one is not among the records"
-        )
+        let what = match others {
+            1 => "1 call of the principal has an address, but is of another session".to_owned(),
+            others => format!(
+                "{others} calls of the principal have an address, but are of other sessions"
+            ),
+        };
+        format!("{what}: the GetAuthorizationToken of this one is not among the records")
     } else {
         format!(
             "no call of the session has an address: look for its GetAuthorizationToken in {}, \
