@@ -391,6 +391,61 @@ fn a_workflow_is_known_by_the_subject_of_its_web_identity() {
 }
 
 #[test]
+fn a_push_with_a_key_of_its_own_is_led_back_by_the_call_that_got_its_token() {
+    let start = "2026-01-01T10:00:00Z";
+    let of = |key: &str| role("ci/build", "run", key, start);
+    let assumed = |id: &str, key: &str| {
+        assume(
+            id,
+            start,
+            "AssumeRole",
+            &user("AKIAIOSFODNN7EXAMPLE"),
+            &of(key),
+        )
+    };
+    let pushed = push(
+        PUSH,
+        "2026-01-01T10:01:00Z",
+        &of("ASIATOKENTOKENTOKEN1"),
+        "main",
+        DIGEST,
+    );
+    let first = assumed(
+        "13131313-0000-4000-8000-000000000001",
+        "ASIAFIRSTFIRSTFIRST1",
+    );
+    let second = assumed(
+        "13131313-0000-4000-8000-000000000002",
+        "ASIASECONDSECONDSEC1",
+    );
+    let got = login(
+        "13131313-0000-4000-8000-000000000003",
+        "2026-01-01T10:00:30Z",
+        &of("ASIAFIRSTFIRSTFIRST1"),
+    );
+    let by = format!("AssumeRole arn:aws:iam::{ACCOUNT}:user/test");
+    for (case, records, expected) in [
+        (
+            "the token was asked for with the key that was given out",
+            vec![first.clone(), second.clone(), got, pushed.clone()],
+            vec![format!("certain {by}")],
+        ),
+        (
+            "nothing says which of two it was",
+            vec![first.clone(), second, pushed.clone()],
+            vec![format!("possible {by}"), format!("possible {by}")],
+        ),
+        (
+            "there is one, which gave out another key",
+            vec![first, pushed],
+            vec![format!("possible {by}")],
+        ),
+    ] {
+        assert_eq!(issued_by(&json_of(&records)), expected, "{case}");
+    }
+}
+
+#[test]
 fn an_instance_has_its_credentials_from_ec2() {
     let session = role(
         "app",
