@@ -64,7 +64,8 @@ impl<'a> Arn<'a> {
 
 /// The partition of a region, by its name's first part (general knowledge; only
 /// `aws`, `aws-cn` and `aws-us-gov` occur in records that were seen).
-pub(crate) fn partition_of(region: &str) -> &'static str {
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
     const PARTITIONS: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),

@@ -36,7 +36,8 @@ def main():
             "    --data-file events/iam-user.json\n"
             "  pushwatch uploaders list\n"
             "  pushwatch findings list --open\n"
-            "  pushwatch explain --stack pushwatch events/iam-user.json\n\n"
+            "  pushwatch explain --stack pushwatch events/iam-user.json\n"
+            "  pushwatch investigate events/iam-user.json events/ --stack pushwatch\n\n"
             "Its mail appears here; Ctrl-C ends it.\n", flush=True)
         show_mail(stack, emulator, inbox)
     except KeyboardInterrupt:

@@ -225,7 +225,7 @@ fn digest(letter: char) -> String {
 }
 
 /// `docker login` with a user's own key, after an attacker's first steps.
-fn docker_login() -> Vec<Value> {
+pub fn docker_login() -> Vec<Value> {
     let own = user("AKIAIOSFODNN7EXAMPLE");
     let secret = call(
         "11111111-0000-4000-8000-000000000003",
@@ -344,7 +344,7 @@ const OIDC: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.github
 const SUBJECT: &str = "repo:org/app:ref:refs/heads/main";
 
 /// A workflow of GitHub.
-fn github() -> Vec<Value> {
+pub fn github() -> Vec<Value> {
     let session = role(
         "ci/github-deploy",
         "GitHubActions",
@@ -534,7 +534,7 @@ fn a_person_of_identity_center_is_known_by_saml() {
 }
 
 /// A user becomes one role, and with that another one, an hour apart each.
-fn chain() -> Vec<Value> {
+pub fn chain() -> Vec<Value> {
     let own = user("AKIAIOSFODNN7EXAMPLE");
     let first = role(
         "jump",

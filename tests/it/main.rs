@@ -47,6 +47,8 @@ mod habits;
 mod identity_table;
 #[cfg(feature = "cli")]
 mod investigate;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod investigated_online;
 #[cfg(feature = "cli")]
 mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]

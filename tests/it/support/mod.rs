@@ -1,5 +1,7 @@
 //! What the tests share.
 
+#[cfg(all(feature = "aws", feature = "function"))]
+pub mod account;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(all(feature = "aws", feature = "function"))]

@@ -34,6 +34,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
+/// Of what an investigation can do without.
+const FEW_ATTEMPTS: u32 = 3;
 
 /// Has `learn` say that it is throttled, instead of the SDK waiting in silence.
 #[derive(Debug)]
@@ -208,6 +210,38 @@ impl Session {
             .retry_classifier(ThrottlingNotRetried)
             .build();
         aws_sdk_cloudtrail::Client::from_conf(config)
+    }
+
+    /// ECR in a region.
+    pub fn ecr(&self, region: &str) -> aws_sdk_ecr::Client {
+        let config = aws_sdk_ecr::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
+        aws_sdk_ecr::Client::from_conf(config)
+    }
+
+    /// ECS in a region.
+    pub fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
+        let config = aws_sdk_ecs::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_ecs::Client::from_conf(config)
+    }
+
+    /// Inspector in a region.
+    pub fn inspector(&self, region: &str) -> aws_sdk_inspector2::Client {
+        let config = aws_sdk_inspector2::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
+            .build();
+        aws_sdk_inspector2::Client::from_conf(config)
+    }
+
+    /// Lambda in a region.
+    pub fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config);
+        let config = config.region(Region::new(region.to_owned())).build();
+        aws_sdk_lambda::Client::from_conf(config)
     }
 
     /// Who types the command.

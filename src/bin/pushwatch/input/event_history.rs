@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_cloudtrail::primitives::DateTime;
-use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use jiff::Timestamp;
 use pushwatch::aws::{AwsError, AwsErrorKind};
 use pushwatch::text::clean_cut;
@@ -41,8 +41,20 @@ pub struct HistoryPosition {
 /// An event of the history.
 pub struct HistoryEvent {
     pub id: String,
-    /// The record, as JSON.
+    pub time: Option<Timestamp>,
+    /// The record, as JSON; empty if there is none.
     pub json: String,
+}
+
+impl HistoryEvent {
+    fn of(event: Event) -> Self {
+        let time = event.event_time;
+        Self {
+            id: event.event_id.unwrap_or_default(),
+            time: time.and_then(|time| Timestamp::from_second(time.secs()).ok()),
+            json: event.cloud_trail_event.unwrap_or_default(),
+        }
+    }
 }
 
 /// Why a region's history can't be read, and what to do. `kept` is the file that keeps what
@@ -72,44 +84,107 @@ pub async fn find_event(
     region: &str,
     id: &str,
 ) -> Result<Option<HistoryEvent>, AwsError> {
-    let client = session.cloudtrail(region);
-    let attribute = attribute(LookupAttributeKey::EventId, id, region)?;
-    let mut patience = PATIENCE.into_iter();
-    loop {
-        let lookup = client.lookup_events().lookup_attributes(attribute.clone());
-        let error = match lookup.send().await {
-            Ok(answer) => {
-                let mut events = answer.events.unwrap_or_default().into_iter();
-                return Ok(events.find_map(|event| {
-                    Some(HistoryEvent {
-                        id: event.event_id?,
-                        json: event.cloud_trail_event?,
-                    })
-                }));
-            }
-            Err(error) => AwsError::new(LOOKUP, region, error),
-        };
-        let Some(pause) = patience.next().filter(|_| is_throttled(&error)) else {
-            return Err(error);
-        };
-        tokio::time::sleep(pause).await;
-    }
+    let lookup = Lookup {
+        key: LookupAttributeKey::EventId,
+        value: id.to_owned(),
+        from: None,
+        until: None,
+    };
+    let mut lookups = Lookups::of(session, region);
+    let page = lookups.page(&lookup, None, || {}).await?;
+    let mut events = page.events.into_iter();
+    Ok(events.find(|event| !event.json.is_empty()))
 }
 
-/// What events are looked up by.
-fn attribute(
-    key: LookupAttributeKey,
-    value: &str,
-    region: &str,
-) -> Result<LookupAttribute, AwsError> {
-    let attribute = LookupAttribute::builder()
-        .attribute_key(key)
-        .attribute_value(value)
-        .build();
-    attribute.map_err(|error| {
-        let fault = error.to_string();
-        AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, region, fault)
-    })
+/// What events are looked up by: one attribute, and times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    pub key: LookupAttributeKey,
+    pub value: String,
+    /// The first second; else 90 days back.
+    pub from: Option<Timestamp>,
+    /// The last second; else now.
+    pub until: Option<Timestamp>,
+}
+
+/// Events of a lookup, newest first.
+pub struct LookupPage {
+    pub events: Vec<HistoryEvent>,
+    /// What the next page is asked with; none at the end.
+    pub next: Option<String>,
+}
+
+/// Lookups in a region, at the pace that CloudTrail takes.
+pub struct Lookups {
+    client: aws_sdk_cloudtrail::Client,
+    region: String,
+    ticks: Interval,
+}
+
+impl Lookups {
+    /// Asks nothing yet.
+    pub fn of(session: &Session, region: &str) -> Self {
+        let mut ticks = tokio::time::interval_at(Instant::now(), PACE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            client: session.cloudtrail(region),
+            region: region.to_owned(),
+            ticks,
+        }
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// A page, the first one without a token; calls `throttled` before it waits since others
+    /// ask too.
+    ///
+    /// # Errors
+    /// When CloudTrail refuses for good, or for longer than a minute.
+    pub async fn page(
+        &mut self,
+        lookup: &Lookup,
+        token: Option<&str>,
+        throttled: impl Fn(),
+    ) -> Result<LookupPage, AwsError> {
+        let attribute = LookupAttribute::builder()
+            .attribute_key(lookup.key.clone())
+            .attribute_value(&lookup.value)
+            .build()
+            .map_err(|error| {
+                let fault = error.to_string();
+                AwsError::of_kind(AwsErrorKind::Refused, LOOKUP, self.region.as_str(), fault)
+            })?;
+        let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
+        let request = self
+            .client
+            .lookup_events()
+            .lookup_attributes(attribute)
+            .set_start_time(lookup.from.map(seconds))
+            .set_end_time(lookup.until.map(seconds))
+            .max_results(PAGE)
+            .set_next_token(token.map(str::to_owned));
+        let mut patience = PATIENCE.into_iter();
+        loop {
+            self.ticks.tick().await;
+            let error = match request.clone().send().await {
+                Ok(answer) => {
+                    let events = answer.events.unwrap_or_default().into_iter();
+                    return Ok(LookupPage {
+                        events: events.map(HistoryEvent::of).collect(),
+                        next: answer.next_token,
+                    });
+                }
+                Err(error) => AwsError::new(LOOKUP, self.region.as_str(), error),
+            };
+            let Some(pause) = patience.next().filter(|_| is_throttled(&error)) else {
+                return Err(error);
+            };
+            throttled();
+            tokio::time::sleep(pause).await;
+        }
+    }
 }
 
 /// Whether CloudTrail throttles.
@@ -117,25 +192,19 @@ fn is_throttled(error: &AwsError) -> bool {
     error.code.as_deref() == Some("ThrottlingException")
 }
 
-/// The event history of a region, read page by page.
-pub struct EventHistory<'a> {
-    client: aws_sdk_cloudtrail::Client,
-    region: &'a str,
-    ticks: Interval,
+/// The pushes in the event history of a region, read page by page.
+pub struct PushHistory {
+    lookups: Lookups,
     token: Option<String>,
     /// Where a token that had expired made it begin again.
     restarted_at: Option<Timestamp>,
 }
 
-impl<'a> EventHistory<'a> {
+impl PushHistory {
     /// Asks nothing yet.
-    pub fn of(session: &Session, region: &'a str) -> Self {
-        let mut ticks = tokio::time::interval_at(Instant::now(), PACE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pub fn of(session: &Session, region: &str) -> Self {
         Self {
-            client: session.cloudtrail(region),
-            region,
-            ticks,
+            lookups: Lookups::of(session, region),
             token: None,
             restarted_at: None,
         }
@@ -153,29 +222,6 @@ impl<'a> EventHistory<'a> {
         until: Timestamp,
         throttled: impl Fn(),
     ) -> Result<Vec<HistoryEvent>, AwsError> {
-        let mut patience = PATIENCE.into_iter();
-        loop {
-            self.ticks.tick().await;
-            let error = match self.page(position, from, until).await {
-                Ok(page) => return Ok(page),
-                Err(error) => error,
-            };
-            let Some(pause) = patience.next().filter(|_| is_throttled(&error)) else {
-                return Err(error);
-            };
-            throttled();
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    async fn page(
-        &mut self,
-        position: &mut HistoryPosition,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<HistoryEvent>, AwsError> {
-        let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
-        let attribute = attribute(LookupAttributeKey::EventName, "PutImage", self.region)?;
         // With a token, the other parameters must be those of the first request.
         let end = self
             .restarted_at
@@ -183,20 +229,16 @@ impl<'a> EventHistory<'a> {
         if self.token.is_none() {
             self.restarted_at = Some(end);
         }
-        let answer = self
-            .client
-            .lookup_events()
-            .lookup_attributes(attribute)
-            .start_time(seconds(from))
-            .end_time(seconds(end))
-            .max_results(PAGE)
-            .set_next_token(self.token.clone())
-            .send()
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let fault = AwsError::new(LOOKUP, self.region, error);
+        let lookup = Lookup {
+            key: LookupAttributeKey::EventName,
+            value: "PutImage".to_owned(),
+            from: Some(from),
+            until: Some(end),
+        };
+        let page = self.lookups.page(&lookup, self.token.as_deref(), throttled);
+        let page = match page.await {
+            Ok(page) => page,
+            Err(fault) => {
                 let expired = fault
                     .code
                     .as_deref()
@@ -209,34 +251,34 @@ impl<'a> EventHistory<'a> {
                 return Err(fault);
             }
         };
-        let mut events = Vec::new();
-        for event in answer.events.unwrap_or_default() {
-            let id = event.event_id.unwrap_or_default();
-            let time = event
-                .event_time
-                .and_then(|time| Timestamp::from_second(time.secs()).ok());
-            if let Some(time) = time {
-                match position.time {
-                    Some(oldest) if oldest == time => {
-                        if position.events.contains(&id) {
-                            continue;
-                        }
-                        position.events.push(id.clone());
-                    }
-                    // Not quite in order.
-                    Some(oldest) if oldest < time => {}
-                    _ => {
-                        position.time = Some(time);
-                        position.events = vec![id.clone()];
-                    }
+        self.token = page.next;
+        position.done = self.token.is_none();
+        let mut events = page.events;
+        events.retain(|event| position.is_new(event));
+        Ok(events)
+    }
+}
+
+impl HistoryPosition {
+    /// Moves to an event, if it was not read yet.
+    fn is_new(&mut self, event: &HistoryEvent) -> bool {
+        let Some(time) = event.time else {
+            return true;
+        };
+        match self.time {
+            Some(oldest) if oldest == time => {
+                if self.events.contains(&event.id) {
+                    return false;
                 }
+                self.events.push(event.id.clone());
             }
-            if let Some(json) = event.cloud_trail_event {
-                events.push(HistoryEvent { id, json });
+            // Not quite in order.
+            Some(oldest) if oldest < time => {}
+            _ => {
+                self.time = Some(time);
+                self.events = vec![event.id.clone()];
             }
         }
-        self.token = answer.next_token;
-        position.done = self.token.is_none();
-        Ok(events)
+        true
     }
 }

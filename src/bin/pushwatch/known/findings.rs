@@ -13,6 +13,12 @@ use super::merge::AT_ONCE;
 use super::records::all_pages;
 use crate::error::CommandError;
 use crate::ui::ago;
+#[cfg(feature = "aws")]
+use crate::ui::{ShortList, counted};
+
+/// How long a finding's id is.
+#[cfg(feature = "aws")]
+const ID_LENGTH: usize = 36;
 
 /// The findings of a store.
 #[derive(Debug, Default)]
@@ -42,6 +48,41 @@ impl Findings {
             .readable
             .sort_by(|a, b| (b.decided_at, &a.id).cmp(&(a.decided_at, &b.id)));
         Ok(findings)
+    }
+}
+
+/// The finding whose id is typed, or the one whose id begins so.
+///
+/// # Errors
+/// When several begin so; when the store fails.
+#[cfg(feature = "aws")]
+pub async fn find_finding<S: Manage>(
+    store: &S,
+    typed: &str,
+) -> Result<Option<StoredFinding>, CommandError> {
+    let found = store.finding(typed).await;
+    if let Some(found) = found.map_err(CommandError::store)? {
+        return Ok(Some(found));
+    }
+    if typed.len() >= ID_LENGTH {
+        return Ok(None);
+    }
+    let mut found = Findings::of(store).await?.readable;
+    found.retain(|finding| finding.id.starts_with(typed));
+    match found.as_slice() {
+        [] | [_] => Ok(found.pop()),
+        several => {
+            let mut ids = ShortList::default();
+            for finding in several {
+                ids.say(&format!("  {}", clean_cut(&finding.id, 80)));
+            }
+            ids.end("  ");
+            Err(CommandError::Usage(format!(
+                "{} stands for {}, named above; give the id of one",
+                clean_cut(typed, 80),
+                counted(several.len(), "finding")
+            )))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod records;
 
 pub use file::{read_file, write_file};
 #[cfg(feature = "aws")]
-pub use findings::Findings;
+pub use findings::{Findings, find_finding};
 pub use findings::{answer_in_words, answer_open, as_email, delivery};
 #[cfg(feature = "aws")]
 pub use merge::lacks_habits;

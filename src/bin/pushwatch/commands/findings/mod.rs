@@ -10,17 +10,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use pushwatch::render::RenderContext;
-use pushwatch::store::{DynamoStore, Manage as _, StoredFinding};
+use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 
 use crate::deployment::{DeploymentError, Session, TablesArgs};
 use crate::error::CommandError;
-use crate::known::Findings;
+use crate::known::find_finding;
 use crate::runtime::block_on;
-use crate::ui::{ShortList, counted};
-
-/// How long a finding's id is.
-const ID_LENGTH: usize = 36;
 
 /// Look at the findings of a deployment, and answer them
 ///
@@ -92,31 +88,8 @@ impl Deployment {
                     .to_owned(),
             ));
         }
-        let found = self.store.finding(typed).await;
-        if let Some(found) = found.map_err(CommandError::store)? {
-            return Ok(found);
-        }
-        let mut found = Vec::new();
-        if typed.len() < ID_LENGTH {
-            found = Findings::of(&self.store).await?.readable;
-            found.retain(|finding| finding.id.starts_with(typed));
-        }
-        let shown = clean_cut(typed, 80);
-        match (found.pop(), found.as_slice()) {
-            (None, _) => Err(CommandError::NoSuchFinding(shown)),
-            (Some(finding), []) => Ok(finding),
-            (Some(last), others) => {
-                let mut ids = ShortList::default();
-                for finding in others.iter().chain([&last]) {
-                    ids.say(&format!("  {}", clean_cut(&finding.id, 80)));
-                }
-                ids.end("  ");
-                Err(CommandError::Usage(format!(
-                    "{shown} stands for {}, named above; give the id of one",
-                    counted(found.len() + 1, "finding")
-                )))
-            }
-        }
+        let found = find_finding(&self.store, typed).await?;
+        found.ok_or_else(|| CommandError::NoSuchFinding(clean_cut(typed, 80)))
     }
 }
 

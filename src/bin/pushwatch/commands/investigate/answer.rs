@@ -158,6 +158,8 @@ pub struct ImageFacts {
     pub last_pulled: Option<Timestamp>,
     /// The tags that it has now.
     pub tags: Option<Vec<CompactString>>,
+    /// The digest that the pushed tag stands for now.
+    pub current_digest_of_tag: Option<CompactString>,
     /// What refers to it: signatures, attestations. Empty if the registry knows of none.
     pub referrers: Option<Vec<Referrer>>,
 }

@@ -1,111 +1,167 @@
-//! With AWS: a finding of a deployment, and archives beside it.
+//! With AWS: a finding of a deployment or an event of the event history, and what AWS says
+//! of the image now. Archives take the place of the event history.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
-use pushwatch::store::{DynamoStore, Manage as _};
+use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 
 use super::conduct::{Case, conduct};
-use super::offline::{ArchiveRecords, NotAsked};
+use super::event_history::EventHistory;
+use super::live::Live;
+use super::offline::ArchiveRecords;
 use super::source::Records;
 use super::{InvestigateArgs, event_of, finish, names_a_file, subject};
-use crate::deployment::{DeploymentError, Session};
+use crate::deployment::{DeploymentError, Session, TablesArgs};
 use crate::error::{CommandError, exit_code};
-use crate::known::Findings;
+use crate::known::{Findings, find_finding};
+use crate::ui::say;
 
-/// How long a finding's id is.
+/// How long the id of an event or a finding is.
 const ID_LENGTH: usize = 36;
-
-/// The deployment whose finding it may be.
-struct Deployment {
-    session: Session,
-    store: DynamoStore,
-    context: RenderContext,
-}
 
 /// Investigates with AWS at hand.
 ///
 /// # Errors
 /// When the push is not found, or is none; when a source can't be read at all.
 pub async fn investigate(args: &InvestigateArgs) -> Result<ExitCode, CommandError> {
-    let deployment = Deployment::open(args).await?;
-    let stored = if names_a_file(args) {
-        None
-    } else {
-        deployment.finding(subject::id(&args.subject)?).await?
+    let tables = args.tables.clone().or_environment();
+    tables.check()?;
+    let file = names_a_file(args).then(|| subject::in_file(&args.subject));
+    let file = file.transpose()?;
+    let session = Session::open(tables.region.as_deref(), false).await?;
+    let deployment = Deployment::of(&session, &tables).await?;
+    let stored = match (&file, &deployment) {
+        (None, Some(deployment)) => deployment.finding(subject::id(&args.subject)?).await?,
+        _ => None,
     };
-    let mut records = ArchiveRecords::of(&args.archive)?;
-    let case = case(args, stored, &mut records).await?;
-    let context = Some(&deployment.context);
-    let investigation = conduct(&case, &mut records, &mut NotAsked, context).await?;
+    let context = deployment.as_ref().map(|deployment| &deployment.context);
+    let mut images = Live::of(&session, args.lambda, args.thorough);
+    if !args.archive.is_empty() {
+        let mut records = ArchiveRecords::of(&args.archive)?;
+        let case = match (file, stored) {
+            (Some(case), _) => case,
+            (None, Some(case)) => with_record(case, &mut records).await?,
+            (None, None) => event_of(subject::id(&args.subject)?, &mut records).await?,
+        };
+        let investigation = conduct(&case, &mut records, &mut images, context).await?;
+        finish(args, &case, &investigation)?;
+        return Ok(exit_code(records.has_faults()));
+    }
+    let known = file.as_ref().or(stored.as_ref());
+    let region = known.and_then(|case| case.push.region.as_deref());
+    let region = region.unwrap_or(session.region()).to_owned();
+    let limit = (!args.thorough).then(|| Duration::from_secs(args.lookup_seconds));
+    let mut records = EventHistory::of(&session, &region, limit, Timestamp::now());
+    let case = match (file, stored) {
+        (Some(case), _) => case,
+        // A right that is missing is said with the answers.
+        (None, Some(case)) => {
+            let record = records.event(&case.push.event_id).await;
+            subject::with_record(case, record.ok().flatten())
+        }
+        (None, None) => {
+            let id = subject::id(&args.subject)?;
+            event(id, &region, &mut records, deployment.as_ref()).await?
+        }
+    };
+    let investigation = conduct(&case, &mut records, &mut images, context).await?;
     finish(args, &case, &investigation)?;
-    Ok(exit_code(records.has_faults()))
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The push in a file, of a stored finding, or of an event's id.
-async fn case(
-    args: &InvestigateArgs,
-    stored: Option<Finding>,
-    records: &mut ArchiveRecords,
+/// With the record of a finding, which says more than the finding.
+async fn with_record(case: Case, records: &mut ArchiveRecords) -> Result<Case, CommandError> {
+    let record = records.event(&case.push.event_id).await?;
+    Ok(subject::with_record(case, record))
+}
+
+/// The push of an id that no finding has: as the event history has it, or else as a finding
+/// about it has.
+async fn event(
+    id: &str,
+    region: &str,
+    records: &mut EventHistory,
+    deployment: Option<&Deployment>,
 ) -> Result<Case, CommandError> {
-    if names_a_file(args) {
-        return subject::in_file(&args.subject);
+    if let Some(call) = records.event(id).await? {
+        return subject::of_call(call);
     }
-    match stored {
-        // The record says more than the finding.
-        Some(finding) => {
-            let record = records.event(&finding.push.event_id).await?;
-            Ok(subject::with_record(subject::of_finding(finding), record))
-        }
-        None => event_of(subject::id(&args.subject)?, records).await,
-    }
+    let about = match deployment {
+        Some(deployment) => deployment.finding_about(id).await?,
+        None => None,
+    };
+    about.ok_or_else(|| {
+        CommandError::Usage(format!(
+            "no finding and no event has the id {}: CloudTrail's event history has 90 days of \
+             this account in {region}, up to a quarter of an hour late; name another --region, \
+             the --stack of the finding, or an ARCHIVE",
+            clean_cut(id, 80)
+        ))
+    })
+}
+
+/// The deployment whose finding it may be.
+struct Deployment {
+    store: DynamoStore,
+    context: RenderContext,
 }
 
 impl Deployment {
-    async fn open(args: &InvestigateArgs) -> Result<Self, CommandError> {
-        let session = Session::open(args.tables.region.as_deref(), false).await?;
-        let names = session.names(&args.tables).await?;
+    /// None where none is named.
+    async fn of(session: &Session, tables: &TablesArgs) -> Result<Option<Self>, CommandError> {
+        if !tables.name_a_deployment() {
+            return Ok(None);
+        }
+        let names = session.names(tables).await?;
         if names.findings.is_none() {
             return Err(DeploymentError::NoFindings.into());
         }
-        Ok(Self {
+        Ok(Some(Self {
             store: session.store(&names),
             context: session.render_context(&names, 0),
-            session,
-        })
+        }))
     }
 
-    /// The stored finding of an id, or of its beginning, or about the event of that id.
-    async fn finding(&self, id: &str) -> Result<Option<Finding>, CommandError> {
-        let found = self.store.finding(id).await.map_err(CommandError::store)?;
-        let body = match found {
-            Some(found) => Some(found.body),
-            None if id.len() < ID_LENGTH => {
-                let mut all = Findings::of(&self.store).await?.readable;
-                all.retain(|finding| finding.id.starts_with(id));
-                match all.as_slice() {
-                    [one] => Some(one.body.clone()),
-                    [] => return Err(CommandError::NoSuchFinding(clean_cut(id, 80))),
-                    _ => {
-                        return Err(CommandError::Usage(format!(
-                            "{} findings begin with {}; `pushwatch findings list` shows the ids",
-                            all.len(),
-                            clean_cut(id, 80)
-                        )));
-                    }
-                }
+    /// The stored finding of an id, or of its beginning.
+    async fn finding(&self, id: &str) -> Result<Option<Case>, CommandError> {
+        match find_finding(&self.store, id).await {
+            Ok(Some(found)) => of_stored(&found).map(Some),
+            // No event has so short an id.
+            Ok(None) if id.len() < ID_LENGTH => Err(CommandError::NoSuchFinding(clean_cut(id, 80))),
+            Ok(None) => Ok(None),
+            Err(CommandError::Store(fault)) => {
+                say(&format!("The findings can't be read: {fault}"));
+                Ok(None)
             }
-            None => None,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The stored finding about an event.
+    async fn finding_about(&self, event: &str) -> Result<Option<Case>, CommandError> {
+        let findings = match Findings::of(&self.store).await {
+            Ok(findings) => findings.readable,
+            // It was said before.
+            Err(CommandError::Store(_)) => return Ok(None),
+            Err(error) => return Err(error),
         };
-        let body = body.map(|body| serde_json::from_str(&body));
-        body.transpose().map_err(|error| {
-            CommandError::Usage(format!(
-                "the body of finding {} can't be read: {}",
-                clean_cut(id, 80),
-                clean_cut(&error.to_string(), 200)
-            ))
-        })
+        let mut about = findings.iter().filter(|finding| finding.event_id == event);
+        about.next().map(of_stored).transpose()
+    }
+}
+
+fn of_stored(stored: &StoredFinding) -> Result<Case, CommandError> {
+    match serde_json::from_str::<Finding>(&stored.body) {
+        Ok(finding) => Ok(subject::of_finding(finding)),
+        Err(error) => Err(CommandError::Usage(format!(
+            "the body of finding {} can't be read: {}",
+            clean_cut(&stored.id, 80),
+            clean_cut(&error.to_string(), 200)
+        ))),
     }
 }

@@ -1,7 +1,8 @@
 //! `pushwatch investigate`: from where, by whom, and where does it run.
 //!
 //! ```text
-//! subject ─► conduct ─┬─► source    what is asked; `offline` answers from CloudTrail files
+//! subject ─► conduct ─┬─► source    what is asked; `offline` answers from CloudTrail files,
+//!                     │             `event_history` and `live` from AWS
 //!                     ├─► origin, issuance, behaviour, image, actions   the answers, pure
 //!                     └─► answer ─► page
 //! ```
@@ -13,14 +14,22 @@ mod call;
 mod conduct;
 #[cfg(feature = "aws")]
 mod deployed;
+#[cfg(feature = "aws")]
+mod event_history;
 mod image;
 mod issuance;
+#[cfg(feature = "aws")]
+mod live;
 mod offline;
 mod origin;
 mod page;
+#[cfg(feature = "aws")]
+mod registry;
 mod session;
 mod source;
 mod subject;
+#[cfg(feature = "aws")]
+mod workloads;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -51,6 +60,9 @@ Examples:
   # A finding of a deployment, as its e-mail names it
   pushwatch investigate 8d37456e-2f2f-5793-8adc-98d29ab29843 --stack pushwatch
 
+  # An event of CloudTrail's event history, to its end, and functions too
+  pushwatch investigate 3607e37b-38de-4320-a029-7ca8ab667ffc --thorough --lambda
+
   # Without AWS: an event, and the trail's files
   pushwatch investigate 3607e37b-38de-4320-a029-7ca8ab667ffc AWSLogs/
   pushwatch investigate event.json AWSLogs/
@@ -73,6 +85,22 @@ pub struct InvestigateArgs {
 
     #[command(flatten)]
     pub tables: TablesArgs,
+
+    /// Ask CloudTrail, ECS and Lambda to the end, however long it takes, instead of for a minute
+    #[cfg(feature = "aws")]
+    #[arg(long, help_heading = "Deployment")]
+    pub thorough: bool,
+
+    /// Ask Lambda for functions that run the image, too; its answers have the functions'
+    /// environment variables in them, of which nothing is kept
+    #[cfg(feature = "aws")]
+    #[arg(long, help_heading = "Deployment")]
+    pub lambda: bool,
+
+    /// How long CloudTrail's event history is asked at most; for tests
+    #[cfg(feature = "aws")]
+    #[arg(long, hide = true, default_value_t = 60, value_name = "N")]
+    pub lookup_seconds: u64,
 }
 
 /// The forms of an investigation.

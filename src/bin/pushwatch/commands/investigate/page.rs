@@ -355,6 +355,13 @@ impl Page {
             };
             self.item(&format!("tags now: {tags}"));
         }
+        if let Some(now) = &facts.current_digest_of_tag {
+            let now = match &image.digest {
+                Some(digest) if digest == now => "this image".to_owned(),
+                _ => self.value(now, 200),
+            };
+            self.item(&format!("its tag stands for {now} now"));
+        }
         match facts.referrers.as_deref() {
             None => {}
             Some([]) => self.item("not signed: nothing refers to it"),

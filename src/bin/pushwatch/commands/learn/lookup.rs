@@ -10,7 +10,7 @@ use super::history::History;
 use super::progress::{Progress, ProgressFile};
 use crate::deployment::Session;
 use crate::error::CommandError;
-use crate::input::event_history::{EventHistory, HistoryEvent, HistoryPosition, lookup_error};
+use crate::input::event_history::{HistoryEvent, HistoryPosition, PushHistory, lookup_error};
 use crate::ui::{bar, say, style};
 
 const SPINNER: &str = "{spinner} {msg} ({elapsed})";
@@ -52,7 +52,7 @@ async fn read_regions(
             continue;
         }
         bar.set_message(format!("waiting for CloudTrail in {region}"));
-        let mut events = EventHistory::of(session, region);
+        let mut events = PushHistory::of(session, region);
         while !position.done {
             let page = events
                 .next_page(&mut position, progress.from, progress.until, || {
@@ -62,7 +62,7 @@ async fn read_regions(
                 })
                 .await
                 .map_err(|fault| lookup_error(region, &fault, file.kept()))?;
-            for event in page {
+            for event in page.into_iter().filter(|event| !event.json.is_empty()) {
                 if let Err(fault) = take_in(history, &event, progress.until).await {
                     unreadable += 1;
                     let id = clean_cut(&event.id, 80);
