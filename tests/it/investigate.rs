@@ -391,6 +391,61 @@ fn a_workflow_is_known_by_the_subject_of_its_web_identity() {
 }
 
 #[test]
+fn a_push_with_a_key_of_its_own_is_led_back_by_the_call_that_got_its_token() {
+    let start = "2026-01-01T10:00:00Z";
+    let of = |key: &str| role("ci/build", "run", key, start);
+    let assumed = |id: &str, key: &str| {
+        assume(
+            id,
+            start,
+            "AssumeRole",
+            &user("AKIAIOSFODNN7EXAMPLE"),
+            &of(key),
+        )
+    };
+    let pushed = push(
+        PUSH,
+        "2026-01-01T10:01:00Z",
+        &of("ASIATOKENTOKENTOKEN1"),
+        "main",
+        DIGEST,
+    );
+    let first = assumed(
+        "13131313-0000-4000-8000-000000000001",
+        "ASIAFIRSTFIRSTFIRST1",
+    );
+    let second = assumed(
+        "13131313-0000-4000-8000-000000000002",
+        "ASIASECONDSECONDSEC1",
+    );
+    let got = login(
+        "13131313-0000-4000-8000-000000000003",
+        "2026-01-01T10:00:30Z",
+        &of("ASIAFIRSTFIRSTFIRST1"),
+    );
+    let by = format!("AssumeRole arn:aws:iam::{ACCOUNT}:user/test");
+    for (case, records, expected) in [
+        (
+            "the token was asked for with the key that was given out",
+            vec![first.clone(), second.clone(), got, pushed.clone()],
+            vec![format!("certain {by}")],
+        ),
+        (
+            "nothing says which of two it was",
+            vec![first.clone(), second, pushed.clone()],
+            vec![format!("possible {by}"), format!("possible {by}")],
+        ),
+        (
+            "there is one, which gave out another key",
+            vec![first, pushed],
+            vec![format!("possible {by}")],
+        ),
+    ] {
+        assert_eq!(issued_by(&json_of(&records)), expected, "{case}");
+    }
+}
+
+#[test]
 fn an_instance_has_its_credentials_from_ec2() {
     let session = role(
         "app",
@@ -672,6 +727,7 @@ fn a_push_from_another_account_is_joined_by_the_callers_copy() {
     );
     // The two copies are one push.
     assert_eq!(answer["calls"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["image"]["pushes"].as_array().unwrap().len(), 1);
 }
 
 /// Two people use one role at the same minute, from two addresses.
@@ -887,6 +943,123 @@ fn an_event_in_a_file_is_investigated_as_by_its_id() {
     std::fs::write(folder.path().join("event.json"), event.to_string()).unwrap();
     let by_file = pushwatch(folder.path(), &["investigate", "event.json", "AWSLogs"]);
     assert_eq!(by_file.out, investigate(&records, &[]).out);
+}
+
+#[test]
+fn another_session_of_the_same_name_is_never_the_answer() {
+    let of = |key: &str, start: &str| role("ci/github-deploy", "GitHubActions", key, start);
+    let pushed = of("ASIAGITHUBGITHUBGIT1", "2026-01-01T10:00:00Z");
+    let other = of("ASIAGITHUBGITHUBGIT2", "2026-01-01T09:58:00Z");
+    // In the second in which the session of the push began.
+    let answer = json_of(&[
+        login(
+            "12121212-0000-4000-8000-000000000001",
+            "2026-01-01T10:00:01Z",
+            &other,
+        ),
+        push(PUSH, "2026-01-01T10:01:00Z", &pushed, "main", DIGEST),
+    ]);
+    assert_eq!(from(&answer), []);
+    assert_eq!(answer["calls"], json!([]));
+    let why = "1 call of the principal has an address, but is of another session";
+    assert!(
+        answer["unknown"].to_string().contains(why),
+        "{}",
+        answer["unknown"]
+    );
+}
+
+#[test]
+fn a_repository_is_telling_only_if_it_was_made_for_the_push() {
+    let own = user("AKIAIOSFODNN7EXAMPLE");
+    for (repository, time, expected) in [
+        (REPOSITORY, "2026-01-01T09:30:00Z", json!("T1525")),
+        (REPOSITORY, "2026-01-01T08:30:00Z", Value::Null),
+        ("team/other", "2026-01-01T09:30:00Z", Value::Null),
+    ] {
+        let made = call(
+            "ffffffff-0000-4000-8000-000000000001",
+            time,
+            "ecr",
+            "CreateRepository",
+            &own,
+        );
+        let answer = json_of(&[
+            with(
+                made,
+                &json!({"requestParameters": {"repositoryName": repository}}),
+            ),
+            push(PUSH, "2026-01-01T10:01:51Z", &own, "1.4.2", DIGEST),
+        ]);
+        assert_eq!(answer["calls"][0]["eventName"], "CreateRepository");
+        assert_eq!(
+            answer["calls"][0]["technique"], expected,
+            "{repository} {time}"
+        );
+    }
+}
+
+#[test]
+fn an_event_that_the_archive_lacks_is_one_of_the_pushes() {
+    let mut records = docker_login();
+    let event = records.pop().unwrap();
+    let folder = archive(&records);
+    std::fs::write(folder.path().join("event.json"), event.to_string()).unwrap();
+    let arguments = ["investigate", "event.json", "AWSLogs", "--format", "json"];
+    let ran = pushwatch(folder.path(), &arguments);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["image"]["pushes"][0]["eventId"], PUSH);
+    assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
+}
+
+#[test]
+fn the_root_users_calls_are_known_by_its_arn() {
+    let root = json!({
+        "type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT,
+        "arn": format!("arn:aws:iam::{ACCOUNT}:root"), "accessKeyId": "ASIAROOTROOTROOTROO1",
+        "sessionContext": {"attributes": {
+            "creationDate": "2026-01-01T09:00:00Z", "mfaAuthenticated": "true"
+        }}
+    });
+    let sign_in = with(
+        call(
+            "eeeeeeee-0000-4000-8000-000000000001",
+            "2026-01-01T09:00:00Z",
+            "signin",
+            "ConsoleLogin",
+            &with(
+                root.clone(),
+                &json!({"accessKeyId": "", "sessionContext": null}),
+            ),
+        ),
+        &json!({
+            "responseElements": {"ConsoleLogin": "Success"},
+            "additionalEventData": {"MFAUsed": "Yes", "MobileVersion": "No"}
+        }),
+    );
+    let failed = with(
+        sign_in.clone(),
+        &json!({
+            "eventID": "eeeeeeee-0000-4000-8000-000000000002",
+            "responseElements": {"ConsoleLogin": "Failure"}
+        }),
+    );
+    let answer = json_of(&[
+        failed,
+        sign_in,
+        login(
+            "eeeeeeee-0000-4000-8000-000000000003",
+            "2026-01-01T10:00:00Z",
+            &root,
+        ),
+        push(PUSH, "2026-01-01T10:01:00Z", &root, "main", DIGEST),
+    ]);
+    assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
+    assert_eq!(
+        issued_by(&answer),
+        [format!("likely ConsoleLogin arn:aws:iam::{ACCOUNT}:root")]
+    );
+    assert_eq!(answer["issuedBy"][0]["mfa"], true);
 }
 
 #[test]

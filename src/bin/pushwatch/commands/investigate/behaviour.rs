@@ -42,6 +42,11 @@ const TELLING: &[(&str, &[&str], Telling)] = &[
     ),
     ("sts.amazonaws.com", &["GetFederationToken"], KEYS),
     (
+        "ec2.amazonaws.com",
+        &["CreateKeyPair", "ImportKeyPair"],
+        KEYS,
+    ),
+    (
         "iam.amazonaws.com",
         &[
             "AttachUserPolicy",

@@ -17,7 +17,7 @@ use super::image;
 use super::issuance::{self, STEPS, Seen};
 use super::origin::{TOKEN, origins};
 use super::session::{Tie, is_long_lived, same_principal};
-use super::source::{Images, Records};
+use super::source::{Images, Records, Traces};
 use crate::error::CommandError;
 
 /// What is investigated.
@@ -43,7 +43,15 @@ pub async fn conduct(
     if platforms.is_none() {
         platforms = images.platforms(&case.push).await;
     }
-    let calls = unique(records.related(&case.push).await?);
+    let digests = image::digests(&case.push, platforms.as_deref(), &[]);
+    let traces = Traces {
+        push: case.push.clone(),
+        digests,
+    };
+    let mut calls = records.related(&traces).await?;
+    // It may come from a file of its own.
+    calls.push(case.push.clone());
+    let calls = unique(calls);
     let push = callers_copy(&case.push, &calls).unwrap_or(&case.push);
     let covered = records.covered();
     note_span(push, &covered, &mut unknown);
@@ -51,9 +59,23 @@ pub async fn conduct(
     let origins = origins(push, &calls, &covered);
     note_origins(case, push, &calls, &origins.shown, &mut unknown);
 
-    let login = origins.best.filter(|_| is_sure(&origins.shown));
+    let sure = origins.shown.first().map(|best| best.certainty);
+    let sure = sure.unwrap_or(Certainty::Possible);
+    let login = origins.best.filter(|_| sure > Certainty::Possible);
     let mut steps = Steps::default();
-    let first = steps.back_from(push, login, &calls, records).await?;
+    let starts = [
+        // The push's own key says it best; the token's may be another one.
+        (Some(push), Certainty::Certain, Certainty::Certain),
+        (login, Certainty::Possible, sure),
+        (Some(push), Certainty::Possible, Certainty::Certain),
+    ];
+    let mut first = false;
+    for (start, least, most) in starts {
+        if let (Some(start), true) = (start, steps.answers.is_empty()) {
+            let start = (start, least, most);
+            first = steps.back_from(start, &calls, records).await?;
+        }
+    }
     note_issuances(push, login, first, &mut unknown);
 
     let others: Vec<&Call> = session_calls(push, login, &origins.keys, &calls).collect();
@@ -146,13 +168,6 @@ fn subject(push: &Call, case: &Case) -> Subject {
     }
 }
 
-/// Whether one session is the best answer.
-fn is_sure(origins: &[Origin]) -> bool {
-    origins
-        .first()
-        .is_some_and(|best| best.certainty > Certainty::Possible)
-}
-
 /// The way back to where the credentials came from.
 #[derive(Default)]
 struct Steps {
@@ -162,58 +177,56 @@ struct Steps {
 }
 
 impl Steps {
-    /// Goes back from the push, or from the call that got its token. Whether the end is known.
+    /// Goes back from a call, if the first step is at least as sure as `least`; no step is
+    /// surer than `most`. Whether the end is known.
     async fn back_from(
         &mut self,
-        push: &Call,
-        login: Option<&Call>,
+        (start, least, most): (&Call, Certainty, Certainty),
         calls: &[Call],
         records: &mut impl Records,
     ) -> Result<bool, CommandError> {
         let mut seen = Seen::default();
-        let starts = [
-            Some(push),
-            login.filter(|login| login.event_id != push.event_id),
-        ];
-        for start in starts.into_iter().flatten() {
-            let mut at = start.clone();
-            for _ in 0..STEPS {
-                let mut found = issuance::issuing(&at, calls);
-                let more;
-                if found
-                    .first()
-                    .is_none_or(|(_, sure, _)| *sure < Certainty::Certain)
-                {
-                    more = unique(records.issuing(&at).await?);
-                    let better = issuance::issuing(&at, &more);
-                    let better_by = better.first().map(|(_, sure, _)| *sure);
-                    if better_by > found.first().map(|(_, sure, _)| *sure) {
-                        found = better;
-                    }
+        let mut at = start.clone();
+        for step in 0..STEPS {
+            let sure =
+                |found: &[(&Call, Certainty, String)]| found.first().map(|(_, sure, _)| *sure);
+            let mut found = issuance::issuing(&at, calls);
+            let more;
+            if sure(&found) < Some(Certainty::Certain) {
+                more = unique(records.issuing(&at).await?);
+                let better = issuance::issuing(&at, &more);
+                if sure(&better) > sure(&found) {
+                    found = better;
                 }
-                found.retain(|(issued, ..)| seen.is_new(issued));
-                let next = match found.as_slice() {
-                    [(issued, certainty, _)] if *certainty > Certainty::Possible => {
-                        Some((*issued).clone())
-                    }
-                    _ => None,
-                };
-                let answers = found.into_iter();
-                self.answers
-                    .extend(answers.map(|(issued, sure, why)| issuance::answer(issued, sure, why)));
-                let Some(next) = next else {
-                    break;
-                };
-                let is_first = issuance::is_first(&next);
-                self.calls.push(next.clone());
-                if is_first {
-                    return Ok(true);
-                }
-                at = next;
             }
-            if !self.answers.is_empty() {
+            if step == 0 && sure(&found) < Some(least) {
                 break;
             }
+            found.retain(|(issued, ..)| seen.is_new(issued));
+            let next = match found.as_slice() {
+                [(issued, certainty, _)] if *certainty > Certainty::Possible => {
+                    Some((*issued).clone())
+                }
+                _ => None,
+            };
+            let answers = found.into_iter().map(|(issued, sure, why)| {
+                let why = if sure > most {
+                    format!("{why}; but the token of the push is not surely this one's")
+                } else {
+                    why
+                };
+                issuance::answer(issued, sure.min(most), why)
+            });
+            self.answers.extend(answers);
+            let Some(next) = next else {
+                break;
+            };
+            let is_first = issuance::is_first(&next);
+            self.calls.push(next.clone());
+            if is_first {
+                return Ok(true);
+            }
+            at = next;
         }
         Ok(false)
     }
@@ -281,10 +294,13 @@ fn note_origins(
     let why = if case.finding.uploader.is_of_aws() {
         "an AWS service pushed it by itself, from no address of yours".to_owned()
     } else if others > 0 {
-        format!(
-            "{others} calls of the principal have an address, but are of other sessions: the \
-             GetAuthorizationToken of this one is not among the records"
-        )
+        let what = match others {
+            1 => "1 call of the principal has an address, but is of another session".to_owned(),
+            others => format!(
+                "{others} calls of the principal have an address, but are of other sessions"
+            ),
+        };
+        format!("{what}: the GetAuthorizationToken of this one is not among the records")
     } else {
         format!(
             "no call of the session has an address: look for its GetAuthorizationToken in {}, \

@@ -1,7 +1,8 @@
 //! The image: who pushed it, when, and what its tag stood for before.
 
-use compact_str::CompactString;
+use std::collections::BTreeSet;
 
+use compact_str::CompactString;
 use pushwatch::identity::identify;
 
 use super::answer::{Image, ImagePush, Referrer};
@@ -96,6 +97,12 @@ pub fn image(
         .filter(|call| of_tag(call) || call.image.as_ref().is_some_and(is_one_of))
         .collect();
     pushes.sort_by_key(|call| (std::cmp::Reverse(call.time), call.event_id.clone()));
+    // The caller's and the owner's copy are of one push.
+    let mut seen = BTreeSet::new();
+    pushes.retain(|call| {
+        let shared = call.shared_event_id.as_ref();
+        shared.is_none_or(|shared| seen.insert(shared))
+    });
 
     let earlier = |call: &&&Call| {
         let image = call.image.as_ref();

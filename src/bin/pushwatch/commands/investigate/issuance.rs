@@ -37,10 +37,7 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
     };
     let calls: Vec<&Call> = calls.iter().filter(before).collect();
     if let Some(key) = &call.session.access_key {
-        let gave = |issued: &&&Call| {
-            issued.issued_key.as_ref() == Some(key)
-                || issued.resources.iter().any(|name| is_key(name, key))
-        };
+        let gave = |issued: &&&Call| issued.issued_key.as_ref() == Some(key) || names(issued, key);
         let why = "the access key is in its response or among its resources";
         if let Some(issued) = calls.iter().filter(gave).max_by_key(|issued| issued.time) {
             return vec![(issued, Certainty::Certain, why.to_owned())];
@@ -51,8 +48,6 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
     };
     let principal = call.identity.principal_id.as_ref();
     let fits = |issued: &&&Call| {
-        // Known by its key, it gave out others.
-        let other_key = is_other_key(call, issued);
         let for_principal = match &issued.issued_principal {
             Some(issued) => Some(issued) == principal,
             // A user's own session, or a sign-in, is issued to the caller.
@@ -61,17 +56,28 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
                     && same_user(call, issued)
             }
         };
-        for_principal && near(issued.time, start) && !other_key
+        for_principal && near(issued.time, start)
     };
-    let fitting: Vec<_> = calls.iter().filter(fits).collect();
-    let (certainty, why) = match fitting.len() {
-        1 => (
-            Certainty::Likely,
-            "it was for the same principal when the session began".to_owned(),
-        ),
-        count => (
+    // A session signs with the key that it was given; the token of a push may have its own.
+    let other_key = |issued: &Call| {
+        let keys = call.session.access_key.as_ref();
+        let keys = keys.zip(issued.issued_key.as_ref());
+        keys.is_some_and(|(ours, given)| ours != given)
+    };
+    let fitting = calls.iter().filter(fits);
+    let fitting: Vec<_> = fitting
+        .filter(|issued| call.is_push() || !other_key(issued))
+        .collect();
+    let what = "for the same principal when the session began";
+    let (certainty, why) = match fitting.as_slice() {
+        [one] if other_key(one) => (
             Certainty::Possible,
-            format!("{count} calls were for the same principal when the session began"),
+            format!("it was {what}, but gave out another key than that of the push"),
+        ),
+        [_] => (Certainty::Likely, format!("it was {what}")),
+        several => (
+            Certainty::Possible,
+            format!("{} calls were {what}", several.len()),
         ),
     };
     let fitting = fitting.into_iter();
@@ -80,20 +86,10 @@ pub fn issuing<'a>(call: &Call, calls: &'a [Call]) -> Vec<(&'a Call, Certainty, 
         .collect()
 }
 
-/// Whether a name among the resources is that of the key.
-fn is_key(name: &str, key: &str) -> bool {
-    name == key || name.rsplit(['/', ':']).next() == Some(key)
-}
-
-/// A role's session signs with the key that it was given. The token of `docker login` may
-/// have a key of its own.
-fn is_other_key(call: &Call, issued: &Call) -> bool {
-    let keys = call
-        .session
-        .access_key
-        .as_ref()
-        .zip(issued.issued_key.as_ref());
-    !call.is_push() && keys.is_some_and(|(ours, given)| ours != given)
+/// Whether the key is among the resources of a call.
+pub fn names(call: &Call, key: &str) -> bool {
+    let mut names = call.resources.iter();
+    names.any(|name| name.rsplit(['/', ':']).next() == Some(key))
 }
 
 fn same_user(call: &Call, issued: &Call) -> bool {

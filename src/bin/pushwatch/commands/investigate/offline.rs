@@ -9,8 +9,9 @@ use pushwatch::text::clean;
 
 use super::answer::{Covered, ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
-use super::issuance::is_issuing;
-use super::source::{Images, Records};
+use super::issuance::{is_issuing, names};
+use super::session::same_principal;
+use super::source::{Images, Records, Traces};
 use crate::error::CommandError;
 use crate::input::{Archive, Found, Search, Span};
 use crate::ui::{counted, say};
@@ -96,21 +97,45 @@ impl ArchiveRecords {
 }
 
 /// The texts by which calls of the push's session, and those about its image, are known.
-fn texts(push: &Call) -> Vec<String> {
+fn texts(traces: &Traces) -> Vec<String> {
+    let push = &traces.push;
     let identity = &push.identity;
+    // The root user's unique id is its account, which every record has.
+    let is_root = identity.kind.as_deref() == Some("Root");
+    let unique = identity.principal_id.as_ref().filter(|_| !is_root);
     let known = [
         push.session.access_key.as_ref(),
-        identity.principal_id.as_ref(),
+        unique,
         identity.user_id.as_ref(),
         push.shared_event_id.as_ref(),
-        // Where there is no unique id.
-        identity
-            .arn
-            .as_ref()
-            .filter(|_| identity.principal_id.is_none()),
+        identity.arn.as_ref().filter(|_| unique.is_none()),
     ];
     let known = known.into_iter().flatten().map(as_in_json);
     known.chain(["\"PutImage\"".to_owned()]).collect()
+}
+
+/// Whether a call may be of the session, may have begun it, or is about the image.
+fn is_related(traces: &Traces, call: &Call) -> bool {
+    let push = &traces.push;
+    let same = |ours: &Option<CompactString>, theirs: &Option<CompactString>| {
+        ours.is_some() && ours == theirs
+    };
+    let key = &push.session.access_key;
+    let is_of_image = call.image.as_ref().is_some_and(|image| {
+        let repository = push.image.as_ref().map(|image| &image.repository);
+        let mut digests = image.digest.iter().chain(&image.about);
+        let mut platforms = image.platforms.iter().flatten();
+        repository == Some(&image.repository)
+            || digests.any(|digest| traces.digests.contains(digest))
+            || platforms.any(|digest| traces.digests.contains(digest))
+    });
+    is_of_image
+        || same_principal(push, call)
+        || same(key, &call.session.access_key)
+        || same(key, &call.issued_key)
+        || key.as_ref().is_some_and(|key| names(call, key))
+        || same(&push.identity.principal_id, &call.issued_principal)
+        || same(&push.shared_event_id, &call.shared_event_id)
 }
 
 /// A text as JSON writes it, without its quotes.
@@ -138,15 +163,15 @@ impl Records for ArchiveRecords {
         Ok(None)
     }
 
-    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
-        let texts = texts(push);
+    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
         let search = Search {
-            texts: texts.clone(),
+            texts: texts(traces),
             // Steps further back read only files whose names fit: of the others all calls that
             // may be such a step are kept now.
             texts_without_time: vec!["sts.amazonaws.com".to_owned()],
             ..Search::default()
         };
+        let push = &traces.push;
         let found = self.search(&search, |json| {
             let mut call = Call::read(json)?;
             // Only that of the push is asked for; manifests are large.
@@ -154,7 +179,7 @@ impl Records for ArchiveRecords {
             let may_be_a_step = is_issuing(&call)
                 && call.time <= push.time
                 && push.time.duration_since(call.time) <= LONGEST * 2;
-            let is_related = texts.iter().any(|text| json.contains(text));
+            let is_related = is_related(traces, &call);
             (is_related || may_be_a_step).then_some((call, is_related, may_be_a_step))
         });
         self.span = found.span;

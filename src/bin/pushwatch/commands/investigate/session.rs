@@ -1,8 +1,9 @@
 //! Whether a call belongs to the session that pushed.
 //!
 //! Principal and start of the session say so, and not the access key alone: `docker login`
-//! trades the caller's credentials for a token, whose session may have a key of its own, and
-//! then begins with the token.
+//! trades the caller's credentials for a token, whose session may have a key of its own. It
+//! has the start of the session that asked for it; of a user's own key, which has none, it
+//! begins with the token.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,7 +36,9 @@ impl Tie {
         }
         let (ours, theirs) = (&push.session, &call.session);
         let same_key = ours.access_key.is_some() && ours.access_key == theirs.access_key;
-        if call.is_login() && !call.failed() && ours.start.is_some_and(|at| near(at, call.time)) {
+        let began_with_it = || ours.start.is_some_and(|start| near(start, call.time));
+        // A token that a session asked for has the start of that session.
+        if theirs.start.is_none() && call.is_login() && !call.failed() && began_with_it() {
             return Some(Self::Token);
         }
         match (ours.start, theirs.start) {

@@ -262,14 +262,20 @@ impl<'a> Workloads<'a> {
                 }
                 seen += 1;
                 let asked = client.get_function().function_name(&arn).send().await;
-                let function = asked.map_err(|error| {
-                    let target = format!("function {}", clean_cut(&arn, 200));
-                    AwsError::new(GET_FUNCTION, target, error)
-                })?;
-                let code = function.code.unwrap_or_else(|| {
-                    aws_sdk_lambda::types::FunctionCodeLocation::builder().build()
-                });
-                let uri = code.resolved_image_uri().or(code.image_uri());
+                let function = match asked {
+                    Ok(function) => function,
+                    Err(error) => {
+                        let target = format!("function {}", clean_cut(&arn, 200));
+                        let fault = AwsError::new(GET_FUNCTION, target, error);
+                        match fault.code.as_deref() {
+                            // It was deleted meanwhile.
+                            Some("ResourceNotFoundException") => continue,
+                            _ => return Err(fault),
+                        }
+                    }
+                };
+                let code = function.code.as_ref();
+                let uri = code.and_then(|code| code.resolved_image_uri().or(code.image_uri()));
                 let digest = uri.and_then(|uri| Some(uri.split_once('@')?.1));
                 if let Some(digest) = digest
                     && self.digests.iter().any(|own| own == digest)

@@ -19,7 +19,7 @@ use self::plan::{Plan, Step, global_region};
 use super::answer::{Covered, Question, Unknown};
 use super::call::Call;
 use super::origin::TOKEN;
-use super::source::Records;
+use super::source::{Records, Traces};
 use crate::deployment::Session;
 use crate::error::CommandError;
 use crate::input::event_history::{Lookup, lookup_error};
@@ -323,7 +323,8 @@ impl Records for EventHistory {
         Ok(call)
     }
 
-    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
+    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
+        let push = &traces.push;
         self.begin();
         self.note_limits(push);
         let reserve = self.most_of_the_time();
@@ -333,9 +334,7 @@ impl Records for EventHistory {
         let steps: Vec<_> = keys.iter().flat_map(|key| plan.of_key(key)).collect();
         self.take(steps.clone(), steps, reserve).await;
         self.bar.finish_and_clear();
-        // Of a finding, the event history may not have the record.
-        let own = (!self.calls.contains_key(&push.event_id)).then(|| push.clone());
-        Ok(self.calls.values().cloned().chain(own).collect())
+        Ok(self.calls.values().cloned().collect())
     }
 
     async fn issuing(&mut self, call: &Call) -> Result<Vec<Call>, CommandError> {
