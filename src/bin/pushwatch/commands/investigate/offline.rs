@@ -9,9 +9,10 @@ use pushwatch::text::clean;
 
 use super::answer::{Covered, ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
+use super::image::{digests, platforms};
 use super::issuance::{is_issuing, names};
 use super::session::same_principal;
-use super::source::{Images, Records, Traces};
+use super::source::{Images, Records};
 use crate::error::CommandError;
 use crate::input::{Archive, Found, Search, Span};
 use crate::ui::{counted, say};
@@ -97,8 +98,7 @@ impl ArchiveRecords {
 }
 
 /// The texts by which calls of the push's session, and those about its image, are known.
-fn texts(traces: &Traces) -> Vec<String> {
-    let push = &traces.push;
+fn texts(push: &Call) -> Vec<String> {
     let identity = &push.identity;
     // The root user's unique id is its account, which every record has.
     let is_root = identity.kind.as_deref() == Some("Root");
@@ -115,8 +115,7 @@ fn texts(traces: &Traces) -> Vec<String> {
 }
 
 /// Whether a call may be of the session, may have begun it, or is about the image.
-fn is_related(traces: &Traces, call: &Call) -> bool {
-    let push = &traces.push;
+fn is_related(push: &Call, known: &[CompactString], call: &Call) -> bool {
     let same = |ours: &Option<CompactString>, theirs: &Option<CompactString>| {
         ours.is_some() && ours == theirs
     };
@@ -126,8 +125,8 @@ fn is_related(traces: &Traces, call: &Call) -> bool {
         let mut digests = image.digest.iter().chain(&image.about);
         let mut platforms = image.platforms.iter().flatten();
         repository == Some(&image.repository)
-            || digests.any(|digest| traces.digests.contains(digest))
-            || platforms.any(|digest| traces.digests.contains(digest))
+            || digests.any(|digest| known.contains(digest))
+            || platforms.any(|digest| known.contains(digest))
     });
     is_of_image
         || same_principal(push, call)
@@ -163,15 +162,15 @@ impl Records for ArchiveRecords {
         Ok(None)
     }
 
-    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
+    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
+        let digests = digests(push, platforms(push).as_deref(), &[]);
         let search = Search {
-            texts: texts(traces),
+            texts: texts(push),
             // Steps further back read only files whose names fit: of the others all calls that
             // may be such a step are kept now.
             texts_without_time: vec!["sts.amazonaws.com".to_owned()],
             ..Search::default()
         };
-        let push = &traces.push;
         let found = self.search(&search, |json| {
             let mut call = Call::read(json)?;
             // Only that of the push is asked for; manifests are large.
@@ -179,7 +178,7 @@ impl Records for ArchiveRecords {
             let may_be_a_step = is_issuing(&call)
                 && call.time <= push.time
                 && push.time.duration_since(call.time) <= LONGEST * 2;
-            let is_related = is_related(traces, &call);
+            let is_related = is_related(push, &digests, &call);
             (is_related || may_be_a_step).then_some((call, is_related, may_be_a_step))
         });
         self.span = found.span;
