@@ -205,9 +205,10 @@ impl Steps {
                 _ => None,
             };
             let answers = found.into_iter().map(|(issued, sure, why)| {
-                let why = match sure > most {
-                    true => format!("{why}; but the token of the push is not surely this one's"),
-                    false => why,
+                let why = if sure > most {
+                    format!("{why}; but the token of the push is not surely this one's")
+                } else {
+                    why
                 };
                 issuance::answer(issued, sure.min(most), why)
             });
