@@ -17,7 +17,7 @@ use super::image;
 use super::issuance::{self, STEPS, Seen};
 use super::origin::{TOKEN, origins};
 use super::session::{Tie, is_long_lived, same_principal};
-use super::source::{Images, Records};
+use super::source::{Images, Records, Traces};
 use crate::error::CommandError;
 
 /// What is investigated.
@@ -43,7 +43,12 @@ pub async fn conduct(
     if platforms.is_none() {
         platforms = images.platforms(&case.push).await;
     }
-    let mut calls = records.related(&case.push).await?;
+    let digests = image::digests(&case.push, platforms.as_deref(), &[]);
+    let traces = Traces {
+        push: case.push.clone(),
+        digests,
+    };
+    let mut calls = records.related(&traces).await?;
     // It may come from a file of its own.
     calls.push(case.push.clone());
     let calls = unique(calls);

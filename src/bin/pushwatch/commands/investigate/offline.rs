@@ -9,10 +9,9 @@ use pushwatch::text::clean;
 
 use super::answer::{Covered, ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
-use super::image::{digests, platforms};
 use super::issuance::{is_issuing, names};
 use super::session::same_principal;
-use super::source::{Images, Records};
+use super::source::{Images, Records, Traces};
 use crate::error::CommandError;
 use crate::input::{Archive, Found, Search, Span};
 use crate::ui::{counted, say};
@@ -98,7 +97,8 @@ impl ArchiveRecords {
 }
 
 /// The texts by which calls of the push's session, and those about its image, are known.
-fn texts(push: &Call) -> Vec<String> {
+fn texts(traces: &Traces) -> Vec<String> {
+    let push = &traces.push;
     let identity = &push.identity;
     // The root user's unique id is its account, which every record has.
     let is_root = identity.kind.as_deref() == Some("Root");
@@ -115,7 +115,8 @@ fn texts(push: &Call) -> Vec<String> {
 }
 
 /// Whether a call may be of the session, may have begun it, or is about the image.
-fn is_related(push: &Call, known: &[CompactString], call: &Call) -> bool {
+fn is_related(traces: &Traces, call: &Call) -> bool {
+    let push = &traces.push;
     let same = |ours: &Option<CompactString>, theirs: &Option<CompactString>| {
         ours.is_some() && ours == theirs
     };
@@ -125,8 +126,8 @@ fn is_related(push: &Call, known: &[CompactString], call: &Call) -> bool {
         let mut digests = image.digest.iter().chain(&image.about);
         let mut platforms = image.platforms.iter().flatten();
         repository == Some(&image.repository)
-            || digests.any(|digest| known.contains(digest))
-            || platforms.any(|digest| known.contains(digest))
+            || digests.any(|digest| traces.digests.contains(digest))
+            || platforms.any(|digest| traces.digests.contains(digest))
     });
     is_of_image
         || same_principal(push, call)
@@ -162,15 +163,15 @@ impl Records for ArchiveRecords {
         Ok(None)
     }
 
-    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
-        let digests = digests(push, platforms(push).as_deref(), &[]);
+    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
         let search = Search {
-            texts: texts(push),
+            texts: texts(traces),
             // Steps further back read only files whose names fit: of the others all calls that
             // may be such a step are kept now.
             texts_without_time: vec!["sts.amazonaws.com".to_owned()],
             ..Search::default()
         };
+        let push = &traces.push;
         let found = self.search(&search, |json| {
             let mut call = Call::read(json)?;
             // Only that of the push is asked for; manifests are large.
@@ -178,7 +179,7 @@ impl Records for ArchiveRecords {
             let may_be_a_step = is_issuing(&call)
                 && call.time <= push.time
                 && push.time.duration_since(call.time) <= LONGEST * 2;
-            let is_related = is_related(push, &digests, &call);
+            let is_related = is_related(traces, &call);
             (is_related || may_be_a_step).then_some((call, is_related, may_be_a_step))
         });
         self.span = found.span;

@@ -7,6 +7,16 @@ use super::answer::{Covered, ImageFacts, Unknown, Workload};
 use super::call::Call;
 use crate::error::CommandError;
 
+/// What a source is asked to look for beside the push: by these its session, and the
+/// history of its image, are known.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// The push, which is its own first trace.
+    pub push: Call,
+    /// The digests of the image: its own and those of its platforms.
+    pub digests: Vec<CompactString>,
+}
+
 /// Records of CloudTrail.
 ///
 /// A source gives more rather than fewer: what does not belong is left out by whoever asks.
@@ -18,13 +28,13 @@ pub trait Records {
     /// When the source can't be read at all.
     async fn event(&mut self, id: &str) -> Result<Option<Call>, CommandError>;
 
-    /// Calls by the principal and the access key of a push, from the start of its session
+    /// Calls by the principal and the access key of the push, from the start of its session
     /// on, or from half a day before it; those that gave its credentials out; the other
     /// copy of a push from another account; and pushes to its repository.
     ///
     /// # Errors
     /// When the source can't be read at all.
-    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError>;
+    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError>;
 
     /// Calls that may have given out the credentials of `call`: by its access key in their
     /// response or among their resources, or by its principal.

@@ -19,7 +19,7 @@ use self::plan::{Plan, Step, global_region};
 use super::answer::{Covered, Question, Unknown};
 use super::call::Call;
 use super::origin::TOKEN;
-use super::source::Records;
+use super::source::{Records, Traces};
 use crate::deployment::Session;
 use crate::error::CommandError;
 use crate::input::event_history::{Lookup, lookup_error};
@@ -323,7 +323,8 @@ impl Records for EventHistory {
         Ok(call)
     }
 
-    async fn related(&mut self, push: &Call) -> Result<Vec<Call>, CommandError> {
+    async fn related(&mut self, traces: &Traces) -> Result<Vec<Call>, CommandError> {
+        let push = &traces.push;
         self.begin();
         self.note_limits(push);
         let reserve = self.most_of_the_time();
