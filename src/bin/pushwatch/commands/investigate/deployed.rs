@@ -69,7 +69,7 @@ pub async fn investigate(args: &InvestigateArgs) -> Result<ExitCode, CommandErro
             event(id, &region, &mut records, deployment.as_ref()).await?
         }
     };
-    let investigation = conduct(&case, &mut records, &mut images, context).await?;
+    let investigation = Box::pin(conduct(&case, &mut records, &mut images, context)).await?;
     finish(args, &case, &investigation)?;
     Ok(ExitCode::SUCCESS)
 }
