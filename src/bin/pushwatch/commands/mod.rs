@@ -13,6 +13,7 @@ mod reconcile;
 mod redrive;
 mod render;
 mod replay;
+mod report;
 #[cfg(feature = "aws")]
 mod status;
 mod uploaders;
@@ -35,6 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::ReplayArgs),
+    Report(report::ReportArgs),
     Explain(explain::ExplainArgs),
     Render(render::RenderArgs),
     Uploaders(uploaders::UploadersArgs),
@@ -94,6 +96,7 @@ impl Cli {
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         match &self.command {
             Command::Replay(args) => replay::run(args),
+            Command::Report(args) => report::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Render(args) => render::run(args),
             Command::Uploaders(args) => uploaders::run(args),

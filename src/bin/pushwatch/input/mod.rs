@@ -6,4 +6,4 @@ mod archive;
 pub mod event_history;
 mod json_stream;
 
-pub use archive::{Contents, IdentifiedPush, Selection, read};
+pub use archive::{Contents, IdentifiedPush, Selection, Tally, read, read_each};
