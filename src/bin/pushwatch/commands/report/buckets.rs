@@ -86,6 +86,11 @@ pub fn date_of(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
+/// `31 January 2026`
+pub fn in_prose(time: Timestamp) -> String {
+    time.strftime("%-d %B %Y").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Buckets, date};

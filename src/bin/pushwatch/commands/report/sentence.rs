@@ -1,6 +1,6 @@
 //! The sentence that a report begins with.
 
-use super::buckets::date_of;
+use super::buckets::{date_of, in_prose};
 use super::build::{NEW_DAYS, is_empty};
 use super::data::Report;
 use crate::ui::counted;
@@ -12,9 +12,9 @@ pub fn sentence(report: &Report) -> String {
     }
     let new = &report.new;
     let span = match report.since {
-        Some(since) => format!("since {}", date_of(since)),
+        Some(since) => format!("since {}", in_prose(since)),
         None if date_of(report.until) == date_of(report.made_at) => format!("in {NEW_DAYS} days"),
-        None => format!("in the {NEW_DAYS} days to {}", date_of(report.until)),
+        None => format!("in the {NEW_DAYS} days to {}", in_prose(report.until)),
     };
     let uploaders = match new.uploaders {
         0 => format!("No new uploader {span}"),

@@ -269,8 +269,8 @@ fn shape(x: &str, severity: Severity) -> Markup {
     let word = severity.as_str();
     html! {
         svg x=(x) y="0" width="1" height="1" {
-            path.mark class=(word) d=(path) {}
-            text.on class=(word) x="0" y=(y) { (letter) }
+            path class=(format!("mark {word}")) d=(path) {}
+            text class=(format!("on {word}")) x="0" y=(y) { (letter) }
         }
     }
 }
