@@ -4,6 +4,7 @@ Chromium is Debian's package; where it is not installed, the tests are skipped. 
 installed by the Makefile."""
 
 import json
+import os
 import re
 import subprocess
 import uuid
@@ -136,6 +137,7 @@ def test_it_asks_for_nothing_complains_of_nothing_and_fits(browser, pages, name,
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("look", ["wide", "phone", "dark"])
 def test_axe_finds_nothing(browser, pages, name, look):
@@ -192,3 +194,14 @@ def test_marks_have_a_colour_and_a_letter_for_each_severity(browser, pages):
     assert len(marks) == 5
     for part in zip(*marks):
         assert len(set(part)) == 5, part
+
+
+@pytest.mark.skipif("WRITE_DOCS" not in os.environ, reason="draws the pictures of the documents")
+def test_the_pictures_of_the_documents_are_drawn(browser, pages):
+    pictures = ROOT / "docs/report"
+    browser.open(pages / "few.html", width=1000)
+    browser.screenshot(pictures / "desktop.png", 1500)
+    browser.open(pages / "few.html", width=375, dark=True)
+    browser.screenshot(pictures / "phone-dark.png", 1500)
+    browser.open(pages / "hostile.html", width=1000)
+    browser.screenshot(pictures / "hostile.png", 1100)

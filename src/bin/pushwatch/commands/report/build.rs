@@ -177,7 +177,7 @@ fn lanes(
             );
         let lane = Lane {
             standing: standing(record),
-            kind: clean_cut(record.kind.as_deref().unwrap_or("-"), 30),
+            kind: clean_cut(record.kind.as_deref().unwrap_or("-"), 24),
             first_seen: record.first_seen,
             last_seen: record.last_seen,
             pushes: record.pushes,
@@ -234,7 +234,7 @@ fn complete(mut lane: Lane, record: Option<&Record>) -> Lane {
         lane.key = clean_cut(&record.uploader, KEY);
         let name = record.name.as_deref().unwrap_or(&record.uploader);
         lane.name = clean_cut(name, NAME);
-        lane.account = record.account_id.as_deref().map(|id| clean_cut(id, 40));
+        lane.account = record.account_id.as_deref().map(|id| clean_cut(id, 24));
     }
     lane
 }

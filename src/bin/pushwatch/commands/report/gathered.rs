@@ -30,6 +30,7 @@ pub struct Gathered {
 
 /// How findings are answered.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "aws"), allow(dead_code))] // only deployments have ids
 pub enum Answers {
     /// By their ids; the options that name the deployment.
     ById(String),

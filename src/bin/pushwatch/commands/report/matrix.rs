@@ -1,6 +1,7 @@
 //! Who pushes to which repository.
 
 use maud::{Markup, html};
+use pushwatch::text::clean_cut;
 
 use super::data::{Cell, Report, Row};
 
@@ -15,7 +16,7 @@ pub fn section(report: &Report) -> Markup {
                 p.note { "No repository is known." }
             } @else {
                 p.note {
-                    "The most worrying uploaders first. Outlined, and with a +, is what is new: a \
+                    "The most worrying uploaders first. Outlined is what is new: a \
                      repository that the uploader did not push to before "
                     (super::buckets::date_of(report.new_since))
                     @if has_counts { ". The numbers are pushes." } @else {
@@ -30,7 +31,7 @@ pub fn section(report: &Report) -> Markup {
                             tr {
                                 td {}
                                 @for place in &matrix.places {
-                                    th scope="col" title=(place) { (short(place, &matrix.places)) }
+                                    th scope="col" title=(place) { (clean_cut(short(place, &matrix.places), 40)) }
                                 }
                                 @if matrix.rows.iter().any(|row| row.is_wide) {
                                     th scope="col" { "everywhere" }
@@ -92,7 +93,7 @@ fn cell(cell: Cell, name: &str, place: &str) -> Markup {
     html! {
         span.cell.new[cell.is_new] title=(title) {
             (text)
-            @if cell.is_new { "+" }
+            @if cell.is_new { " new" }
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn section(report: &Report) -> Markup {
                 }
                 @if report.other_questions > 0 {
                     p.note {
-                        "And " (report.other_questions) " others, which are no worse or older."
+                        "And " (report.other_questions) " others, less severe or older."
                     }
                 }
             }
@@ -49,12 +49,13 @@ fn how(report: &Report) -> Markup {
             @match report.source.kind {
                 SourceKind::Deployment => {
                     "If it was expected, copy the command, and say why. If it was not, treat it \
-                     as an attack: pushwatch findings show ID has the steps."
+                     as an attack: " code { "pushwatch findings show ID" } " has the steps."
                 }
                 _ => {
                     "An archive has no answers, so each finding in it is a question. Write the \
-                     uploaders into a file once (pushwatch replay --save known.jsonl ARCHIVE); \
-                     with --known known.jsonl whoever is trusted in it is asked about no more."
+                     uploaders into a file once (" code { "pushwatch replay --save known.jsonl ARCHIVE" } "), \
+                     trust in it whom you expect, and make the report with " code { "--known known.jsonl" } ": \
+                     those are asked about no more."
                 }
             }
         }

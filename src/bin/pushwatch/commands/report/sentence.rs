@@ -2,7 +2,7 @@
 
 use super::buckets::{date_of, in_prose};
 use super::build::{NEW_DAYS, is_empty};
-use super::data::Report;
+use super::data::{Report, SourceKind};
 use crate::ui::counted;
 
 /// `3 new uploaders in 30 days, 1 not reviewed; 2 findings need an answer.`
@@ -28,11 +28,16 @@ pub fn sentence(report: &Report) -> String {
         0 => String::new(),
         count => format!(" ({count} more learned)"),
     };
+    // Of an archive the findings before are not shown; of a deployment open ones are.
+    let then = match report.since {
+        Some(_) if report.source.kind == SourceKind::Archive => " since then",
+        _ => "",
+    };
     let findings = match report.findings.as_ref().map(|findings| findings.open) {
         None => "findings were not looked at".to_owned(),
-        Some(0) => "no finding needs an answer".to_owned(),
-        Some(1) => "1 finding needs an answer".to_owned(),
-        Some(count) => format!("{count} findings need an answer"),
+        Some(0) => format!("no finding{then} needs an answer"),
+        Some(1) => format!("1 finding{then} needs an answer"),
+        Some(count) => format!("{count} findings{then} need an answer"),
     };
     format!("{uploaders}{learned}; {findings}.")
 }

@@ -1,4 +1,6 @@
-//! One screen of text, for a chat.
+//! One screen of text, for a chat, in which no text of an event becomes a link.
+
+use pushwatch::render::defanged;
 
 use super::buckets::date_of;
 use super::compare::{Changed, Changes};
@@ -39,7 +41,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
         lines.extend([String::new(), "New and not reviewed".to_owned()]);
         for lane in &unreviewed {
             let first = lane.first_seen.map(date_of).unwrap_or_default();
-            lines.push(format!("  {first}  {}", lane.key));
+            lines.push(format!("  {first}  {}", defanged(&lane.key)));
         }
         lines.extend(more(report.new.not_reviewed, unreviewed.len()));
     }
@@ -51,8 +53,8 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
                 date_of(question.time),
                 question.severity.as_str(),
                 question.reason,
-                question.image,
-                question.uploader
+                defanged(&question.image),
+                defanged(&question.uploader)
             ));
         }
         let all = report.questions.len() as u64 + report.other_questions;
@@ -64,7 +66,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
 
 fn named<'a>(what: &'a str, changed: &'a Changed) -> impl Iterator<Item = String> + use<'a> {
     let named = changed.named.iter().take(3);
-    named.map(move |(key, how)| format!("  {what:<14} {key} ({how})"))
+    named.map(move |(key, how)| format!("  {what:<14} {} ({how})", defanged(key)))
 }
 
 fn more(all: u64, shown: usize) -> Option<String> {

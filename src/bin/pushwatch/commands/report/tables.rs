@@ -64,8 +64,10 @@ pub async fn findings<S: Manage>(
             say(fault);
         }
         gathered.damaged += page.damaged.len() as u64;
-        let found = page.readable.iter().map(Found::from);
-        findings.extend(found.filter(|found| since.is_none_or(|since| found.time >= since)));
+        // An open question is one, however old.
+        let is_shown =
+            |found: &Found| found.is_open || since.is_none_or(|since| found.time >= since);
+        findings.extend(page.readable.iter().map(Found::from).filter(is_shown));
     }
     gathered.has_faults |= gathered.damaged > 0;
     gathered.findings = Some(findings);

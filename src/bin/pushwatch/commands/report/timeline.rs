@@ -128,7 +128,7 @@ fn lane(lane: &Lane, report: &Report, is_open: bool) -> Markup {
                 p.what {
                     (lane.kind) ", " (lane.standing)
                     @if let Some(account) = &lane.account { ", " (account) }
-                    @if lane.open_findings > 0 { ", " strong { (lane.open_findings) " to answer" } }
+                    @if lane.open_findings > 0 { ", " strong { (lane.open_findings) " to\u{a0}answer" } }
                 }
             }
             div.plot {
