@@ -30,7 +30,8 @@ fn other(time: &str) -> Value {
 }
 
 fn lines(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    let lines: Vec<_> = events.iter().map(Value::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Makes a report of events given on standard input.
@@ -287,10 +288,9 @@ fn a_file_that_can_not_be_compared_with_is_one_line() {
         let (_, rest) = rest.split_once("\">").unwrap();
         let (json, end) = rest.split_once("</template>").unwrap();
         let json = json.replacen("\"version\":1", "\"version\":2", 1);
-        let hash: String = Sha256::digest(&json)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = Sha256::digest(&json);
+        let hash: Vec<_> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash.concat();
         format!("{begin}data-sha256=\"{hash}\">{json}</template>{end}")
     };
     let altered = page.replacen("\"standing\":\"new\"", "\"standing\":\"trusted\"", 1);
@@ -333,14 +333,14 @@ fn wrong_options_are_one_line() {
 #[test]
 fn very_many_uploaders_stay_within_three_megabytes_and_the_rest_is_counted() {
     let name = "<&\u{1f600}".repeat(100);
-    let records: String = (0..20_000)
+    let records: Vec<_> = (0..20_000)
         .map(|n| {
             let key = format!("arn:aws:iam::111122223333:user/{n}/{name}");
             format!("{{\"uploader\":{},\"standing\":\"new\",\"name\":{},\"firstSeen\":\"2026-01-01T00:00:00Z\",\
                 \"lastSeen\":\"2026-01-01T00:00:00Z\",\"places\":[{}]}}\n", json!(key), json!(name), json!(format!("1/r/{n}{name}")))
         })
         .collect();
-    let here = folder(&[("many.jsonl", records.as_bytes())]);
+    let here = folder(&[("many.jsonl", records.concat().as_bytes())]);
     let ran = pushwatch(
         here.path(),
         &["report", "-q", "--file", "many.jsonl", "-o", PAGE],

@@ -11,13 +11,11 @@ use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
 
 use super::buckets::{Buckets, day};
-use super::data::{
-    Cell, FindingCounts, Lane, Mark, Matrix, New, Question, Report, Row, Series, SourceKind,
-    VERSION,
-};
+use super::count::{Axes, of_pushes};
+use super::data::{FindingCounts, Lane, Mark, New, Question, Report, SourceKind, VERSION};
 use super::embed::fingerprint;
 use super::gathered::{Answers, Found, Gathered};
-use super::seen::SeenPushes;
+use super::places::of_places;
 
 /// Uploaders that have a lane.
 pub const MOST_LANES: usize = 300;
@@ -26,18 +24,13 @@ const MOST_COLUMNS: i64 = 120;
 /// Parts of the axis of weeks.
 const MOST_WEEKS: i64 = 53;
 /// Marks of a lane.
-const MOST_MARKS: usize = 40;
-/// Rows and columns of the matrix.
-const MOST_ROWS: usize = 25;
-const MOST_PLACES: usize = 20;
-/// Kinds of uploaders that are counted each by itself.
-const MOST_KINDS: usize = 8;
+pub const MOST_MARKS: usize = 40;
 /// Questions that are asked.
 const MOST_QUESTIONS: usize = 100;
 /// Who was first seen within these days is new, if `--since` does not say otherwise.
 pub const NEW_DAYS: i64 = 30;
 /// Longest key that is shown.
-const KEY: usize = 300;
+pub const KEY: usize = 300;
 /// Longest name.
 const NAME: usize = 60;
 
@@ -100,6 +93,7 @@ pub fn build(
         }
         None => (of_places(&lanes, &numbers, &gathered.records), None),
     };
+    still_absent(&mut lanes, day(until), absence_days);
     let (questions, other_questions) = questions(found, &gathered.answers);
     let mut standings = BTreeMap::new();
     for record in &gathered.records {
@@ -221,7 +215,7 @@ fn worry(entry: &(Lane, CompactString)) -> impl Ord + use<> {
     };
     (
         Reverse(lane.worst_open),
-        !(lane.is_new && !lane.is_reviewed),
+        !lane.is_new || lane.is_reviewed,
         standing,
         Reverse(lane.first_seen),
         key.clone(),
@@ -327,200 +321,15 @@ fn mark(
     }
 }
 
-/// What the pushes are counted by.
-struct Axes {
-    columns: Buckets,
-    weeks: Buckets,
-    since: Option<Timestamp>,
-    new_since: Timestamp,
-    absence_days: u16,
-}
-
-/// A repository of a lane, counted.
-#[derive(Default)]
-struct Pushed {
-    pushes: u64,
-    first: Option<i64>,
-}
-
-/// Counts the pushes of each lane by column and place, and all of them by week and kind.
-fn of_pushes(
-    lanes: &mut [Lane],
-    numbers: &HashMap<CompactString, usize>,
-    pushes: &SeenPushes,
-    axes: &Axes,
-) -> (Matrix, Vec<Series>) {
-    let numbers: Vec<Option<usize>> = pushes
-        .uploaders
-        .iter()
-        .map(|uploader| numbers.get(&uploader.key).copied())
-        .collect();
-    let kinds = pushes.uploaders.iter();
-    let kinds: Vec<String> = kinds
-        .map(|uploader| clean_cut(&uploader.kind, 30))
-        .collect();
-    // Few kinds, many uploaders.
-    let mut kind_numbers: HashMap<&str, usize> = HashMap::new();
-    let kind_of: Vec<usize> = kinds
-        .iter()
-        .map(|kind| {
-            let next = kind_numbers.len();
-            *kind_numbers.entry(kind).or_insert(next)
-        })
-        .collect();
-    let places = pushes.places();
-    let mut place_numbers: HashMap<&str, usize> = HashMap::new();
-    let place_of: Vec<usize> = places
-        .iter()
-        .map(|place| {
-            let next = place_numbers.len();
-            *place_numbers.entry(place).or_insert(next)
-        })
-        .collect();
-    let mut by_column = vec![vec![0_u64; axes.columns.count]; lanes.len()];
-    let mut by_week = vec![vec![0_u64; axes.weeks.count]; kind_numbers.len()];
-    let mut by_place: HashMap<(usize, usize), Pushed> = HashMap::new();
-    let mut last: Vec<Option<i64>> = vec![None; lanes.len()];
-    for push in pushes.counted() {
-        let day = push.time.div_euclid(86_400);
-        let is_shown = axes
-            .since
-            .is_none_or(|since| push.time >= since.as_second());
-        if is_shown && let Some(week) = axes.weeks.of(day) {
-            by_week[kind_of[push.uploader]][week] += 1;
-        }
-        let Some(lane) = numbers[push.uploader] else {
-            continue;
-        };
-        if is_shown && let Some(column) = axes.columns.of(day) {
-            by_column[lane][column] += 1;
-        }
-        if let Some(before) = last[lane].replace(day)
-            && axes.absence_days > 0
-            && day - before > i64::from(axes.absence_days)
-            && day >= axes.columns.first_day
+/// Notes who has not pushed for long, up to the end.
+fn still_absent(lanes: &mut [Lane], until: i64, absence_days: u16) {
+    for lane in lanes {
+        if let Some(last) = lane.last_seen.map(day)
+            && absence_days > 0
+            && until - last > i64::from(absence_days)
         {
-            lanes[lane].absences.push((before, day));
+            lane.absences.push((last, until));
         }
-        let place = by_place.entry((lane, place_of[push.shape])).or_default();
-        place.first.get_or_insert(push.time);
-        place.pushes += u64::from(is_shown);
-    }
-    for (lane, counts) in lanes.iter_mut().zip(by_column) {
-        let counts = counts.into_iter().enumerate();
-        lane.density = Some(counts.filter(|(_, count)| *count > 0).collect());
-        lane.absences.truncate(MOST_MARKS);
-    }
-    let mut place_names = vec![""; place_numbers.len()];
-    for (place, number) in place_numbers {
-        place_names[number] = place;
-    }
-    let cells = by_place
-        .into_iter()
-        .filter(|(_, pushed)| pushed.pushes > 0)
-        .map(|((lane, place), pushed)| {
-            let first = pushed.first.unwrap_or_default();
-            let cell = Cell {
-                pushes: Some(pushed.pushes),
-                is_new: first >= axes.new_since.as_second(),
-            };
-            (lane, place_names[place], cell)
-        });
-    let matrix = matrix(cells.collect(), &[]);
-    let mut series: Vec<_> = kind_numbers
-        .into_iter()
-        .map(|(kind, number)| Series {
-            name: kind.to_owned(),
-            values: std::mem::take(&mut by_week[number]),
-        })
-        .filter(|series| series.values.iter().any(|count| *count > 0))
-        .collect();
-    series.sort_by_cached_key(|series| {
-        (
-            Reverse(series.values.iter().sum::<u64>()),
-            series.name.clone(),
-        )
-    });
-    if series.len() > MOST_KINDS {
-        let rest = series.split_off(MOST_KINDS - 1);
-        let mut values = vec![0; axes.weeks.count];
-        for other in &rest {
-            for (sum, value) in values.iter_mut().zip(&other.values) {
-                *sum += value;
-            }
-        }
-        let name = format!("{} other kinds", rest.len());
-        series.push(Series { name, values });
-    }
-    (matrix, series)
-}
-
-/// The matrix of what the records remember: places without counts.
-fn of_places(
-    lanes: &[Lane],
-    numbers: &HashMap<CompactString, usize>,
-    records: &[Record],
-) -> Matrix {
-    let mut cells = Vec::new();
-    let mut wide = Vec::new();
-    for record in records {
-        let Some(lane) = numbers.get(&record.uploader).copied() else {
-            continue;
-        };
-        if record.habits.wide {
-            wide.push(lane);
-        }
-        for place in &record.habits.places {
-            let cell = Cell {
-                pushes: None,
-                is_new: lanes[lane].is_new,
-            };
-            cells.push((lane, place.as_str(), cell));
-        }
-    }
-    matrix(cells, &wide)
-}
-
-/// The most worrying uploaders, and the repositories that they push to: the ones with the most
-/// that is new, then those with the most uploaders.
-fn matrix(mut cells: Vec<(usize, &str, Cell)>, wide: &[usize]) -> Matrix {
-    let mut rows: Vec<usize> = cells.iter().map(|(lane, ..)| *lane).collect();
-    rows.extend(wide);
-    rows.sort_unstable();
-    rows.dedup();
-    let other_rows = rows.len().saturating_sub(MOST_ROWS) as u64;
-    rows.truncate(MOST_ROWS);
-    cells.retain(|(lane, ..)| rows.binary_search(lane).is_ok());
-    let mut weights: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for (_, place, cell) in &cells {
-        let weight = weights.entry(place).or_default();
-        weight.0 += u64::from(cell.is_new);
-        weight.1 += 1;
-    }
-    let mut places: Vec<_> = weights.into_iter().collect();
-    places.sort_by_key(|(place, weight)| (Reverse(*weight), *place));
-    let other_places = places.len().saturating_sub(MOST_PLACES) as u64;
-    places.truncate(MOST_PLACES);
-    let cells: HashMap<(usize, &str), Cell> = cells
-        .into_iter()
-        .map(|(lane, place, cell)| ((lane, place), cell))
-        .collect();
-    let rows = rows.into_iter().map(|lane| Row {
-        lane,
-        is_wide: wide.contains(&lane),
-        cells: places
-            .iter()
-            .map(|(place, _)| cells.get(&(lane, *place)).copied())
-            .collect(),
-    });
-    Matrix {
-        rows: rows.collect(),
-        places: places
-            .iter()
-            .map(|(place, _)| clean_cut(place, KEY))
-            .collect(),
-        other_places,
-        other_rows,
     }
 }
 

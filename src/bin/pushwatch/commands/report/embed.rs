@@ -66,6 +66,12 @@ pub fn read(path: &Path) -> Result<Report, CommandError> {
     parse(&text).map_err(fault)
 }
 
+/// What every version of the data has.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 fn parse(page: &str) -> Result<Report, &'static str> {
     let (_, rest) = page
         .split_once(BEGIN)
@@ -78,10 +84,6 @@ fn parse(page: &str) -> Result<Report, &'static str> {
         .ok_or("it was cut off; compare with the report as it was written")?;
     if hash != hex(&Sha256::digest(json.as_bytes())) {
         return Err("it was altered; compare with the report as it was written");
-    }
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        version: u32,
     }
     let foreign = "its data can't be read; compare with another report";
     let versioned: Versioned = serde_json::from_str(json).map_err(|_| foreign)?;

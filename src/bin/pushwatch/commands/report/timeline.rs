@@ -76,7 +76,7 @@ fn legend(has_density: bool) -> Markup {
             @for severity in severities {
                 li { (sign(|| shape("50%", severity))) "finding, " (severity.as_str()) }
             }
-            li { (sign(|| html! { (first("50%")) })) "first seen" }
+            li { (sign(|| html! { line.first x1="10" x2="10" y1="3" y2="17" {} })) "first seen" }
             @if has_density {
                 li {
                     (sign(|| html! { rect.dens x="8" y="4" width="4" height="14" {} }))
