@@ -26,7 +26,7 @@ class Chromium:
 
         self.process = subprocess.Popen(
             [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
-             "--disable-background-networking", "--no-first-run", f"--user-data-dir={self.profile.name}",
+             "--disable-background-networking", "--no-first-run", "--hide-scrollbars", f"--user-data-dir={self.profile.name}",
              "about:blank"],
             preexec_fn=pipes, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -109,10 +109,11 @@ class Chromium:
         return complaints + asked[1:]
 
     def screenshot(self, path, height=None):
-        """The whole page, or its upper part."""
+        """The whole page, or its upper part, as WebP."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip,
+                         format="webp", quality=80)  # fmt: skip
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 

@@ -98,11 +98,11 @@ def pages(tmp_path_factory):
     for name, events in {"few": few(), "hostile": hostile(), "many": many(), "none": []}.items():
         archive = folder / f"{name}.json"
         archive.write_text(json.dumps({"Records": events}))
-        command = [PUSHWATCH, "report", "--quiet", "--output", folder / f"{name}.html", archive]
-        subprocess.run(command, check=True)
-    command = [PUSHWATCH, "report", "--quiet", "--compare", folder / "many.html"]
-    command += ["--output", folder / "compared.html", folder / "few.json"]
-    subprocess.run(command, check=True)
+        command = [PUSHWATCH, "report", "--quiet", "--output", f"{name}.html", archive.name]
+        subprocess.run(command, check=True, cwd=folder)
+    command = [PUSHWATCH, "report", "--quiet", "--compare", "many.html"]
+    command += ["--output", "compared.html", "few.json"]
+    subprocess.run(command, check=True, cwd=folder)
     return folder
 
 
@@ -200,8 +200,8 @@ def test_marks_have_a_colour_and_a_letter_for_each_severity(browser, pages):
 def test_the_pictures_of_the_documents_are_drawn(browser, pages):
     pictures = ROOT / "docs/report"
     browser.open(pages / "few.html", width=1000)
-    browser.screenshot(pictures / "desktop.png", 1500)
+    browser.screenshot(pictures / "desktop.webp", 1500)
     browser.open(pages / "few.html", width=375, dark=True)
-    browser.screenshot(pictures / "phone-dark.png", 1500)
+    browser.screenshot(pictures / "phone-dark.webp", 1500)
     browser.open(pages / "hostile.html", width=1000)
-    browser.screenshot(pictures / "hostile.png", 1100)
+    browser.screenshot(pictures / "hostile.webp", 1100)

@@ -55,7 +55,7 @@ fn how(report: &Report) -> Markup {
                     "An archive has no answers, so each finding in it is a question. Write the \
                      uploaders into a file once (" code { "pushwatch replay --save known.jsonl ARCHIVE" } "), \
                      trust in it whom you expect, and make the report with " code { "--known known.jsonl" } ": \
-                     those are asked about no more."
+                     those are asked about no more. Whatever was not expected, treat as an attack."
                 }
             }
         }
