@@ -19,7 +19,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) report-pictures local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,7 @@ template: .venv/installed .venv-checkov/installed ## Check the template: cfn-lin
 	sam validate --lint --region eu-central-1
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
-e2e: sam ## Build with SAM, deploy into moto, and run the whole stack
+e2e: sam .axe/installed ## Build with SAM, deploy into moto, and run the whole stack
 	# The programs that the tests ran; another set of crates would be compiled anew.
 	$(CARGO) test --locked --all-features --no-run
 	.venv/bin/python -m pytest -q tests/e2e --ignore tests/e2e/test_smoke.py
@@ -81,6 +81,10 @@ mutants: .venv/installed ## Break each rule of the protocol and see it caught; t
 
 docs-findings: ## Write the samples of docs/findings anew
 	WRITE_DOCS=1 $(CARGO) test --locked --all-features --test it the_samples_in_docs_are_current
+
+report-pictures: .axe/installed ## Draw the pictures of docs/report anew, in Chromium
+	$(CARGO) build --locked --all-features --bin pushwatch
+	WRITE_DOCS=1 .venv/bin/python -m pytest -q tests/e2e/test_report.py -k pictures
 
 sam: .venv/installed ## Build the function as it is deployed; once for all that need it
 	sam build --parameter-overrides Architecture=x86_64
@@ -111,6 +115,13 @@ bench-contention: .venv/installed ## Let fifty functions at once push as one upl
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+# What the tests of the report look with: an engine of accessibility rules.
+.axe/installed: tests/axe/package.json tests/axe/package-lock.json
+	@if command -v npm >/dev/null; then \
+		mkdir -p .axe && cp $^ .axe && npm ci --silent --no-audit --no-fund --prefix .axe && touch $@; \
+	fi || true
+	@test -e $@ || echo "Not run, since npm can't install axe-core: test_axe_finds_nothing"
 
 # checkov pins other versions of the same packages.
 .venv-checkov/installed: tests/requirements-checkov.txt

@@ -26,6 +26,8 @@ assert len(crates) > 50 and not sdk, sdk
 cargo("build", "--locked", "--bin", "pushwatch")
 replay = pushwatch("replay", "events/")
 assert replay.returncode == 0 and re.search(r"^Findings +[1-9]", replay.stderr, re.M), replay
+report = pushwatch("report", "--quiet", "--summary", "events/")
+assert re.match(r".* findings need an answer\.\n", report.stdout), report
 for lacking in (
     ["learn"],
     ["learn", "--help"],

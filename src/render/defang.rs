@@ -13,7 +13,8 @@ const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
 ///
 /// An e-mail address (`mary@example.com`, the session name of many people) and
 /// the name of an AWS service stay: they open no page.
-pub(super) fn defanged(text: &str) -> String {
+#[must_use]
+pub fn defanged(text: &str) -> String {
     broken(text, "[", "]", opens_no_page).into_owned()
 }
 

@@ -29,6 +29,8 @@ mod text;
 mod wording;
 
 #[cfg(feature = "cli")]
+pub use defang::defanged;
+#[cfg(feature = "cli")]
 pub use facts::{Fact, of_push};
 pub use message::Message;
 

@@ -7,9 +7,10 @@
 //!   and `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
-//! - Of the built command line: `replay`, `render`, `investigate`, `sample_events` and `bad_input`;
+//! - Of the built command line: `replay`, `render`, `report`, `investigate`, `sample_events`
+//!   and `bad_input`;
 //!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn`,
-//!   `reconcile_stack`, `redrive` and `restore` on a deployment.
+//!   `reconcile_stack`, `report_stack`, `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
 //!   `wire_faults`, which breaks its calls.
 //! - Of the documents: `documents`.
@@ -70,6 +71,10 @@ mod render;
 mod renderings;
 #[cfg(feature = "cli")]
 mod replay;
+#[cfg(feature = "cli")]
+mod report;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod report_stack;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod restore;
 #[cfg(feature = "cli")]

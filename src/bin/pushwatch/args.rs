@@ -72,6 +72,16 @@ impl From<HabitsArg> for HabitReports {
 }
 
 impl PolicyArgs {
+    /// Whether an option is given that decisions depend on, and that tells nothing else.
+    pub fn decides(&self) -> bool {
+        self.known.is_some()
+            || !self.trusted.is_empty()
+            || self.suppress.is_some()
+            || self.learning_until.is_some()
+            || self.habits.is_some()
+            || self.habit_days.is_some()
+    }
+
     /// The embedded store, with the uploaders of `--known`.
     ///
     /// # Errors

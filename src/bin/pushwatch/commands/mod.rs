@@ -15,6 +15,7 @@ mod reconcile;
 mod redrive;
 mod render;
 mod replay;
+mod report;
 #[cfg(feature = "aws")]
 mod status;
 mod uploaders;
@@ -37,6 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::ReplayArgs),
+    Report(report::ReportArgs),
     Explain(explain::ExplainArgs),
     Investigate(investigate::InvestigateArgs),
     Render(render::RenderArgs),
@@ -97,6 +99,7 @@ impl Cli {
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         match &self.command {
             Command::Replay(args) => replay::run(args),
+            Command::Report(args) => report::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Investigate(args) => investigate::run(args),
             Command::Render(args) => render::run(args),

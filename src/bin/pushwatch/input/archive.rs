@@ -1,5 +1,6 @@
 //! Reads pushes out of files and folders of CloudTrail events.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -21,6 +22,8 @@ use crate::ui::{counted, say, still_bar};
 
 /// The word that every push has in it, as a whole JSON string.
 const PUT_IMAGE: &[u8] = b"\"PutImage\"";
+/// The word that every record has, once but for rare parameters of that name.
+const EVENT_TIME: &[u8] = b"\"eventTime\"";
 /// A file without a push is searched for faults of structure up to this size.
 const SMALL: usize = 1024 * 1024;
 /// How much is read at a time.
@@ -68,6 +71,64 @@ pub struct IdentifiedPush {
     pub text: Option<Box<str>>,
 }
 
+/// Takes the pushes one after another instead of keeping them: the number of the push's
+/// source, and the push. Those of one source come in its order.
+pub type Take<'a> = &'a (dyn Fn(usize, IdentifiedPush) + Sync);
+
+/// How many records there were, and on which days. Counted where pushes are taken, since
+/// it costs a little.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records of other calls, which were passed over.
+    pub others: u64,
+    /// Pushes that were taken.
+    pub pushes: u64,
+    /// Events that are nothing for PushWatch.
+    pub ignored: u64,
+    /// `2026-01-31` of each day on which there was a record.
+    pub days: BTreeSet<[u8; 10]>,
+    latest: [u8; 10],
+}
+
+impl Tally {
+    fn append(&mut self, mut other: Self) {
+        self.others += other.others;
+        self.pushes += other.pushes;
+        self.ignored += other.ignored;
+        self.days.append(&mut other.days);
+    }
+
+    /// Notes the day of a record, by the text that begins behind the word `eventTime`.
+    fn note_day(&mut self, rest: &[u8]) {
+        let Some(begin) = rest.iter().take(8).position(u8::is_ascii_digit) else {
+            return;
+        };
+        let Some(day) = rest[begin..].first_chunk::<10>() else {
+            return;
+        };
+        if *day != self.latest {
+            self.latest = *day;
+            self.days.insert(*day);
+        }
+    }
+
+    /// Notes the day of one record.
+    fn note_record(&mut self, json: &[u8]) {
+        if let Some(at) = memmem::find(json, EVENT_TIME) {
+            self.note_day(&json[at + EVENT_TIME.len()..]);
+        }
+    }
+
+    /// Counts the records of a text that is not taken apart, by their times. A string can't
+    /// hold the word: its quotes would be escaped. Those that begin from `end` on are left.
+    fn count_records(&mut self, text: &[u8], end: usize) {
+        for at in memmem::find_iter(text, EVENT_TIME).take_while(|at| *at < end) {
+            self.others += 1;
+            self.note_day(&text[at + EVENT_TIME.len()..]);
+        }
+    }
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 pub struct Contents {
@@ -81,6 +142,8 @@ pub struct Contents {
     pub faults: Vec<String>,
     /// How many faults there are; not all of one file are said.
     pub fault_count: usize,
+    /// Where pushes were taken.
+    pub tally: Tally,
 }
 
 impl Contents {
@@ -90,6 +153,7 @@ impl Contents {
         self.ignored.append(&mut other.ignored);
         self.faults.append(&mut other.faults);
         self.fault_count += other.fault_count;
+        self.tally.append(other.tally);
     }
 }
 
@@ -109,15 +173,47 @@ pub enum Selection {
 /// parallel; says what can't be read. The pushes come in the order of their event times,
 /// those of the same time in the order of the paths.
 pub fn read(paths: &[PathBuf], selection: Selection, now: Timestamp, quiet: bool) -> Contents {
+    let mut contents = read_all(paths, selection, now, quiet, None);
+    contents.pushes.sort_by_key(|pushed| pushed.push.event_time);
+    contents
+}
+
+/// The same, but hands each push over as soon as it is read, in no order, and keeps none;
+/// counts the records.
+pub fn read_each(paths: &[PathBuf], now: Timestamp, quiet: bool, take: Take<'_>) -> Contents {
+    read_all(paths, Selection::Pushes, now, quiet, Some(take))
+}
+
+fn read_all(
+    paths: &[PathBuf],
+    selection: Selection,
+    now: Timestamp,
+    quiet: bool,
+    take: Option<Take<'_>>,
+) -> Contents {
     let mut contents = Contents::default();
     let sources = find(paths, &mut contents.faults);
     contents.fault_count = contents.faults.len();
     let progress = progress(sources.iter(), quiet);
     let read: Vec<_> = sources
         .par_iter()
+        .enumerate()
         .map_init(
             || vec![0; SMALL],
-            |head, source| read_source(source, selection, now, head, &progress),
+            |head, (number, source)| {
+                let reading = Reading {
+                    source,
+                    number,
+                    selection,
+                    now,
+                    take,
+                    contents: Contents {
+                        files: 1,
+                        ..Contents::default()
+                    },
+                };
+                read_source(reading, head, &progress)
+            },
         )
         .collect();
     progress.finish_and_clear();
@@ -127,7 +223,6 @@ pub fn read(paths: &[PathBuf], selection: Selection, now: Timestamp, quiet: bool
     for fault in &contents.faults {
         say(fault);
     }
-    contents.pushes.sort_by_key(|pushed| pushed.push.event_time);
     contents
 }
 
@@ -181,22 +276,8 @@ pub(super) fn progress<'a>(sources: impl Iterator<Item = &'a Source>, quiet: boo
     )
 }
 
-fn read_source(
-    source: &Source,
-    selection: Selection,
-    now: Timestamp,
-    head: &mut [u8],
-    progress: &ProgressBar,
-) -> Contents {
-    let mut reading = Reading {
-        source,
-        selection,
-        now,
-        contents: Contents {
-            files: 1,
-            ..Contents::default()
-        },
-    };
+fn read_source(mut reading: Reading<'_>, head: &mut [u8], progress: &ProgressBar) -> Contents {
+    let source = reading.source;
     if let Err(error) = reading.read(head, progress) {
         reading.fault_of_file(&error);
     }
@@ -211,8 +292,10 @@ fn read_source(
 /// One source being read.
 struct Reading<'a> {
     source: &'a Source,
+    number: usize,
     selection: Selection,
     now: Timestamp,
+    take: Option<Take<'a>>,
     contents: Contents,
 }
 
@@ -227,7 +310,8 @@ impl Reading<'_> {
 
         // Looking for a word in bytes is several times faster than parsing.
         let put_image = memmem::Finder::new(PUT_IMAGE);
-        let overlap = PUT_IMAGE.len() - 1;
+        // Long enough for a word, and for the day behind the other.
+        let overlap = EVENT_TIME.len() + 18;
         let mut filled = 0;
         while filled < head.len() {
             let end = head.len().min(filled + CHUNK);
@@ -249,19 +333,31 @@ impl Reading<'_> {
         }
 
         // Too large to be searched for faults, unless a push comes.
+        if self.take.is_some() {
+            self.contents
+                .tally
+                .count_records(&head[..filled], filled - overlap);
+        }
         head.copy_within(filled - overlap.., 0);
         let window = &mut head[..overlap + CHUNK];
         loop {
             let length = read_some(&mut reader, &mut window[overlap..])?;
             let end = overlap + length;
             if length == 0 {
+                if self.take.is_some() {
+                    self.contents.tally.count_records(&window[..end], end);
+                }
                 return Ok(());
             }
             if put_image.find(&window[..end]).is_some() {
                 drop(reader);
+                self.contents.tally = Tally::default();
                 let again = open(self.source, &ProgressBar::hidden())?;
                 self.split(&[], again);
                 return Ok(());
+            }
+            if self.take.is_some() {
+                self.contents.tally.count_records(&window[..end], length);
             }
             window.copy_within(end - overlap..end, 0);
         }
@@ -283,6 +379,10 @@ impl Reading<'_> {
         if self.selection != Selection::Everything
             && memmem::find(json.as_bytes(), PUT_IMAGE).is_none()
         {
+            if self.take.is_some() {
+                self.contents.tally.note_record(json.as_bytes());
+                self.contents.tally.others += 1;
+            }
             return;
         }
         // Whole, since records wait in memory to be sorted, and are far larger than what is
@@ -294,11 +394,19 @@ impl Reading<'_> {
                     Selection::PushesWithTexts(since) => push.event_time >= since,
                     Selection::Pushes | Selection::Everything => false,
                 };
-                self.contents.pushes.push(Box::new(IdentifiedPush {
+                let pushed = IdentifiedPush {
                     push: *push,
                     identification,
                     text: is_asked_for.then(|| json.into()),
-                }));
+                };
+                match self.take {
+                    Some(take) => {
+                        self.contents.tally.note_record(json.as_bytes());
+                        self.contents.tally.pushes += 1;
+                        take(self.number, pushed);
+                    }
+                    None => self.contents.pushes.push(Box::new(pushed)),
+                }
             }
             Ok(Event::Ignored(why)) => self.ignored(position, &why),
             Ok(Event::Sweep) => self.ignored(position, "the event is the schedule's"),
@@ -327,6 +435,10 @@ impl Reading<'_> {
     }
 
     fn ignored(&mut self, position: Position, why: &str) {
+        if self.take.is_some() {
+            self.contents.tally.ignored += 1;
+            return;
+        }
         let ignored = self.at(position, why);
         self.contents.ignored.push(ignored);
     }

@@ -7,5 +7,5 @@ pub mod event_history;
 mod json_stream;
 mod search;
 
-pub use archive::{Contents, IdentifiedPush, Selection, read};
+pub use archive::{Contents, IdentifiedPush, Selection, Tally, read, read_each};
 pub use search::{Archive, Found, Search, Span};

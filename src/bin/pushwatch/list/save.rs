@@ -87,7 +87,6 @@ impl Save {
     ///
     /// # Errors
     /// When it can't be written.
-    #[cfg(feature = "aws")]
     pub fn text(mut self, text: &str) -> Result<(), ListError> {
         self.file
             .write_all(text.as_bytes())
