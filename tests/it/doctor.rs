@@ -677,7 +677,7 @@ fn the_documents_give_each_right_of_the_doctor() {
     called.insert("dynamodb:GetItem".to_owned());
     let operations = fs::read_to_string(root.join("docs/operations.md")).unwrap();
     let (_, section) = operations.split_once("### Rights of the doctor").unwrap();
-    let section = section.split("\n## ").next().unwrap();
+    let section = section.split("\n##").next().unwrap();
     let right = Regex::new(r#""([a-z]+:[A-Za-z]+)""#).unwrap();
     let documented: BTreeSet<_> = right
         .captures_iter(section)
