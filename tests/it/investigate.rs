@@ -186,6 +186,11 @@ fn investigate(records: &[Value], more: &[&str]) -> Ran {
 }
 
 #[track_caller]
+/// Compares the whole page with what it was.
+fn page(name: &str, records: &[Value]) {
+    insta::assert_snapshot!(name, investigate(records, &[]).out);
+}
+
 fn json_of(records: &[Value]) -> Value {
     let ran = investigate(records, &["--format", "json"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -477,7 +482,7 @@ fn an_instance_has_its_credentials_from_ec2() {
         ),
         &json!({"sourceIPAddress": "198.51.100.7"}),
     );
-    let answer = json_of(&[
+    let records = [
         assumed,
         earlier,
         login(
@@ -486,7 +491,9 @@ fn an_instance_has_its_credentials_from_ec2() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ]);
+    ];
+    page("investigate_instance", &records);
+    let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
     assert_eq!(issued_by(&answer), ["certain AssumeRole ec2.amazonaws.com"]);
 }
@@ -504,7 +511,7 @@ fn a_person_of_identity_center_is_known_by_saml() {
         "userName": "mary@example.com",
         "identityProvider": "PbXQe"
     });
-    let answer = json_of(&[
+    let records = [
         assume(
             "55555555-0000-4000-8000-000000000001",
             "2026-01-01T09:00:00Z",
@@ -518,7 +525,9 @@ fn a_person_of_identity_center_is_known_by_saml() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ]);
+    ];
+    page("investigate_sso", &records);
+    let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
     assert_eq!(
         issued_by(&answer),
@@ -584,6 +593,7 @@ fn a_chain_of_roles_is_followed_to_the_user_whatever_the_files_are_named() {
         format!("certain AssumeRole arn:aws:sts::{ACCOUNT}:assumed-role/jump/test"),
         format!("certain AssumeRole arn:aws:iam::{ACCOUNT}:user/test"),
     ];
+    page("investigate_chain", &chain());
     let in_one_file = json_of(&chain());
     let folder = in_named_files(&chain());
     let ran = pushwatch(
@@ -644,7 +654,7 @@ fn a_federated_session_leads_to_the_user_who_minted_it() {
             }
         }),
     );
-    let answer = json_of(&[
+    let records = [
         minted,
         login(
             "77777777-0000-4000-8000-000000000002",
@@ -652,7 +662,9 @@ fn a_federated_session_leads_to_the_user_who_minted_it() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ]);
+    ];
+    page("investigate_federated", &records);
+    let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
     assert_eq!(
         issued_by(&answer),
@@ -706,7 +718,7 @@ fn a_push_from_another_account_is_joined_by_the_callers_copy() {
     ]);
     // The unique id is one; which of its sessions it was is not known.
     assert_eq!(from(&alone), [pair(ADDRESS, "likely")]);
-    let answer = json_of(&[
+    let records = [
         with(owners, &shared),
         with(with(callers, &shared), &of_caller),
         with(login, &of_caller),
@@ -717,7 +729,9 @@ fn a_push_from_another_account_is_joined_by_the_callers_copy() {
             &user("AKIAIOSFODNN7EXAMPLE"),
             &session,
         ),
-    ]);
+    ];
+    page("investigate_cross_account", &records);
+    let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
     assert_eq!(
         issued_by(&answer),
