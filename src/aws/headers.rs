@@ -51,3 +51,37 @@ impl Intercept for OwnHeaders {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+    use aws_smithy_http_client::test_util::capture_request;
+
+    use super::OwnHeaders;
+
+    #[tokio::test]
+    async fn a_call_names_the_function_and_has_none_of_the_sdk_s_headers() {
+        let (http, captured) = capture_request(None);
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
+            .http_client(http)
+            .interceptor(OwnHeaders)
+            .build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let _ = client.list_tables().send().await;
+        let request = captured.expect_request();
+        let headers = request.headers();
+        let version = concat!("pushwatch/", env!("CARGO_PKG_VERSION"));
+        assert_eq!(headers.get("user-agent"), Some(version));
+        for name in [
+            "x-amz-user-agent",
+            "amz-sdk-invocation-id",
+            "amz-sdk-request",
+        ] {
+            assert_eq!(headers.get(name), None, "{name}");
+        }
+    }
+}

@@ -245,6 +245,29 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_value_where_an_object_is_read_along_costs_only_itself() {
+        for odd in ["1e99999", r#""\ud800""#, "[1]", "7", "true", "null"] {
+            let json =
+                format!(r#"{{"detail":{{"image":{odd},"userIdentity":{{"type":"Root"}}}}}}"#);
+            let object = Object::parse(&json).unwrap();
+            let detail = object.object("detail");
+            assert!(detail.has("image"), "{odd}");
+            assert!(detail.nested("image").is_none(), "{odd}");
+            assert_eq!(detail.object("userIdentity").text("type").unwrap(), "Root");
+        }
+        let deep = format!("{}1{}", r#"{"detail":"#.repeat(200), "}".repeat(200));
+        assert!(Object::parse(&deep).unwrap().nested("detail").is_some());
+    }
+
+    #[test]
+    fn of_fields_of_one_name_the_last_one_counts() {
+        let json = r#"{"image":{"a":"1"},"image":{"a":"2"},"b":"1","b":"2"}"#;
+        let object = Object::parse(json).unwrap();
+        assert_eq!(object.object("image").text("a").unwrap(), "2");
+        assert_eq!(object.text("b").unwrap(), "2");
+    }
+
+    #[test]
     fn flags_are_read_as_text_and_as_boolean() {
         let object = Object::parse(r#"{"a":"true","b":true,"c":"false","d":1}"#).unwrap();
         assert_eq!(object.flag("a"), Some(true));

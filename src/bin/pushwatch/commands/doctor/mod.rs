@@ -6,6 +6,7 @@
 mod activity;
 mod alarms;
 mod check;
+mod failures;
 mod function;
 mod queues;
 mod rules;
@@ -14,11 +15,13 @@ mod stack;
 mod tables;
 mod topics;
 mod trail;
+mod version;
 
 use std::cmp::Reverse;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use aws_sdk_cloudformation::types::StackResourceSummary;
 use clap::Args;
 use jiff::Timestamp;
 use pushwatch::arn::Arn;
@@ -112,6 +115,32 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
+/// The name that a resource of the template has in this stack.
+fn physical_id(resources: &[StackResourceSummary], logical: &str) -> Option<String> {
+    let mut found = resources
+        .iter()
+        .filter(|one| one.logical_resource_id() == Some(logical));
+    found.next()?.physical_resource_id().map(str::to_owned)
+}
+
+/// Whether the function counts the images that ECR stores.
+fn counts_image_actions(stack: &Stack) -> bool {
+    let parameter = stack.parameters.get("ImageActions");
+    parameter.is_none_or(|word| word != "no")
+}
+
+/// The alarms of the stack: their names in the template, and in the stack.
+fn alarm_names(resources: &[StackResourceSummary]) -> Vec<(String, String)> {
+    let alarms = resources
+        .iter()
+        .filter(|one| one.resource_type() == Some("AWS::CloudWatch::Alarm"));
+    let names = alarms.filter_map(|one| {
+        let (logical, name) = (one.logical_resource_id()?, one.physical_resource_id()?);
+        Some((logical.to_owned(), name.to_owned()))
+    });
+    names.collect()
+}
+
 /// Looks at everything but a test.
 async fn look(args: &DoctorArgs) -> Result<(Session, Stack, Vec<Check>), CommandError> {
     let name = stack_name(args.stack.as_deref())?;
@@ -136,31 +165,33 @@ async fn look(args: &DoctorArgs) -> Result<(Session, Stack, Vec<Check>), Command
     }
     let names = found.names()?;
     let function_name = found.output("FunctionName")?.to_owned();
-    let physical = |logical: &str| {
-        let resources = resources.as_deref().unwrap_or_default().iter();
-        let mut found = resources.filter(|one| one.logical_resource_id() == Some(logical));
-        found.next()?.physical_resource_id().map(str::to_owned)
-    };
-    let alarms: Vec<_> = resources
-        .as_deref()
-        .unwrap_or_default()
-        .iter()
-        .filter(|one| one.resource_type() == Some("AWS::CloudWatch::Alarm"))
-        .filter_map(|one| {
-            let (logical, name) = (one.logical_resource_id()?, one.physical_resource_id()?);
-            Some((logical.to_owned(), name.to_owned()))
-        })
-        .collect();
+    let listed = resources.as_deref().unwrap_or_default();
+    let physical = |logical| physical_id(listed, logical);
+    let alarms = alarm_names(listed);
     let now = Timestamp::now();
     let output = |output: &str| found.outputs.get(output).map_or("", String::as_str);
     let findings_table = names.findings.as_deref().unwrap_or_default();
     let store = session.store(&names);
-    let (trails, push, sweep, policy, function, uploaders, findings, topic, operations) = tokio::join!(
+    let (
+        trails,
+        push,
+        sweep,
+        policy,
+        function,
+        version,
+        failures,
+        uploaders,
+        findings,
+        topic,
+        operations,
+    ) = tokio::join!(
         trail::read(&session),
         rules::read(&session, physical("PushRule")),
         rules::read(&session, physical("SweepRule")),
         rules::read_policy(&session, &function_name),
-        function::read(&session, &found, now),
+        function::read(&session, &function_name),
+        version::read(&session, output("FunctionLogGroup"), now),
+        failures::read(&session, &function_name),
         tables::read(&session, tables::Kind::Uploaders, &names.uploaders),
         tables::read(&session, tables::Kind::Findings, findings_table),
         topics::read(&session, topics::Kind::Findings, output("FindingsTopicArn")),
@@ -185,10 +216,7 @@ async fn look(args: &DoctorArgs) -> Result<(Session, Stack, Vec<Check>), Command
     let activity = activity::Facts {
         metrics: &metrics,
         owed: &owed,
-        counts_image_actions: found
-            .parameters
-            .get("ImageActions")
-            .is_none_or(|word| word != "no"),
+        counts_image_actions: counts_image_actions(&found),
         since: found.created,
         log_group: output("FunctionLogGroup"),
         now,
@@ -196,6 +224,8 @@ async fn look(args: &DoctorArgs) -> Result<(Session, Stack, Vec<Check>), Command
     checks.extend(trail::judge(&trails, &deployed));
     checks.extend(rules::judge(&rules, &deployed));
     checks.extend(function::judge(&function, &found, &deployed));
+    checks.extend(version::judge(&version, &deployed.region));
+    checks.extend(failures::judge(&failures, &found, &deployed));
     checks.extend(tables::judge(&uploaders, &deployed));
     checks.extend(tables::judge(&findings, &deployed));
     checks.extend(topics::judge(&topic, &deployed));
