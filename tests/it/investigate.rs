@@ -450,8 +450,8 @@ fn a_push_with_a_key_of_its_own_is_led_back_by_the_call_that_got_its_token() {
     }
 }
 
-#[test]
-fn an_instance_has_its_credentials_from_ec2() {
+/// An EC2 instance, which had other credentials before.
+pub fn instance() -> Vec<Value> {
     let session = role(
         "app",
         "i-0abc",
@@ -482,7 +482,7 @@ fn an_instance_has_its_credentials_from_ec2() {
         ),
         &json!({"sourceIPAddress": "198.51.100.7"}),
     );
-    let records = [
+    vec![
         assumed,
         earlier,
         login(
@@ -491,15 +491,20 @@ fn an_instance_has_its_credentials_from_ec2() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ];
+    ]
+}
+
+#[test]
+fn an_instance_has_its_credentials_from_ec2() {
+    let records = instance();
     page("investigate_instance", &records);
     let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
     assert_eq!(issued_by(&answer), ["certain AssumeRole ec2.amazonaws.com"]);
 }
 
-#[test]
-fn a_person_of_identity_center_is_known_by_saml() {
+/// A person of IAM Identity Center.
+pub fn identity_center() -> Vec<Value> {
     let session = role(
         "aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Developer_0123456789abcdef",
         "mary@example.com",
@@ -511,7 +516,7 @@ fn a_person_of_identity_center_is_known_by_saml() {
         "userName": "mary@example.com",
         "identityProvider": "PbXQe"
     });
-    let records = [
+    vec![
         assume(
             "55555555-0000-4000-8000-000000000001",
             "2026-01-01T09:00:00Z",
@@ -525,7 +530,12 @@ fn a_person_of_identity_center_is_known_by_saml() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ];
+    ]
+}
+
+#[test]
+fn a_person_of_identity_center_is_known_by_saml() {
+    let records = identity_center();
     page("investigate_sso", &records);
     let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);
@@ -618,8 +628,8 @@ fn a_chain_of_roles_is_followed_to_the_user_whatever_the_files_are_named() {
     }
 }
 
-#[test]
-fn a_federated_session_leads_to_the_user_who_minted_it() {
+/// A session that a broker minted.
+pub fn federated() -> Vec<Value> {
     let broker = user("AKIABROKERBROKERBROK");
     let start = "2026-01-01T09:00:00Z";
     let session = json!({
@@ -654,7 +664,7 @@ fn a_federated_session_leads_to_the_user_who_minted_it() {
             }
         }),
     );
-    let records = [
+    vec![
         minted,
         login(
             "77777777-0000-4000-8000-000000000002",
@@ -662,7 +672,12 @@ fn a_federated_session_leads_to_the_user_who_minted_it() {
             &session,
         ),
         push(PUSH, "2026-01-01T10:01:00Z", &session, "main", DIGEST),
-    ];
+    ]
+}
+
+#[test]
+fn a_federated_session_leads_to_the_user_who_minted_it() {
+    let records = federated();
     page("investigate_federated", &records);
     let answer = json_of(&records);
     assert_eq!(from(&answer), [pair(ADDRESS, "certain")]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::investigate::{chain, docker_login, github};
+use crate::investigate::{chain, docker_login, federated, github, identity_center, instance};
 use crate::support::account::{Account, Served, cluster_arn, task_arn};
 use crate::support::block_on;
 use crate::support::cli::{Laptop, Ran, succeeded};
@@ -242,6 +242,9 @@ fn the_event_history_answers_as_an_archive_with_the_same_records_does() {
         ("docker login", of_today(&docker_login())),
         ("workflow", of_today(&github())),
         ("chain of roles", of_today(&chain())),
+        ("instance", of_today(&instance())),
+        ("IAM Identity Center", of_today(&identity_center())),
+        ("federated", of_today(&federated())),
     ] {
         let mut account = account(records);
         // Each page holds two of them, and one call is throttled.
@@ -262,7 +265,23 @@ fn the_event_history_answers_as_an_archive_with_the_same_records_does() {
             }
         }
         assert_eq!(online, offline, "{name}");
+
+        let online = investigator.run(PUSH, &[]);
+        let offline = investigator
+            .laptop
+            .run_bare(&["investigate", PUSH, "archive.json"], &[]);
+        let [online, offline] = [online, offline].map(|ran| of_records(&succeeded(ran).out));
+        assert_eq!(online, offline, "{name}");
     }
+}
+
+/// What a page says by records alone: all before the image, without what is not known.
+fn of_records(page: &str) -> String {
+    let (answers, _) = page.split_once("\nTHE IMAGE\n").unwrap();
+    let lines = answers
+        .lines()
+        .filter(|line| !line.starts_with("  not known: "));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
