@@ -10,6 +10,12 @@ DEPLOYED := .aws-sam/build/Function/bootstrap
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
+# Of what is installed into .tools.
+VERSION_cyclonedx := 0.5.9
+VERSION_deny := 0.20.2
+VERSION_fuzz := 0.13.2
+VERSION_mutants := 27.1.0
+
 # In this order; what is quick to fail comes first.
 STAGES := fmt lint default unit doc template e2e budgets smoke
 
@@ -122,6 +128,10 @@ bench-contention: .venv/installed ## Let fifty functions at once push as one upl
 		mkdir -p .axe && cp $^ .axe && npm ci --silent --no-audit --no-fund --prefix .axe && touch $@; \
 	fi || true
 	@test -e $@ || echo "Not run, since npm can't install axe-core: test_axe_finds_nothing"
+
+# Cargo's own tools, each of one version, compiled once.
+.tools/bin/cargo-%:
+	$(CARGO) install --quiet --locked --root .tools --target-dir .tools/target cargo-$*@$(VERSION_$*)
 
 # checkov pins other versions of the same packages.
 .venv-checkov/installed: tests/requirements-checkov.txt
