@@ -255,6 +255,24 @@ fn redrive(
     )
 }
 
+/// A mail's link ends a subscription, unless it was confirmed by somebody with credentials.
+fn unsubscription(one: &SubscriptionFacts, attributes: &HashMap<String, String>) -> Option<Check> {
+    let protocol = one.subscription.protocol().unwrap_or_default();
+    let by_link = attributes
+        .get("ConfirmationWasAuthenticated")
+        .is_some_and(|was| was.eq_ignore_ascii_case("false"));
+    (matches!(protocol, "email" | "email-json") && by_link).then(|| {
+        Check::warning(
+            format!(
+                "Anybody who has a message can end the subscription of {}",
+                name(one)
+            ),
+            "each mail has a link for it, which mail scanners follow too",
+        )
+        .mend("End it yourself, subscribe again, and confirm by the command of docs/findings.md#e-mail")
+    })
+}
+
 fn judge_subscriptions(
     facts: &Facts,
     subscriptions: &[SubscriptionFacts],
@@ -321,6 +339,7 @@ fn judge_subscriptions(
         };
         silent += usize::from(has(attributes, "FilterPolicy"));
         checks.extend(redrive(one, attributes, deployed));
+        checks.extend(unsubscription(one, attributes));
     }
     if !sure.is_empty() {
         let names: Vec<_> = sure.iter().map(|one| name(one)).collect();
@@ -443,6 +462,20 @@ mod tests {
             ("email", &[], Level::Well),
         ] {
             let checks = of(vec![subscription(protocol, CONFIRMED, attributes)]);
+            assert_eq!(checks[0].level, level, "{protocol}: {checks:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_that_a_link_can_end_is_a_warning() {
+        for (protocol, authenticated, level) in [
+            ("email", "false", Level::Warning),
+            ("email-json", "false", Level::Warning),
+            ("email", "true", Level::Well),
+            ("lambda", "false", Level::Well),
+        ] {
+            let attributes = [("ConfirmationWasAuthenticated", authenticated)];
+            let checks = of(vec![subscription(protocol, CONFIRMED, &attributes)]);
             assert_eq!(checks[0].level, level, "{protocol}: {checks:?}");
         }
     }
