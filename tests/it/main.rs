@@ -13,6 +13,7 @@
 //!   `reconcile_stack`, `report_stack`, `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
 //!   `wire_faults`, which breaks its calls.
+//! - Of the threat model in SECURITY.md: `attackers`.
 //! - Of the documents: `documents`.
 //!
 //! `support` holds what they share, `snapshots` what people read.
@@ -30,6 +31,8 @@
 
 mod support;
 
+#[cfg(all(feature = "aws", feature = "function"))]
+mod attackers;
 #[cfg(feature = "cli")]
 mod bad_input;
 mod decision_properties;

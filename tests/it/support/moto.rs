@@ -265,6 +265,13 @@ impl Stack {
         }
     }
 
+    /// Deletes a finding, as somebody who can write to its table.
+    pub async fn delete_finding(&self, id: &str) {
+        let delete = self.dynamodb.delete_item().table_name(&self.findings);
+        let id = AttributeValue::S(id.to_owned());
+        delete.key("findingId", id).send().await.unwrap();
+    }
+
     pub async fn put(&self, table: &str, item: Item) {
         let put = self.dynamodb.put_item().table_name(table);
         put.set_item(Some(item)).send().await.unwrap();

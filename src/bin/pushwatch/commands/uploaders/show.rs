@@ -73,6 +73,9 @@ pub async fn show<S: Manage>(
         (None, None) if record.last_finding_id.is_some() => {
             say("To see the finding too, name its table: --stack NAME, or --findings-table NAME.");
         }
+        (None, Some(_)) if record.last_finding_id.is_some() => say(
+            "Its last finding is not in the findings table. Findings are kept for 400 days, and imported uploaders bring none along; else somebody deleted it.",
+        ),
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
