@@ -26,6 +26,7 @@ pub use user_identity::UserIdentity;
 
 use self::envelope::{Envelope, failed_event, is_envelope};
 use self::push::Details;
+use crate::arn::Arn;
 use crate::text::clean_cut;
 
 /// `detail-type` of an API call's envelope.
@@ -38,6 +39,10 @@ const IMAGE_ACTION: &str = "ECR Image Action";
 /// `source` of the envelope of a test. No rule passes it, and no record carries it, so
 /// that nobody who pushes can make a push pass for a test.
 pub const TEST_SOURCE: &str = "pushwatch.test";
+
+/// How the name of the IAM user of a test begins. IAM takes no spaces, so that nobody becomes
+/// known by a test.
+pub const TEST_USER: &str = "pushwatch test ";
 
 /// What an event asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -185,8 +190,25 @@ fn read_record(
         return Ok(ignored("the call is", &name, "not PutImage"));
     }
     let identity = UserIdentity::read(&record.object("userIdentity"));
+    if envelope.is_test && !is_test_user(&identity) {
+        return Ok(ignored(
+            "the event's source is",
+            TEST_SOURCE,
+            "and its uploader is not one of a test",
+        ));
+    }
     let push = Push::read(details, record, json, envelope, now);
     Ok(Event::Push(Box::new(push), Box::new(identity)))
+}
+
+/// Whether it is nobody who could push.
+fn is_test_user(identity: &UserIdentity) -> bool {
+    let arn = identity.arn.as_deref().and_then(Arn::parse);
+    identity.kind.as_deref() == Some("IAMUser")
+        && arn.is_some_and(|arn| {
+            let user = arn.resource.strip_prefix("user/");
+            arn.service == "iam" && user.is_some_and(|user| user.starts_with(TEST_USER))
+        })
 }
 
 fn ignored(what: &str, value: &str, why: &str) -> Event {

@@ -11,14 +11,12 @@ use pushwatch::render::{Format, Message, render, subject};
 use pushwatch::suppress::Suppression;
 use serde_json::{Value, json};
 
-use crate::support::events::{
-    TEST_USER, envelope, iam_user, now, push_by, read, record, render_context,
-};
+use crate::support::events::{envelope, iam_user, now, push_by, read, record, render_context};
 
 const T1: &str = "2026-01-01T00:00:00Z";
 
 fn test_event() -> Value {
-    let mut event = envelope(&record("1", T1, &iam_user("test")));
+    let mut event = envelope(&record("1", T1, &iam_user("pushwatch test 1")));
     event["source"] = json!(TEST_SOURCE);
     event
 }
@@ -59,10 +57,35 @@ fn only_the_envelope_s_source_marks_a_test() {
     }
 }
 
+/// Else whoever may invoke the function could have somebody become known by a finding that
+/// says that nobody pushed.
+#[test]
+fn nobody_who_can_push_becomes_known_by_a_test() {
+    let role = json!({
+        "type": "AssumedRole",
+        "arn": "arn:aws:sts::111122223333:assumed-role/pushwatch test 1/session",
+    });
+    for identity in [
+        iam_user("test"),
+        iam_user("x/pushwatch test 1"),
+        role,
+        json!({"type": "IAMUser", "userName": "pushwatch test 1"}),
+        json!({}),
+    ] {
+        let mut event = test_event();
+        event["detail"]["userIdentity"] = identity;
+        let read = event::read(&event.to_string(), now()).unwrap();
+        let Event::Ignored(why) = read else {
+            panic!("{read:?}");
+        };
+        assert!(why.contains("not one of a test"), "{why}");
+    }
+}
+
 #[test]
 fn no_setting_holds_a_test_back() {
     let policy = Policy {
-        trusted: vec![Glob::parse(TEST_USER).unwrap()],
+        trusted: vec![Glob::parse("arn:aws:iam::*:user/*").unwrap()],
         suppress: Some(Suppression::parse("true").unwrap()),
         learning_until: Some(Timestamp::MAX),
         ..Policy::default()
@@ -78,7 +101,7 @@ fn no_setting_holds_a_test_back() {
 fn every_form_says_that_it_is_a_test() {
     let finding = test_finding();
     let message = Message::Finding(&finding);
-    assert!(subject::of(message).starts_with("TEST [HIGH] New ECR uploader test"));
+    assert!(subject::of(message).starts_with("TEST [HIGH] New ECR uploader pushwatch test 1"));
     assert!(subject::of(message).len() <= 99);
     assert!(subject::plainest(&finding).starts_with("TEST "));
     for format in [
@@ -132,5 +155,5 @@ fn a_list_with_real_findings_does_not_pass_for_a_test() {
         subject_of(&[test_finding(), test_finding()]).starts_with("TEST [HIGH] 2 ECR findings")
     );
     let email = render(Message::Rollup(&mixed), Format::Email, &render_context());
-    assert!(email.contains("[HIGH] TEST: New uploader test"), "{email}");
+    assert!(email.contains("[HIGH] TEST: New uploader pushwatch test 1"), "{email}");
 }

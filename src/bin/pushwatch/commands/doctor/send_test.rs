@@ -11,7 +11,7 @@ use aws_sdk_lambda::primitives::Blob;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::arn::Arn;
 use pushwatch::aws::{AwsError, AwsErrorKind};
-use pushwatch::event::TEST_SOURCE;
+use pushwatch::event::{TEST_SOURCE, TEST_USER};
 use pushwatch::finding::{Reason, finding_id};
 use pushwatch::store::{DynamoStore, Manage as _};
 use pushwatch::text::clean_cut;
@@ -50,7 +50,7 @@ impl Test {
             let name = format!("{part} {random} {}", now.as_nanosecond());
             Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
         });
-        let name = format!("pushwatch test {id}");
+        let name = format!("{TEST_USER}{id}");
         let uploader = format!("arn:{partition}:iam::{account}:user/{name}");
         let time = whole_seconds(now).to_string();
         let digest = format!("sha256:{0}{0}", digest.simple());
