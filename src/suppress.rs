@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::thread;
 
-use cel::{Context, ParseErrors, Program, Value};
+use cel::common::ast::{EntryExpr, Expr};
+use cel::{Context, IdedExpr, ParseErrors, Program, Value};
 use thiserror::Error;
 
 use crate::finding::Finding;
@@ -17,6 +18,12 @@ const MAX_DEPTH: usize = 20;
 /// How many operators, dots and brackets an expression may have. Running one
 /// takes 18 KB of stack for each without optimisation; the main thread has 8 MB.
 const MAX_OPERATORS: usize = 120;
+/// How many brackets and question marks there may be in all. The parser takes 140 KB of its
+/// stack for each, without optimisation.
+const MAX_NESTING: usize = 100;
+/// How many macros that go through a list (`all`, `exists`, `map`, …) an expression may have.
+/// Within one another, each multiplies what running it takes.
+const MAX_MACROS: usize = 3;
 
 /// A CEL expression; a finding for which it is true is suppressed.
 pub struct Suppression {
@@ -56,6 +63,15 @@ impl Suppression {
                 ),
             }
         })?;
+        if macros(program.expression()) > MAX_MACROS {
+            return Err(SuppressionError {
+                line: 1,
+                column: 1,
+                fault: format!(
+                    "it goes through lists more than {MAX_MACROS} times (`all`, `exists`, `map`, …)"
+                ),
+            });
+        }
         Ok(Self {
             text: text.to_owned(),
             program,
@@ -134,26 +150,62 @@ fn cel_value(json: serde_json::Value) -> Value {
     }
 }
 
+/// How many macros that go through a list are in an expression, which is no deeper than
+/// [`check_complexity`] lets it be.
+fn macros(expression: &IdedExpr) -> usize {
+    let of_entry = |entry: &EntryExpr| match entry {
+        EntryExpr::StructField(field) => macros(&field.value),
+        EntryExpr::MapEntry(entry) => macros(&entry.key) + macros(&entry.value),
+    };
+    match &expression.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
+        Expr::Select(select) => macros(&select.operand),
+        Expr::Call(call) => {
+            call.target.as_deref().map_or(0, macros) + call.args.iter().map(macros).sum::<usize>()
+        }
+        Expr::List(list) => list.elements.iter().map(macros).sum(),
+        Expr::Map(map) => map.entries.iter().map(|entry| of_entry(&entry.expr)).sum(),
+        Expr::Struct(fields) => fields
+            .entries
+            .iter()
+            .map(|entry| of_entry(&entry.expr))
+            .sum(),
+        Expr::Comprehension(each) => {
+            1 + [
+                &each.iter_range,
+                &each.accu_init,
+                &each.loop_cond,
+                &each.loop_step,
+                &each.result,
+            ]
+            .into_iter()
+            .map(macros)
+            .sum::<usize>()
+        }
+    }
+}
+
 /// Refuses an expression that would overflow the stack: the parser, and what runs an
 /// expression, call themselves for each operator and bracket.
 fn check_complexity(text: &str) -> Result<(), SuppressionError> {
-    let (mut depth, mut operators, mut quote) = (0_usize, 0_usize, None);
+    let (mut depth, mut operators, mut nesting) = (0_usize, 0_usize, 0_usize);
+    let mut code_from = 0;
     for (index, c) in text.char_indices() {
-        match (quote, c) {
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                continue;
+        // Where a string is broken, the parser may go on within it.
+        nesting += usize::from(matches!(c, '(' | '[' | '{' | '?'));
+        if index >= code_from {
+            if let Some(end) = end_of_string(text, index).or_else(|| end_of_comment(text, index)) {
+                code_from = end;
+            } else {
+                match c {
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                operators += usize::from(c.is_ascii_punctuation() && c != '_' && c != ',');
             }
-            (Some(open), _) => {
-                quote = quote.filter(|_| open != c);
-                continue;
-            }
-            (None, '(' | '[' | '{') => depth += 1,
-            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-            _ => {}
         }
-        operators += usize::from(c.is_ascii_punctuation() && c != '_' && c != ',');
-        if depth > MAX_DEPTH || operators > MAX_OPERATORS {
+        if depth > MAX_DEPTH || operators > MAX_OPERATORS || nesting > MAX_NESTING {
             let before = &text[..index];
             let line_start = before.rfind('\n').map_or(0, |at| at + 1);
             let place = |count: usize| isize::try_from(count + 1).unwrap_or(isize::MAX);
@@ -161,13 +213,53 @@ fn check_complexity(text: &str) -> Result<(), SuppressionError> {
                 line: place(before.matches('\n').count()),
                 column: place(before[line_start..].chars().count()),
                 fault: format!(
-                    "it is too complex: at most {MAX_DEPTH} brackets deep and \
-                     {MAX_OPERATORS} operators, dots and brackets"
+                    "it is too complex: at most {MAX_DEPTH} brackets deep, {MAX_NESTING} \
+                     brackets and question marks in all, those in texts too, and \
+                     {MAX_OPERATORS} operators, dots and brackets outside of texts"
                 ),
             });
         }
     }
     Ok(())
+}
+
+/// Where the string that begins at `start` ends; none if none begins there, or if it has
+/// no end. As CEL's specification has it: in one or in three quotes, raw after an `r`.
+fn end_of_string(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let quote = bytes[start];
+    if !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let prefix = bytes[..start]
+        .iter()
+        .rev()
+        .take_while(|byte| is_name(byte))
+        .count();
+    let is_raw = matches!(
+        &bytes[start - prefix..start],
+        b"r" | b"R" | [b'b' | b'B', b'r' | b'R']
+    );
+    let in_three = bytes[start..].starts_with(&[quote; 3]);
+    let end = &[quote; 3][..if in_three { 3 } else { 1 }];
+    let mut at = start + end.len();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if !is_raw => at += 1,
+            b'\n' | b'\r' if !in_three => return None,
+            _ if bytes[at..].starts_with(end) => return Some(at + end.len()),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where the comment that begins at `start` ends; none if none begins there.
+fn end_of_comment(text: &str, start: usize) -> Option<usize> {
+    let comment = text[start..].starts_with("//");
+    comment.then(|| text[start..].find('\n').map_or(text.len(), |at| start + at))
 }
 
 impl fmt::Debug for Suppression {

@@ -61,6 +61,7 @@ pub fn messages(json: &str) -> Option<Vec<QueueMessage>> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "function")] // which has the crate that it is compared with
     use aws_lambda_events::sqs::SqsEvent;
     use serde_json::{Value, json};
 
@@ -104,6 +105,7 @@ mod tests {
         assert_eq!(read(&batch), Some(expected));
     }
 
+    #[cfg(feature = "function")]
     /// As the crate reads what Lambda sends.
     fn read_by_the_crate(json: &str) -> Vec<QueueMessage> {
         let SqsEvent { records, .. } = serde_json::from_str(json).unwrap();
@@ -118,6 +120,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "function")]
     fn a_batch_as_lambda_sends_it_reads_as_aws_lambda_events_reads_it() {
         let batch = json!({"Records": [message("1"), message("2")]}).to_string();
         for json in [

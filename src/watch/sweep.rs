@@ -4,6 +4,7 @@
 //! publishes. One sweep publishes at a time.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,8 +20,8 @@ use crate::text::clean_cut;
 
 /// At most this many owed findings go one by one; more go as lists.
 const ONE_BY_ONE: usize = 5;
-/// How many findings one sweep keeps of all that is owed, and as many for the
-/// digest: the worst, and of those the oldest.
+/// How many findings a sweep keeps of all that is owed, and as many for the digest: the
+/// worst, and of those the oldest. If it can't publish all of these, the next ones follow.
 const MOST_KEPT: usize = 500;
 /// How many findings are claimed at a time, so that a sweep that runs out of
 /// time has published most of what it claimed.
@@ -77,12 +78,13 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             holder,
             deadline,
             stop_at: deadline - RESERVE.min(time_left / 3),
+            tried: HashSet::new(),
             postponed: Vec::new(),
             report: SweepReport::default(),
         };
         let due = sweep.read().await;
         if !due.is_empty() && sweep.take_lease().await {
-            sweep.publish_due(&due).await;
+            sweep.publish_all(due).await;
             sweep.release_lease().await;
         }
         sweep.report.owed -= sweep.report.published;
@@ -99,6 +101,17 @@ struct Due {
 impl Due {
     fn is_empty(&self) -> bool {
         self.findings.is_empty() && self.digest.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.findings.len() + self.digest.len()
+    }
+
+    /// Whether there may be more than was kept.
+    fn is_full(&self) -> bool {
+        [&self.findings, &self.digest]
+            .into_iter()
+            .any(|kept| kept.len() == MOST_KEPT)
     }
 }
 
@@ -117,6 +130,8 @@ struct Sweep<'a, S, N, C> {
     holder: &'a str,
     deadline: Timestamp,
     stop_at: Timestamp,
+    /// The ids of what was kept before.
+    tried: HashSet<String>,
     /// Claimed too often: they go after all others.
     postponed: Vec<Claim>,
     report: SweepReport,
@@ -141,6 +156,8 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         };
         let mut digest_due: Option<Timestamp> = None;
         let mut next = None;
+        // What was published is owed no more.
+        self.report.owed = self.report.published;
         loop {
             let page = match self.watch.store.owed(next.take()).await {
                 Ok(page) => page,
@@ -158,14 +175,16 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
                         if let Some(since) = owed.since {
                             self.note_age(since, now);
                         }
-                        if waited(&owed, now) >= LEASE {
+                        if waited(&owed, now) >= LEASE && !self.tried.contains(&owed.id) {
                             due.findings.push(owed);
                         }
                     }
                     Owed::Digest => {
                         let line_due = is_due(&owed, now, &self.watch.policy);
                         digest_due = Some(digest_due.map_or(line_due, |due| due.min(line_due)));
-                        due.digest.push(owed);
+                        if !self.tried.contains(&owed.id) {
+                            due.digest.push(owed);
+                        }
                     }
                 }
             }
@@ -221,6 +240,23 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     async fn release_lease(&mut self) {
         if let Err(error) = self.watch.store.end_sweep(self.holder).await {
             self.report.faults.push(error.to_string());
+        }
+    }
+
+    /// Publishes what was kept. If that was not all, and some of it could not be published,
+    /// be it damaged or refused, what comes after it has its turn: else hundreds of damaged
+    /// findings would hold up all others for ever.
+    async fn publish_all(&mut self, mut due: Due) {
+        loop {
+            let published = self.report.published;
+            self.publish_due(&due).await;
+            let is_stuck = self.report.published - published < due.len();
+            if !(due.is_full() && is_stuck && self.has_time()) {
+                return;
+            }
+            let kept = due.findings.into_iter().chain(due.digest);
+            self.tried.extend(kept.map(|owed| owed.id));
+            due = self.read().await;
         }
     }
 

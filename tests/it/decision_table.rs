@@ -758,6 +758,13 @@ fn an_expression_that_would_overflow_the_stack_is_refused() {
         format!("{}true{}", "(".repeat(2000), ")".repeat(2000)),
         format!("{}1 == 1", "1 + ".repeat(2000)),
         format!("true{}", " && true".repeat(2000)),
+        // Behind what only seems to open a text, and in one that has no end.
+        format!(r"'\'' == uploader.key || {}", "1 + ".repeat(200)),
+        format!("// don't\n{}", "(".repeat(200)),
+        format!("r'\\' == {}", "!".repeat(200)),
+        format!("'''a'b''' == {}", "1 + ".repeat(200)),
+        format!("'{}", "(".repeat(200)),
+        "a ? b : ".repeat(200),
     ] {
         let error = Suppression::parse(&expression).unwrap_err();
         assert!(error.fault.starts_with("it is too complex"), "{error}");
@@ -769,7 +776,9 @@ fn an_expression_that_would_overflow_the_stack_is_refused() {
             format!("{}1 == 119", "1 + ".repeat(118)),
             format!("{}true{}", "(".repeat(20), ")".repeat(20)),
             format!("{}true", "!".repeat(120)),
-            format!("uploader.key in [{}]", key.repeat(500)),
+            format!("uploader.key in [{}]", key.repeat(90)),
+            format!("uploader.key in ['{}']", "a/b:".repeat(500)),
+            r#"uploader.key != 'it\'s (' && 'a' == "a" // don't"#.to_owned(),
         ] {
             let decision = decided(None, &push(), &suppressing(&expression));
             assert_eq!(decision.suppression_fault, None, "{expression}");
@@ -777,6 +786,22 @@ fn an_expression_that_would_overflow_the_stack_is_refused() {
     };
     let thread = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
     thread.spawn(run).unwrap().join().unwrap();
+}
+
+/// Each goes through all fields of the push for each that the one around it goes through.
+#[test]
+fn an_expression_that_would_run_for_ever_is_refused() {
+    let nested =
+        |count: usize| format!("{}true{}", "push.all(a, ".repeat(count), ")".repeat(count));
+    let within = "[{'a': [1].map(a, -a)[0] == 1 ? [2].exists(b, b == 2) : has(push.tag)}]\
+                  .filter(c, c.a).map(d, d).size() == 1";
+    for expression in [nested(4), within.to_owned()] {
+        let error = Suppression::parse(&expression).unwrap_err();
+        assert!(error.fault.contains("more than 3 times"), "{error}");
+    }
+    let decision = decided(None, &push(), &suppressing(&nested(3)));
+    assert_eq!(decision.suppression_fault, None);
+    assert!(decision.suppressed);
 }
 
 #[test]

@@ -60,6 +60,8 @@ struct Between<'a> {
     busy: AtomicUsize,
     /// The call of that name is never answered.
     hangs: Mutex<Option<&'static str>>,
+    /// The bodies of findings with an id up to this can't be read.
+    damaged_to: Mutex<Option<String>>,
 }
 
 /// Takes one of those left, if there is one.
@@ -93,7 +95,17 @@ impl Intercept for Between<'_> {
             }
             _ => {}
         }
-        Ok(call.make(&self.store))
+        let damaged = match (&call, &*self.damaged_to.lock().unwrap()) {
+            (Call::Lease(id, ..), Some(to)) => *id <= to.as_str(),
+            _ => false,
+        };
+        let mut answer = call.make(&self.store);
+        if let Answer::Lease(Some(lease)) = &mut answer
+            && damaged
+        {
+            lease.body = "{".to_owned();
+        }
+        Ok(answer)
     }
 }
 
@@ -172,6 +184,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
             lost: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
             hangs: Mutex::default(),
+            damaged_to: Mutex::default(),
         }),
         notifier: &inbox,
         clock: &clock,
@@ -537,6 +550,23 @@ fn the_worst_of_all_that_is_owed_goes_first() {
         let swept = sweep(watch).await;
         assert_eq!(watch.notifier.names.lock().unwrap()[0], "root");
         assert_eq!(swept.published + swept.owed, 3_501);
+    });
+}
+
+/// Else whoever can write to the table could hold up all findings for ever.
+#[test]
+fn hundreds_of_damaged_findings_do_not_hold_up_the_others() {
+    with_owed(1_600, Policy::default(), 0, async |watch| {
+        let all = watch.store.0.store.owed(None).await.unwrap().owed;
+        *watch.store.0.damaged_to.lock().unwrap() = Some(all[999].id.clone());
+        let mut published = 0;
+        for _ in 0..5 {
+            let swept = sweep(watch).await;
+            published += swept.published;
+            assert_eq!(swept.owed, 1_600 - published);
+            watch.clock.pass(60);
+        }
+        assert_eq!(published, 600);
     });
 }
 

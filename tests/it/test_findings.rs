@@ -155,5 +155,8 @@ fn a_list_with_real_findings_does_not_pass_for_a_test() {
         subject_of(&[test_finding(), test_finding()]).starts_with("TEST [HIGH] 2 ECR findings")
     );
     let email = render(Message::Rollup(&mixed), Format::Email, &render_context());
-    assert!(email.contains("[HIGH] TEST: New uploader pushwatch test 1"), "{email}");
+    assert!(
+        email.contains("[HIGH] TEST: New uploader pushwatch test 1"),
+        "{email}"
+    );
 }
