@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# From quick to slow; the first that fails ends a mutant. The first ones need no AWS, and
-# are built without it, which takes a third of the time.
-WITHOUT_AWS = ["lib", "decision_table", "habits", "decision_properties", "sweep"]
+# From quick to slow; the first that fails ends a mutant. The first ones are built without any
+# feature, which takes a fifth of the time.
+PLAIN = ["lib", "decision_table", "habits", "decision_properties", "sweep", "store_behaviour"]
 WITH_AWS = ["wire", "store_behaviour", "stores_agree", "function"]
-TESTS = [*WITHOUT_AWS, *WITH_AWS, "model"]
+SLOW = ["model"]
 
 # What is broken, file, what stands there, and what is put in its place. White space
 # does not matter.
@@ -424,20 +424,25 @@ MUTANTS = [
 ]
 
 
-def options(test):
-    """Of cargo, to run the tests of that kind: the library's own, or a module of tests/it."""
-    if test == "lib":
-        return ["--lib"]
-    features = [] if test in WITHOUT_AWS or test == "model" else ["--all-features"]
-    # The faults of a sweep are no tests of the module `sweep`.
-    return [*features, "--test=it", f"{test}::", "--", "--include-ignored", "--skip=wire_faults::"]
+def runs(file, only):
+    """Kinds of tests, each with the features that it is built with, that can catch a change of
+    the file: a kind is the library's own tests, or a module of tests/it."""
+    is_aws = file.startswith(("src/store/dynamodb/", "src/notify/sns"))
+    plain = [] if is_aws else PLAIN
+    kinds = [(kind, "--no-default-features") for kind in plain]
+    kinds += [(kind, "--all-features") for kind in WITH_AWS]
+    kinds += [(kind, "--no-default-features") for kind in SLOW if not is_aws]
+    return [(kind, features) for kind, features in kinds if only in (None, kind)]
 
 
-def first_failure(copy, environment, tests):
+def first_failure(copy, environment, kinds):
     """The test that fails on the copy, or none."""
-    for test in tests:
+    for kind, features in kinds:
+        # The faults of a sweep are no tests of the module `sweep`.
+        tests = ["--lib"] if kind == "lib" else [
+            "--test=it", f"{kind}::", "--", "--include-ignored", "--skip=wire_faults::"]
         run = subprocess.run(
-            ["cargo", "test", "--locked", "--quiet", *options(test)], cwd=copy,
+            ["cargo", "test", "--locked", "--quiet", features, *tests], cwd=copy,
             env=environment, capture_output=True, text=True)
         if run.returncode != 0:
             text = run.stdout + run.stderr
@@ -445,17 +450,8 @@ def first_failure(copy, environment, tests):
                 return NO_PROGRAM
             names = re.findall(r"^(?:test (\S+) .*FAILED|    ([\w:]+))$", text, re.MULTILINE)
             named = next((a or b for a, b in names), "")
-            return f"{test} {named.removeprefix(f'{test}::')}".strip()
+            return f"{kind} {named.removeprefix(f'{kind}::')}".strip()
     return None
-
-
-def suited(tests, file):
-    """What is built with AWS alone, no test without it can catch."""
-    return [test for test in tests if test not in WITHOUT_AWS or not is_aws(file)]
-
-
-def is_aws(file):
-    return file.startswith(("src/store/dynamodb/", "src/notify/sns"))
 
 
 NO_PROGRAM = "DOES NOT COMPILE"
@@ -472,10 +468,9 @@ def broken(source, there, instead, where):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--only", metavar="TEST", choices=TESTS, help="the tests of one kind, such as model")
+    parser.add_argument("--only", metavar="TEST", choices=[*PLAIN, *WITH_AWS, *SLOW], help="the tests of one kind, such as model")
     parser.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="these mutants, or all")
     arguments = parser.parse_args()
-    tests = [test for test in TESTS if arguments.only in (None, test)]
     wanted = set(arguments.numbers) or set(range(1, len(MUTANTS) + 1))
     environment = {**os.environ, "RUST_BACKTRACE": "0", "CARGO_TARGET_DIR": str(ROOT / "target/mutants")}
     survived = 0
@@ -488,7 +483,7 @@ def main():
             (copy / linked).symlink_to(ROOT / linked)
         for what, file, there, instead in MUTANTS:
             broken((copy / file).read_text(), there, instead, f"{what}: {file}")
-        failed = first_failure(copy, environment, tests)
+        failed = first_failure(copy, environment, runs("", arguments.only))
         assert failed is None, f"the tests must pass before they are tried: {failed}"
         for number, (what, file, there, instead) in enumerate(MUTANTS, 1):
             if number not in wanted:
@@ -496,7 +491,7 @@ def main():
             path = copy / file
             source = path.read_text()
             path.write_text(broken(source, there, instead, f"{what}: {file}"))
-            caught = first_failure(copy, environment, suited(tests, file))
+            caught = first_failure(copy, environment, runs(file, arguments.only))
             path.write_text(source)
             survived += caught in (None, NO_PROGRAM)
             print(f"{number:3} {what:58} {caught or 'SURVIVED'}", flush=True)

@@ -37,6 +37,7 @@ mod attackers;
 mod bad_input;
 mod decision_properties;
 mod decision_table;
+#[cfg(feature = "cli")]
 mod details;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod doctor;

@@ -1015,6 +1015,7 @@ async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
 }
 
 /// What people do with findings.
+#[cfg(feature = "cli")]
 mod answers {
     use pushwatch::store::{Answer, AnswerOutcome, Manage, MemoryStore};
 
