@@ -85,6 +85,7 @@ def test_what_fails_is_kept_for_two_weeks(resources):
         assert queue["Properties"]["MessageRetentionPeriod"] == 1209600
     invoke = list(of_type(resources, "AWS::Lambda::EventInvokeConfig").values())
     assert len(invoke) == 1
+    assert invoke[0]["Properties"]["MaximumRetryAttempts"] == 2
     destination = invoke[0]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
     assert destination == {"Fn::GetAtt": ["FailureQueue", "Arn"]}
     push = resources["PushRule"]["Properties"]["Targets"][0]
@@ -238,7 +239,7 @@ def test_images_without_pushes_are_alarmed_by_the_hour_and_by_the_day(resources)
 
 def test_each_alarm_leads_to_its_paragraph_of_the_runbook(source):
     runbook = (ROOT / "docs" / "operations.md").read_text()
-    runbook = runbook[runbook.index("## Runbook"):runbook.index("## What is not promised")]
+    runbook = runbook[runbook.index("## Runbook"):runbook.index("## Reconcile every week")]
     headings = re.findall(r"^### (.*)$", runbook, re.MULTILINE)
     alarms = of_type(source["Resources"], "AWS::CloudWatch::Alarm")
     assert headings == list(alarms), "in the order of the template"

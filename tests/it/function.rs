@@ -604,6 +604,26 @@ fn the_log_has_one_line_an_event_with_metrics_and_no_payload() {
     }
 }
 
+#[test]
+#[ignore = "needs moto"]
+fn no_message_has_a_manifest_or_a_secret() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let mut event = push("1", T1, "test");
+    event["detail"]["requestParameters"]["imageManifest"] = json!("{\"config\":\"s3cret\"}");
+    event["detail"]["responseElements"]["image"]["imageManifest"] = json!("s3cret");
+    event["detail"]["responseElements"]["credentials"] =
+        json!({"secretAccessKey": "s3cret", "sessionToken": "s3cret"});
+    event["detail"]["additionalEventData"] = json!({"authorizationToken": "s3cret"});
+    let answer = function.invoke(&event).unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    let messages = format!("{:?}", function.proxy.messages());
+    assert!(
+        messages.contains("team/app") && !messages.contains("s3cret"),
+        "{messages}"
+    );
+}
+
 /// `make deployed` holds the release build to its promise of 8 MB.
 #[test]
 #[ignore = "needs moto"]
@@ -766,7 +786,8 @@ fn a_call_that_is_never_answered_ends_in_time() {
             .contains("no answer in time"),
         "{error}"
     );
-    assert!(began.elapsed().as_secs() < 10);
+    // Six for the call, and one for the clock of a busy machine.
+    assert!(began.elapsed().as_secs() < 8);
     function.proxy.hang.store(false, Ordering::SeqCst);
     let answer = function.invoke(&push("1", T1, "test")).unwrap();
     assert_eq!(outcome(&answer), "finding_published");

@@ -295,6 +295,22 @@ fn import_shows_and_asks_before_it_writes_many() {
     assert!(ran.err.contains("unchanged 72"), "{}", ran.err);
 }
 
+/// So that what was shown is what is written, whatever becomes of the file meanwhile.
+#[test]
+fn import_reads_its_list_once() {
+    let laptop = Laptop::new();
+    laptop.write("keys.txt", "arn:aws:iam::111122223333:user/ada\n");
+    let program = env!("CARGO_BIN_EXE_pushwatch");
+    // A pipe gives what is in it to the first who reads.
+    let once = format!(
+        "mkfifo pipe && {{ cat keys.txt > pipe & }} && \
+         timeout 20 {program} uploaders import pipe --file known.jsonl"
+    );
+    let ran = on_terminal(laptop.folder.path(), &["sh", "-c", &once], &[], "", 80);
+    assert!(ran.out.contains("Added 1"), "{}", ran.out);
+    assert_eq!(known(&laptop).len(), 1);
+}
+
 #[test]
 fn import_names_terms_that_stay_and_writes_nothing_on_a_dry_run() {
     let laptop = Laptop::new();

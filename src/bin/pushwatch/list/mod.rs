@@ -37,22 +37,21 @@ enum Form {
 }
 
 /// Opens a list of uploaders. A line is a record as JSON, or a plain key, which
-/// is trusted; `#` begins a comment. A list with a header is CSV.
+/// is trusted; `#` begins a comment. A list with a header is CSV. `shown` is what errors call it.
 ///
 /// # Errors
 /// When it can't be read, or is in none of these forms.
-pub fn open(path: &Path) -> Result<List, ListError> {
-    let shown = || clean(&path.to_string_lossy());
+pub fn open(path: &Path, shown: &str) -> Result<List, ListError> {
     let unreadable = |error| ListError::Unreadable {
-        path: shown(),
+        path: shown.to_owned(),
         error,
     };
-    let (form, reader) = open_as(path)?;
+    let (form, reader) = open_as(path, shown)?;
     if form == Form::Csv {
         return match csv::read(reader).map_err(unreadable)? {
             Ok(list) => Ok(list),
             Err((line, fault)) => Err(ListError::Form {
-                path: shown(),
+                path: shown.to_owned(),
                 line,
                 fault,
             }),
@@ -79,7 +78,8 @@ pub fn open(path: &Path) -> Result<List, ListError> {
 /// # Errors
 /// When it is, with what to do; when it can't be read. A missing file is fine.
 pub fn check_can_be_rewritten(path: &Path) -> Result<(), ListError> {
-    let form = match open_as(path) {
+    let shown = clean(&path.to_string_lossy());
+    let form = match open_as(path, &shown) {
         Err(ListError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(());
         }
@@ -89,17 +89,13 @@ pub fn check_can_be_rewritten(path: &Path) -> Result<(), ListError> {
             Form::Csv => "CSV",
         },
     };
-    Err(ListError::OtherForm {
-        path: clean(&path.to_string_lossy()),
-        form,
-    })
+    Err(ListError::OtherForm { path: shown, form })
 }
 
 /// Opens a file, and finds out its form from its first line.
-fn open_as(path: &Path) -> Result<(Form, BufReader<File>), ListError> {
-    let shown = || clean(&path.to_string_lossy());
+fn open_as(path: &Path, shown: &str) -> Result<(Form, BufReader<File>), ListError> {
     let unreadable = |error| ListError::Unreadable {
-        path: shown(),
+        path: shown.to_owned(),
         error,
     };
     let file = File::open(path).map_err(unreadable)?;
@@ -117,7 +113,7 @@ fn open_as(path: &Path) -> Result<(Form, BufReader<File>), ListError> {
         None => Ok((Form::Records, reader)),
         Some((_, Ok(form))) => Ok((form, reader)),
         Some((line, Err(fault))) => Err(ListError::Form {
-            path: shown(),
+            path: shown.to_owned(),
             line,
             fault,
         }),
@@ -145,7 +141,7 @@ pub fn read(path: &Path) -> Result<Vec<Record>, ListError> {
     let mut records = Vec::new();
     let mut faults = Vec::new();
     let mut numbers = LineNumbers::default();
-    let list = open(path)?;
+    let list = open(path, &shown)?;
     say_passed_over(&shown, &list);
     for (number, line) in list.lines {
         let checked = line.and_then(|line| Ok((numbers.is_first(number, &line)?, line)));

@@ -1,5 +1,6 @@
 //! `pushwatch uploaders import`.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "aws")]
@@ -178,29 +179,31 @@ async fn import_list<S: Manage>(
 
 /// A list of uploaders, which is read more than once.
 struct List {
-    path: PathBuf,
+    /// What came from a file, from standard input or from a table, so that what is shown
+    /// and asked about is what is written. It is deleted with the list.
+    copy: NamedTempFile,
     shown: String,
-    /// What came from standard input, or from a table; it is deleted with the list.
-    _copy: Option<NamedTempFile>,
     is_stdin: bool,
 }
 
 impl List {
     /// The list that is named; `-` is standard input.
     async fn find(path: &Path) -> Result<Self, CommandError> {
-        if path.as_os_str() != "-" {
-            return Ok(Self {
-                path: path.to_owned(),
-                shown: clean(&path.to_string_lossy()),
-                _copy: None,
-                is_stdin: false,
-            });
-        }
-        let shown = "standard input";
+        let is_stdin = path.as_os_str() == "-";
+        let shown = if is_stdin {
+            "standard input".to_owned()
+        } else {
+            clean(&path.to_string_lossy())
+        };
+        let path = path.to_owned();
         // On a thread of its own, so that Ctrl-C is heard meanwhile.
-        let copy = tokio::task::spawn_blocking(|| {
+        let copy = tokio::task::spawn_blocking(move || {
             let mut copy = NamedTempFile::new()?;
-            io::copy(&mut io::stdin().lock(), &mut copy)?;
+            if is_stdin {
+                io::copy(&mut io::stdin().lock(), &mut copy)?;
+            } else {
+                io::copy(&mut File::open(path)?, &mut copy)?;
+            }
             Ok(copy)
         });
         let copy = copy
@@ -208,14 +211,13 @@ impl List {
             .map_err(io::Error::other)
             .and_then(|copy| copy)
             .map_err(|error| ListError::Unreadable {
-                path: shown.to_owned(),
+                path: shown.clone(),
                 error,
             })?;
         Ok(Self {
-            path: copy.path().to_owned(),
-            shown: shown.to_owned(),
-            _copy: Some(copy),
-            is_stdin: true,
+            copy,
+            shown,
+            is_stdin,
         })
     }
 
@@ -241,9 +243,8 @@ impl List {
         drop(reading);
         let name = args.from_table.as_deref().unwrap_or_default();
         let list = Self {
-            path: copy.path().to_owned(),
+            copy,
             shown: format!("table {}", clean_cut(name, 200)),
-            _copy: Some(copy),
             is_stdin: false,
         };
         Ok((list, damaged))
@@ -255,7 +256,7 @@ impl List {
         &self,
         now: Timestamp,
     ) -> Result<impl Iterator<Item = (u64, Result<Option<ListLine>, String>)>, CommandError> {
-        let list = list::open(&self.path)?;
+        let list = list::open(self.copy.path(), &self.shown)?;
         let mut numbers = LineNumbers::default();
         Ok(list.lines.map(move |(number, listed)| {
             let checked = listed.and_then(|listed| {
@@ -276,7 +277,7 @@ impl List {
     /// there are in it, and how many bad lines.
     fn check(&self, now: Timestamp) -> Result<(usize, usize), CommandError> {
         let shown = &self.shown;
-        list::say_passed_over(shown, &list::open(&self.path)?);
+        list::say_passed_over(shown, &list::open(self.copy.path(), shown)?);
         let (mut notes, mut faults) = (ShortList::default(), ShortList::default());
         let (mut count, mut bad) = (0, 0);
         for (number, listed) in self.lines(now)? {
