@@ -11,13 +11,15 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 # Of what is installed into .tools.
-VERSION_cyclonedx := 0.5.9
 VERSION_deny := 0.20.2
 VERSION_fuzz := 0.13.2
 VERSION_mutants := 27.1.0
 
+# Where cargo-deny keeps the database of known weaknesses.
+ADVISORIES := $(or $(CARGO_HOME),$(HOME)/.cargo)/advisory-dbs
+
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint default unit doc template e2e budgets smoke
+STAGES := fmt lint supply default unit doc template e2e budgets smoke
 
 # Tests that read files of other people, where these are not at hand.
 NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
@@ -25,7 +27,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) report-pictures local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories report-pictures local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +48,16 @@ lint: ## Run clippy for each set of features; check that pure modules are pure, 
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py
+
+supply: .tools/bin/cargo-deny ## Check what the programs are made of: crates, licences, sources; advisories where they are at hand
+	$(PYTHON) tests/lint/dependencies.py
+	.tools/bin/cargo-deny --locked check licenses bans sources
+	@if ls $(ADVISORIES)/*/.git >/dev/null 2>&1; \
+	then .tools/bin/cargo-deny --locked --offline check advisories; \
+	else echo "Not checked, since their database is not at hand (make advisories): advisories"; fi
+
+advisories: .tools/bin/cargo-deny ## Fetch the database of advisories, and check the crates by it
+	.tools/bin/cargo-deny --locked check advisories
 
 default: ## Build and run what is built by default, which needs no AWS
 	$(PYTHON) tests/default_build.py

@@ -1,0 +1,42 @@
+"""The crates of a program, as Cargo resolves them for Linux: without those of tests and of
+build scripts. (`cargo metadata` mixes in the features that the tests ask for.)"""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTION = ["--no-default-features", "--features", "function"]
+COMMAND_LINE = ["--features", "aws"]
+TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
+
+
+def crates(features, macros=True):
+    """Each crate as (name, version), with those that it names itself; the program first.
+    Without macros, those that are linked into it."""
+    tree = subprocess.run(
+        ["cargo", "tree", "--locked", "--edges", "normal" if macros else "normal,no-proc-macro",
+         "--prefix", "depth", *features,
+         *(word for target in TARGETS for word in ("--target", target))],
+        cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found, path = {}, []
+    for line in filter(None, tree.splitlines()):
+        depth, name, version = re.match(r"(\d+)(\S+) v(\S+)", line).groups()
+        crate = (name, version)
+        found.setdefault(crate, set())
+        del path[int(depth):]
+        if path:
+            found[path[-1]].add(crate)
+        path.append(crate)
+    return found
+
+
+def reached(found, crate):
+    """All that a crate brings along, and itself."""
+    seen, left = set(), [crate]
+    while left:
+        one = left.pop()
+        if one not in seen:
+            seen.add(one)
+            left += found[one]
+    return seen
