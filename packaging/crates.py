@@ -1,5 +1,5 @@
-"""The crates of a program, as Cargo resolves them for Linux: without those of tests and of
-build scripts. (`cargo metadata` mixes in the features that the tests ask for.)"""
+"""The crates of a program, as Cargo resolves them for Linux, without those of tests. (`cargo
+metadata` mixes in what the features of the tests ask for.)"""
 
 import re
 import subprocess
@@ -10,13 +10,16 @@ FUNCTION = ["--no-default-features", "--features", "function"]
 COMMAND_LINE = ["--features", "aws"]
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
+# What is linked into the program; with macros; and with what build scripts need.
+LINKED = "normal,no-proc-macro"
+WITH_MACROS = "normal"
+WITH_BUILD_SCRIPTS = "normal,build"
 
-def crates(features, macros=True):
-    """Each crate as (name, version), with those that it names itself; the program first.
-    Without macros, those that are linked into it."""
+
+def crates(features, kinds=WITH_MACROS):
+    """Each crate as (name, version), with those that it names itself; the program first."""
     tree = subprocess.run(
-        ["cargo", "tree", "--locked", "--edges", "normal" if macros else "normal,no-proc-macro",
-         "--prefix", "depth", *features,
+        ["cargo", "tree", "--locked", "--edges", kinds, "--prefix", "depth", *features,
          *(word for target in TARGETS for word in ("--target", target))],
         cwd=ROOT, check=True, capture_output=True, text=True).stdout
     found, path = {}, []

@@ -5,38 +5,17 @@ SOURCE_DATE_EPOCH names one.
 """
 
 import datetime
-import json
 import os
-import re
 import subprocess
-import tomllib
 
-from crates import ROOT, crates
-
-
-def packages():
-    """What their manifests say, by name and version."""
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features"],
-        cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return {(one["name"], one["version"]): one for one in json.loads(metadata)["packages"]}
-
-
-def checksums():
-    """Of the sources, as Cargo.lock holds them."""
-    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
-    return {(one["name"], one["version"]): one.get("checksum") for one in lock["package"]}
+from crates import LINKED, crates
+from manifests import checksums, licence, manifests
 
 
 def compiler():
     version = subprocess.run(
-        ["rustc", "--version"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        ["rustc", "--version"], check=True, capture_output=True, text=True).stdout
     return version.split()[1]
-
-
-def licence(package):
-    """Its expression, in the spelling of SPDX."""
-    return re.sub(r"\s*/\s*", " OR ", package["license"])
 
 
 def reference(crate):
@@ -45,8 +24,8 @@ def reference(crate):
 
 def sbom(name, features):
     """That of the program with these features."""
-    found, linked = crates(features), crates(features, macros=False)
-    manifests, sums = packages(), checksums()
+    found, linked = crates(features), crates(features, LINKED)
+    packages, sums = manifests(), checksums()
     program, *others = found
     # It is in no registry: somebody else's crate could have its name there.
     refs = {crate: reference(crate) for crate in others} | {program: name}
@@ -55,8 +34,8 @@ def sbom(name, features):
         "tools": [{"name": "rustc", "version": compiler()}],
         "component": {
             "type": "application", "bom-ref": name, "name": name, "version": program[1],
-            "description": manifests[program]["description"],
-            "licenses": [{"expression": licence(manifests[program])}],
+            "description": packages[program]["description"],
+            "licenses": [{"expression": licence(packages[program])}],
         },
     }
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
@@ -71,7 +50,7 @@ def sbom(name, features):
                 # A macro runs in the compiler, and is not in the executable.
                 "scope": "required" if crate in linked else "excluded",
                 "hashes": [{"alg": "SHA-256", "content": sums[crate]}],
-                "licenses": [{"expression": licence(manifests[crate])}],
+                "licenses": [{"expression": licence(packages[crate])}],
                 "purl": reference(crate),
             }
             for crate in sorted(others)],

@@ -26,8 +26,13 @@ def source_template():
 
 
 def translated(template, code="s3://code/function.zip"):
-    """Plain CloudFormation: what AWS makes of the SAM template."""
+    """Plain CloudFormation of the SAM template, with the code there."""
     template["Resources"]["Function"]["Properties"]["CodeUri"] = code
+    return transformed(template)
+
+
+def transformed(template):
+    """Plain CloudFormation: what AWS makes of a SAM template."""
 
     class NoPolicies(ManagedPolicyLoader):
         def __init__(self):
@@ -36,7 +41,7 @@ def translated(template, code="s3://code/function.zip"):
         def load(self):
             return {}
 
-    parameters = {name: str(one.get("Default", "")) for name, one in template["Parameters"].items()}
+    parameters = {name: str(one.get("Default", "")) for name, one in template.get("Parameters", {}).items()}
     return transform(template, {**parameters, "AWS::Region": REGION}, NoPolicies())
 
 
