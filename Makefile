@@ -115,7 +115,7 @@ sam: .venv/installed ## Build the function as it is deployed; once for all that 
 	sam build --parameter-overrides Architecture=x86_64
 
 # cargo-lambda builds for arm64 on any machine that has the target.
-ARM64 := $(wildcard $(shell rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu)
+ARM64 = $(wildcard $(shell rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu)
 
 dist: sam ## Build what is released into dist/: function, command line, template, SBOMs, checksums
 	$(if $(ARM64),sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)

@@ -1,13 +1,14 @@
 """The crates of a program, as Cargo resolves them for Linux, without those of tests. (`cargo
 metadata` mixes in what the features of the tests ask for.)"""
 
+import functools
 import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FUNCTION = ["--no-default-features", "--features", "function"]
-COMMAND_LINE = ["--features", "aws"]
+FUNCTION = ("--no-default-features", "--features", "function")
+COMMAND_LINE = ("--features", "aws")
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 # What is linked into the program; with macros; and with what build scripts need.
@@ -16,6 +17,7 @@ WITH_MACROS = "normal"
 WITH_BUILD_SCRIPTS = "normal,build"
 
 
+@functools.cache
 def crates(features, kinds=WITH_MACROS):
     """Each crate as (name, version), with those that it names itself; the program first."""
     tree = subprocess.run(

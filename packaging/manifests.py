@@ -1,5 +1,6 @@
 """What the manifests of all crates say, and what Cargo.lock does."""
 
+import functools
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import tomllib
 from crates import ROOT
 
 
+@functools.cache
 def manifests():
     """Each crate's, by name and version."""
     metadata = subprocess.run(

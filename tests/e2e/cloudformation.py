@@ -4,11 +4,10 @@ a change set made it. It stands before moto, and passes on all else."""
 import json
 import urllib.parse
 
-import boto3
 from samtranslator.yaml_helper import yaml_parse
 
-from servers import REGION, Quiet, serve
-from stack import transformed
+from servers import Quiet, serve
+from stack import client_of, transformed
 
 DONE = b"<ExecuteChangeSetResponse><ExecuteChangeSetResult/></ExecuteChangeSetResponse>"
 
@@ -24,12 +23,7 @@ def pairs(form, name, key, value):
 
 def cloudformation(moto):
     """Serves before this moto; gives the server."""
-
-    def client(name):
-        return boto3.client(
-            name, endpoint_url=moto.url, region_name=REGION,
-            aws_access_key_id="test", aws_secret_access_key="test")
-
+    client = client_of(moto.url)
     # What change sets ask for, by the name of their stack.
     asked = {}
 
