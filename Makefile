@@ -28,7 +28,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) advisories report-pictures local model soak mutants docs-findings sam dist deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories report-pictures local model soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -123,6 +123,9 @@ dist: sam ## Build what is released into dist/: function, command line, template
 	$(PYTHON) packaging/dist.py dist --command-line target/cli/pushwatch --function x86_64=$(DEPLOYED) \
 		$(if $(ARM64),--function arm64=.aws-sam/arm64/Function/bootstrap)
 	@$(if $(ARM64),,echo "Left out, since the target is not there (rustup target add aarch64-unknown-linux-gnu): the function for arm64")
+
+dist-twice: .venv/installed ## Build dist/ of the last commit twice, in two folders, and compare; takes long
+	$(PYTHON) tests/dist_twice.py
 
 deployed: sam ## Run the tests of the function on the one that is deployed
 	PUSHWATCH_LAMBDA=$(CURDIR)/$(DEPLOYED) $(CARGO) test --locked --all-features --test it function:: -- --include-ignored
