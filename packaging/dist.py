@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from archives import tarred, zipped
@@ -18,22 +19,29 @@ from licences import licences
 from sbom import sbom
 from template import released
 
-# The first of them that is there has the template with the plain name.
-ARCHITECTURES = ["x86_64", "arm64"]
+# With the machine that ELF names.
+ARCHITECTURES = {"x86_64": 0x3E, "arm64": 0xB7}
 
 
 def version():
     return next(iter(crates(FUNCTION)))[1]
 
 
+def executable(path, architecture):
+    """Its bytes, if it is for that one."""
+    content = Path(path).read_bytes()
+    if content[:4] != b"\x7fELF" or int.from_bytes(content[18:20], "little") != ARCHITECTURES[architecture]:
+        sys.exit(f"{path} is no executable for {architecture}")
+    return content
+
+
 def functions(bootstraps):
     """The files that deploy the function, by name."""
     template = (ROOT / "template.yaml").read_text()
-    for architecture in ARCHITECTURES:
+    for architecture, suffix in [("x86_64", ""), ("arm64", "-arm64")]:
         if architecture in bootstraps:
             name = f"pushwatch-function-{architecture}.zip"
-            yield name, zipped([("bootstrap", Path(bootstraps[architecture]).read_bytes())])
-            suffix = "" if architecture == ARCHITECTURES[0] else f"-{architecture}"
+            yield name, zipped([("bootstrap", executable(bootstraps[architecture], architecture))])
             yield f"template{suffix}.yaml", released(template, architecture, name).encode()
     # The name of the stack, and what `sam deploy` needs beside the template.
     yield "samconfig.toml", (ROOT / "samconfig.toml").read_bytes()

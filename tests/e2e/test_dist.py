@@ -1,5 +1,7 @@
 """What is released deploys as it says, with no compiler, and is the same wherever it is made."""
 
+import base64
+import hashlib
 import io
 import json
 import os
@@ -21,12 +23,16 @@ COMPILERS = ["cargo", "rustc", "cc", "gcc", "clang", "ld", "zig", "python-zig", 
 
 
 def made(folder, source=ROOT, bootstrap=BOOTSTRAP):
-    """What `make dist` writes, of the function that SAM built; a script is the command line."""
-    program = folder.parent / "program"
+    """What `make dist` writes, of the function that SAM built. What plays that for arm64 says so
+    in its head; a script plays the command line."""
+    program, arm64 = folder.parent / "program", folder.parent / "arm64"
     program.write_text("#!/bin/sh\n")
+    content = bytearray(bootstrap.read_bytes())
+    content[18] = 0xB7
+    arm64.write_bytes(content)
     subprocess.run(
         [sys.executable, "packaging/dist.py", folder, "--function", f"x86_64={bootstrap}",
-         "--function", f"arm64={bootstrap}", "--command-line", program],
+         "--function", f"arm64={arm64}", "--command-line", program],
         cwd=source, check=True, stdout=subprocess.DEVNULL)
     return folder
 
@@ -72,7 +78,7 @@ def test_without_a_compiler_sam_deploys_it_and_a_push_is_reported(dist, deployed
         for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     released = (dist / "pushwatch-function-x86_64.zip").read_bytes()
     assert released in uploaded
-    assert function["CodeSize"] == len(released)
+    assert function["CodeSha256"] == base64.b64encode(hashlib.sha256(released).digest()).decode()
 
     # Lambda unpacks it so.
     bootstrap = tmp_path / "bootstrap"
@@ -121,6 +127,15 @@ def test_a_template_that_changed_under_it_is_refused():
         assert text.count(gone) == 1
         with pytest.raises(TemplateError, match="0 times"):
             released(text.replace(gone, ""), "x86_64", "function.zip")
+
+
+def test_a_function_for_another_processor_is_refused(tmp_path):
+    refused = subprocess.run(
+        [sys.executable, "packaging/dist.py", tmp_path / "dist", "--function", f"arm64={BOOTSTRAP}"],
+        cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{BOOTSTRAP} is no executable for arm64\n"
+    assert not (tmp_path / "dist").exists()
 
 
 def test_the_checksums_are_of_every_file(dist):
