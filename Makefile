@@ -124,7 +124,7 @@ dist: sam ## Build what is released into dist/: function, command line, template
 		$(if $(ARM64),--function arm64=.aws-sam/arm64/Function/bootstrap)
 	@$(if $(ARM64),,echo "Left out, since the target is not there (rustup target add aarch64-unknown-linux-gnu): the function for arm64")
 
-dist-twice: .venv/installed ## Build dist/ of the last commit twice, in two folders, and compare; takes long
+dist-twice: dist ## Build dist/, and once more in another folder, and compare; takes long
 	$(PYTHON) tests/dist_twice.py
 
 deployed: sam ## Run the tests of the function on the one that is deployed

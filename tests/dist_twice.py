@@ -1,9 +1,7 @@
-"""Fails when two builds of one commit differ.
+"""Builds the last commit once more, and fails if dist/ is not what that gives.
 
-usage: dist_twice.py [COMMIT]
-
-`make dist` runs in two clones whose folders have other names and lengths, each with a CARGO_HOME
-of its own, which shares the downloads. From nothing, so it takes long.
+`make dist` runs in a clone, whose folder has another name and length, with another CARGO_HOME,
+which shares the downloads; from nothing, so it takes long.
 """
 
 import os
@@ -13,34 +11,37 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ["a", "a-folder-with-a-longer-name/below/another"]
+SUMS = Path("dist") / "SHA256SUMS"
 
 
-def build(commit, folder, cargo_home):
-    """The checksums of what `make dist` writes of the commit there."""
+def output(*command):
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def build(folder, cargo_home):
+    """The checksums of what `make dist` writes of a clone there."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)
     (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
-    downloads = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry"
     cargo_home.mkdir()
+    downloads = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry"
     (cargo_home / "registry").symlink_to(downloads)
     subprocess.run(
         # What is in .venv stays as it is.
         ["make", "--no-print-directory", "--old-file", ".venv/installed", "dist"],
         cwd=folder, check=True, env={**os.environ, "CARGO_HOME": str(cargo_home)})
-    return (folder / "dist" / "SHA256SUMS").read_text()
+    return (folder / SUMS).read_text()
 
 
 def main():
-    named = sys.argv[1] if len(sys.argv) > 1 else "HEAD"
-    commit = subprocess.run(
-        ["git", "rev-parse", named], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    if changed := output("git", "status", "--porcelain", "--untracked-files=no"):
+        sys.exit(f"Not committed, so that a clone has it not:\n{changed}")
+    commit = output("git", "rev-parse", "HEAD")
     with tempfile.TemporaryDirectory() as own:
-        one, other = (
-            build(commit, Path(own) / name, Path(own) / f"cargo-{name[:8]}") for name in FOLDERS)
-    if one != other:
-        sys.exit(f"Two builds of {commit} differ:\n{one}\n{other}")
-    print(f"Two builds of {commit} are the same:\n{one}", end="")
+        again = build(Path(own) / "a-folder-with-a-longer-name" / "pushwatch", Path(own) / "cargo")
+    here = (ROOT / SUMS).read_text()
+    if again != here:
+        sys.exit(f"Two builds of {commit} differ. Here:\n{here}There:\n{again}")
+    print(f"Two builds of {commit} are the same:\n{here}", end="")
 
 
 main()
