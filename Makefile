@@ -11,13 +11,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 # Of what is installed into .tools.
-VERSION_cyclonedx := 0.5.9
 VERSION_deny := 0.20.2
 VERSION_fuzz := 0.13.2
 VERSION_mutants := 27.1.0
 
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+# Where cargo-deny keeps the database of known weaknesses.
+ADVISORIES := $(CARGO_FOLDER)/advisory-dbs
+
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint default unit doc template e2e budgets smoke
+STAGES := fmt lint supply default unit doc template e2e budgets smoke
 
 # Tests that read files of other people, where these are not at hand.
 NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
@@ -25,7 +28,7 @@ NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 NOT_HERE := $(strip $(NOT_HERE))
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) report-pictures local model soak mutants docs-findings sam deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories report-pictures local model soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +49,17 @@ lint: ## Run clippy for each set of features; check that pure modules are pure, 
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py
+
+supply: .tools/bin/cargo-deny .venv-checkov/installed ## Check what the programs are made of: crates, licences, sources, SBOMs; advisories where they are at hand
+	$(PYTHON) tests/lint/dependencies.py
+	.venv-checkov/bin/python tests/lint/sbom.py
+	.tools/bin/cargo-deny --locked check licenses bans sources
+	@if ls $(ADVISORIES)/*/.git >/dev/null 2>&1; \
+	then .tools/bin/cargo-deny --locked --offline check advisories; \
+	else echo "Not checked, since their database is not at hand (make advisories): advisories"; fi
+
+advisories: .tools/bin/cargo-deny ## Fetch the database of advisories, and check the crates by it
+	.tools/bin/cargo-deny --locked check advisories
 
 default: ## Build and run what is built by default, which needs no AWS
 	$(PYTHON) tests/default_build.py
@@ -92,8 +106,26 @@ report-pictures: .axe/installed ## Draw the pictures of docs/report anew, in Chr
 	$(CARGO) build --locked --all-features --bin pushwatch
 	WRITE_DOCS=1 .venv/bin/python -m pytest -q tests/e2e/test_report.py -k pictures
 
+# The executables name no folder of this machine: the same commit gives the same bytes in any.
+sam dist: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=/pushwatch \
+	--remap-path-prefix=$(CARGO_FOLDER)=/cargo \
+	--remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(shell rustc -vV | sed -n 's/commit-hash: //p')
+
 sam: .venv/installed ## Build the function as it is deployed; once for all that need it
 	sam build --parameter-overrides Architecture=x86_64
+
+# cargo-lambda builds for arm64 on any machine that has the target.
+ARM64 = $(wildcard $(shell rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu)
+
+dist: sam ## Build what is released into dist/: function, command line, template, SBOMs, checksums
+	$(if $(ARM64),sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)
+	$(CARGO) build --locked --profile cli --features aws --bin pushwatch
+	$(PYTHON) packaging/dist.py dist --command-line target/cli/pushwatch --function x86_64=$(DEPLOYED) \
+		$(if $(ARM64),--function arm64=.aws-sam/arm64/Function/bootstrap)
+	@$(if $(ARM64),,echo "Left out, since the target is not there (rustup target add aarch64-unknown-linux-gnu): the function for arm64")
+
+dist-twice: dist ## Build dist/, and once more in another folder, and compare; takes long
+	$(PYTHON) tests/dist_twice.py
 
 deployed: sam ## Run the tests of the function on the one that is deployed
 	PUSHWATCH_LAMBDA=$(CURDIR)/$(DEPLOYED) $(CARGO) test --locked --all-features --test it function:: -- --include-ignored

@@ -1,14 +1,16 @@
 """The figures of a function that do not depend on how fast or how busy the machine is."""
 
 import concurrent.futures
-import re
 import statistics
-import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from function import Run, instructions, zip_size
 from stubs import ROOT, new_uploader, pushes, sweep
+
+sys.path.insert(0, str(ROOT / "packaging"))
+from crates import FUNCTION, crates  # noqa: E402
 
 # How many warm events are averaged.
 WARM = 100
@@ -72,12 +74,8 @@ def peak_memory(command, folder, runs=5):
 
 
 def count_crates():
-    """The crates that are linked into the function."""
-    tree = subprocess.run(
-        ["cargo", "tree", "--locked", "--edges", "normal", "--no-default-features",
-         "--features", "function", "--prefix", "none", "--target", "x86_64-unknown-linux-gnu"],
-        cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return len({re.sub(r" \(.*", "", line) for line in tree.splitlines() if line})
+    """The crates of the function, itself and its macros among them."""
+    return len(crates(FUNCTION))
 
 
 def all_figures(binary, folder, callgrind=True):

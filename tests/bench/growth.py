@@ -18,7 +18,7 @@ from stubs import ROOT, pushes, sweep
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from servers import REGION, Function, Moto, Quiet, aws_environment, aws_variables, serve  # noqa: E402
-from stack import BUILD, Stack  # noqa: E402
+from stack import BUILD, deploy  # noqa: E402
 
 STORED = [1_000, 100_000]
 # DynamoDB takes no more at once.
@@ -80,7 +80,7 @@ def main():
     binary = built if built.exists() else ROOT / "target/debug/pushwatch-lambda"
     moto = Moto()
     try:
-        stack = Stack(moto.url, {})
+        stack = deploy(moto.url, {})
         table, counter = stack.outputs["UploadersTable"], Counter(moto.port)
         function = Function(binary, aws_variables(counter.url) | stack.environment())
         one, *more = [json.loads(push) for push in pushes(1 + len(STORED))]

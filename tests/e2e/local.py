@@ -11,7 +11,7 @@ import time
 import uuid
 
 from servers import REGION, ROOT, Emulator, Moto, Quiet, aws_variables, free_port, serve
-from stack import Stack
+from stack import deploy
 
 
 def main():
@@ -21,7 +21,7 @@ def main():
     file = ROOT / "target" / f"local-{port}.env"
     emulator = None
     try:
-        stack = Stack(moto.url, {})
+        stack = deploy(moto.url, {})
         complete(stack)
         inbox, arn = stack.queue("inbox")
         topic = stack.outputs["FindingsTopicArn"]

@@ -77,6 +77,15 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def pass_on(self, port, body):
+        """Answers what the server at the port answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request(self.command, self.path, body, {**self.headers, "content-length": str(len(body))})
+        response = connection.getresponse()
+        dropped = {"content-length", "connection", "date", "server", "transfer-encoding"}
+        headers = [(k, v) for k, v in response.getheaders() if k.lower() not in dropped]
+        self.answer(response.status, headers, response.read())
+
 
 def proxy(port, calls):
     """Passes calls on to the port, and notes each as (operation, request)."""
@@ -90,12 +99,7 @@ def proxy(port, calls):
             else:
                 form = dict(urllib.parse.parse_qsl(body.decode()))
                 calls.append((form["Action"], form))
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            connection.request("POST", self.path, body, dict(self.headers))
-            response = connection.getresponse()
-            dropped = {"content-length", "connection", "date", "server", "transfer-encoding"}
-            headers = [(k, v) for k, v in response.getheaders() if k.lower() not in dropped]
-            self.answer(response.status, headers, response.read())
+            self.pass_on(port, body)
 
         def do_GET(self):
             # The function opens its connection by a request to /ping.

@@ -26,8 +26,13 @@ def source_template():
 
 
 def translated(template, code="s3://code/function.zip"):
-    """Plain CloudFormation: what AWS makes of the SAM template."""
+    """Plain CloudFormation of the SAM template, with the code there."""
     template["Resources"]["Function"]["Properties"]["CodeUri"] = code
+    return transformed(template)
+
+
+def transformed(template):
+    """Plain CloudFormation: what AWS makes of a SAM template."""
 
     class NoPolicies(ManagedPolicyLoader):
         def __init__(self):
@@ -36,38 +41,43 @@ def translated(template, code="s3://code/function.zip"):
         def load(self):
             return {}
 
-    parameters = {name: str(one.get("Default", "")) for name, one in template["Parameters"].items()}
+    parameters = {name: str(one.get("Default", "")) for name, one in template.get("Parameters", {}).items()}
     return transform(template, {**parameters, "AWS::Region": REGION}, NoPolicies())
+
+
+def client_of(url):
+    """Makes clients of moto there."""
+    return lambda name: boto3.client(
+        name, endpoint_url=url, region_name=REGION,
+        aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def deploy(url, parameters):
+    """The stack of the built template; without a build, its tables and topic alone."""
+    client = client_of(url)
+    archive = io.BytesIO()
+    bootstrap, template = BUILD / "Function" / "bootstrap", BUILD / "template.yaml"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
+        code.writestr("bootstrap", bootstrap.read_bytes() if bootstrap.exists() else b"")
+    if not template.exists():
+        template = ROOT / "template.yaml"
+    client("s3").create_bucket(
+        Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("s3").put_object(Bucket="code", Key="function.zip", Body=archive.getvalue())
+    template = translated(yaml_parse(template.read_text()))
+    client("cloudformation").create_stack(
+        StackName="pushwatch", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
+    return Stack(url)
 
 
 class Stack:
     """A deployed stack, and clients for what is in it."""
 
-    def __init__(self, url, parameters):
-        def client(name):
-            return boto3.client(
-                name, endpoint_url=url, region_name=REGION,
-                aws_access_key_id="test", aws_secret_access_key="test",
-            )
-
-        self.client = client
-        archive = io.BytesIO()
-        bootstrap, template = BUILD / "Function" / "bootstrap", BUILD / "template.yaml"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
-            # Without a build, for the tables and the topic alone.
-            code.writestr("bootstrap", bootstrap.read_bytes() if bootstrap.exists() else b"")
-        if not template.exists():
-            template = ROOT / "template.yaml"
-        client("s3").create_bucket(
-            Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
-        client("s3").put_object(Bucket="code", Key="function.zip", Body=archive.getvalue())
-        template = translated(yaml_parse(template.read_text()))
-        cloudformation = client("cloudformation")
-        cloudformation.create_stack(
-            StackName="pushwatch", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        )
-        described = cloudformation.describe_stacks(StackName="pushwatch")["Stacks"][0]
+    def __init__(self, url):
+        self.client = client_of(url)
+        described = self.client("cloudformation").describe_stacks(StackName="pushwatch")["Stacks"][0]
         assert described["StackStatus"] == "CREATE_COMPLETE", described
         self.outputs = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
 

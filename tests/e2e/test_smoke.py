@@ -4,13 +4,13 @@ the sample events, and moto for AWS."""
 import pytest
 
 from servers import Emulator, Moto, free_port
-from stack import Stack
+from stack import deploy
 
 
 @pytest.fixture(scope="module")
 def emulator():
     moto = Moto()
-    emulator = Emulator(Stack(moto.url, {}), moto.url, free_port())
+    emulator = Emulator(deploy(moto.url, {}), moto.url, free_port())
     yield emulator
     emulator.stop()
     moto.stop()

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from servers import REGION, ROOT, Function, Moto, proxy
-from stack import BUILD, Stack, samples
+from stack import BUILD, deploy, samples
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def moto():
 
 @pytest.fixture(scope="module")
 def stack(moto):
-    return Stack(moto.url, {"Architecture": "x86_64", "AbsenceDays": "30"})
+    return deploy(moto.url, {"Architecture": "x86_64", "AbsenceDays": "30"})
 
 
 @pytest.fixture(scope="module")
