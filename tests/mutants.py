@@ -16,11 +16,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# From quick to slow; the first that fails ends a mutant. The first ones are built without any
-# feature, which takes a fifth of the time.
-PLAIN = ["lib", "decision_table", "habits", "decision_properties", "sweep", "store_behaviour"]
-WITH_AWS = ["wire", "store_behaviour", "stores_agree", "function"]
-SLOW = ["model"]
+# Kinds of tests, from quick to slow, with the features that each is built with: the fewer, the
+# less there is to build. The first that fails ends a mutant.
+PLAIN, SDK, ALL = "", "sdk", "aws,function"
+KINDS = [
+    ("lib", PLAIN), ("decision_table", PLAIN), ("habits", PLAIN), ("decision_properties", PLAIN),
+    ("sweep", PLAIN), ("store_behaviour", PLAIN), ("wire", SDK), ("store_behaviour", SDK),
+    ("stores_agree", SDK), ("function", ALL), ("model", PLAIN),
+]
 
 # What is broken, file, what stands there, and what is put in its place. White space
 # does not matter.
@@ -424,15 +427,12 @@ MUTANTS = [
 ]
 
 
-def runs(file, only):
-    """Kinds of tests, each with the features that it is built with, that can catch a change of
-    the file: a kind is the library's own tests, or a module of tests/it."""
-    is_aws = file.startswith(("src/store/dynamodb/", "src/notify/sns"))
-    plain = [] if is_aws else PLAIN
-    kinds = [(kind, "--no-default-features") for kind in plain]
-    kinds += [(kind, "--all-features") for kind in WITH_AWS]
-    kinds += [(kind, "--no-default-features") for kind in SLOW if not is_aws]
-    return [(kind, features) for kind, features in kinds if only in (None, kind)]
+def kinds_for(file, only):
+    """Those that can catch a change of the file: a kind is the library's own tests, or a module
+    of tests/it."""
+    needs_sdk = file.startswith(("src/store/dynamodb/", "src/notify/sns"))
+    return [(kind, features) for kind, features in KINDS
+            if only in (None, kind) and (features != PLAIN or not needs_sdk)]
 
 
 def first_failure(copy, environment, kinds):
@@ -442,7 +442,7 @@ def first_failure(copy, environment, kinds):
         tests = ["--lib"] if kind == "lib" else [
             "--test=it", f"{kind}::", "--", "--include-ignored", "--skip=wire_faults::"]
         run = subprocess.run(
-            ["cargo", "test", "--locked", "--quiet", features, *tests], cwd=copy,
+            ["cargo", "test", "--locked", "--quiet", "--no-default-features", "--features", features, *tests], cwd=copy,
             env=environment, capture_output=True, text=True)
         if run.returncode != 0:
             text = run.stdout + run.stderr
@@ -468,7 +468,7 @@ def broken(source, there, instead, where):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--only", metavar="TEST", choices=[*PLAIN, *WITH_AWS, *SLOW], help="the tests of one kind, such as model")
+    parser.add_argument("--only", metavar="TEST", choices=sorted({kind for kind, _ in KINDS}), help="the tests of one kind, such as model")
     parser.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="these mutants, or all")
     arguments = parser.parse_args()
     wanted = set(arguments.numbers) or set(range(1, len(MUTANTS) + 1))
@@ -483,7 +483,7 @@ def main():
             (copy / linked).symlink_to(ROOT / linked)
         for what, file, there, instead in MUTANTS:
             broken((copy / file).read_text(), there, instead, f"{what}: {file}")
-        failed = first_failure(copy, environment, runs("", arguments.only))
+        failed = first_failure(copy, environment, kinds_for("", arguments.only))
         assert failed is None, f"the tests must pass before they are tried: {failed}"
         for number, (what, file, there, instead) in enumerate(MUTANTS, 1):
             if number not in wanted:
@@ -491,7 +491,7 @@ def main():
             path = copy / file
             source = path.read_text()
             path.write_text(broken(source, there, instead, f"{what}: {file}"))
-            caught = first_failure(copy, environment, runs(file, arguments.only))
+            caught = first_failure(copy, environment, kinds_for(file, arguments.only))
             path.write_text(source)
             survived += caught in (None, NO_PROGRAM)
             print(f"{number:3} {what:58} {caught or 'SURVIVED'}", flush=True)

@@ -627,7 +627,7 @@ mod forms {
 }
 
 /// The items of the uploaders table.
-#[cfg(feature = "aws")]
+#[cfg(feature = "sdk")]
 mod items {
     use std::collections::HashMap;
 

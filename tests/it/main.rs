@@ -88,7 +88,7 @@ mod soak;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod status;
 mod store_behaviour;
-#[cfg(feature = "aws")]
+#[cfg(feature = "sdk")]
 mod stores_agree;
 mod sweep;
 #[cfg(feature = "cli")]
@@ -97,7 +97,7 @@ mod test_findings;
 mod uploaders;
 #[cfg(feature = "cli")]
 mod uploaders_files;
-#[cfg(feature = "aws")]
+#[cfg(feature = "sdk")]
 mod wire;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod wire_faults;

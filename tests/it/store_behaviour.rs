@@ -27,7 +27,7 @@ macro_rules! behaviours {
             })+
         }
 
-        #[cfg(feature = "aws")]
+        #[cfg(feature = "sdk")]
         mod dynamodb {
             $(#[test]
             #[ignore = "needs moto"]

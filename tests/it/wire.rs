@@ -20,10 +20,9 @@ use pushwatch::notify::{Notifier, SnsNotifier};
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{HttpsFormat, Message, RenderContext};
-use pushwatch::store::{
-    Answer, AnswerOutcome, Commit, CommitAnswer, DynamoStore, Lease, Manage, Store, TimesCommit,
-    TouchAnswer,
-};
+#[cfg(feature = "cli")]
+use pushwatch::store::{Answer, AnswerOutcome, Manage};
+use pushwatch::store::{Commit, CommitAnswer, DynamoStore, Lease, Store, TimesCommit, TouchAnswer};
 use serde_json::{Value, json};
 
 use crate::support::events::{push_by, render_context, time};
@@ -375,6 +374,7 @@ async fn the_other_calls_are_these() {
     assert_requests!(requests(&http));
 }
 
+#[cfg(feature = "cli")]
 fn answer() -> Answer {
     Answer {
         by: "arn:aws:iam::111122223333:user/ada".to_owned(),
@@ -383,6 +383,7 @@ fn answer() -> Answer {
     }
 }
 
+#[cfg(feature = "cli")]
 #[tokio::test(flavor = "current_thread")]
 async fn findings_are_read_and_answered_by_these_calls() {
     let http = answers(&vec![(200, json!({"Items": []})); 4]);
@@ -398,6 +399,7 @@ async fn findings_are_read_and_answered_by_these_calls() {
     assert_requests!(requests(&http));
 }
 
+#[cfg(feature = "cli")]
 #[tokio::test(flavor = "current_thread")]
 async fn an_answer_that_is_refused_says_who_answered_before() {
     let stored = |by: &str| {

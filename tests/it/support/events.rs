@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pushwatch::event::{self, Event, Push};
 use pushwatch::habit::Habits;
 use pushwatch::identity::{Identification, Uploader, identify};
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "sdk"))]
 use pushwatch::render::RenderContext;
 use serde_json::{Value, json};
 
@@ -147,7 +147,7 @@ pub fn push_by(name: &str, id: &str, time: &str) -> (Push, Uploader) {
 }
 
 /// The deployment that messages name.
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "sdk"))]
 pub fn render_context() -> RenderContext {
     RenderContext {
         table: "uploaders".to_owned(),

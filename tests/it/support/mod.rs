@@ -18,7 +18,7 @@ pub mod lambda;
 pub mod lambda_api;
 #[cfg(all(feature = "aws", feature = "function"))]
 pub mod lookup_events;
-#[cfg(feature = "aws")]
+#[cfg(feature = "sdk")]
 #[cfg_attr(not(feature = "function"), allow(dead_code))] // the function's tests use it all
 pub mod moto;
 #[cfg(all(feature = "aws", feature = "function"))]

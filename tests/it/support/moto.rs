@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "aws")]
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+#[cfg(feature = "aws")]
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -85,6 +87,7 @@ pub fn aws(port: u16) -> Aws {
 }
 
 /// What other clients of the SDK need for an endpoint on this machine.
+#[cfg(feature = "aws")]
 pub fn sdk_config(port: u16) -> aws_config::SdkConfig {
     let http = pushwatch::aws::http_client(Duration::from_secs(5)).unwrap();
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
