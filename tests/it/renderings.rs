@@ -798,6 +798,19 @@ fn every_body_of_a_list_names_each_finding() {
         .unwrap();
 }
 
+#[test]
+fn the_command_of_a_replay_is_no_link() {
+    let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let key = "arn:aws:iam::111122223333:user/evil.com/login";
+    event["userIdentity"]["arn"] = json!(key);
+    let finding = finding(Reason::NewUploader, &event);
+    let text = render(Message::Finding(&finding), Format::Text, &render_context());
+    let command = text.lines().find_map(|line| line.split_once("--trusted "));
+    let (_, word) = command.unwrap();
+    assert!(!has_bare_host(word), "{word}");
+    assert_eq!(shlex::split(word).unwrap(), [key]);
+}
+
 /// `sts:GetFederationToken` gives a caller as many names as it likes. One of them is
 /// the push that the others shall hide.
 #[test]
