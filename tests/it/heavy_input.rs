@@ -16,7 +16,7 @@ const MEGABYTE: usize = 1024 * 1024;
 /// What a command may take for its code, its threads and its first buffers, in megabytes.
 const BASE: usize = 400;
 /// And for each byte of the input.
-const PER_BYTE: usize = 40;
+const PER_BYTE: usize = 24;
 
 /// Each about `size` bytes long.
 fn heavy(size: usize) -> Vec<(&'static str, String)> {
@@ -82,6 +82,13 @@ fn heavy(size: usize) -> Vec<(&'static str, String)> {
         (
             "parameters of one string",
             push("requestParameters", &format!("\"{}\"", "x".repeat(size))),
+        ),
+        (
+            "a response of empty objects",
+            push(
+                "responseElements",
+                &format!("{{{}\"x\":1}}", "\"image\":{},".repeat(size / 11)),
+            ),
         ),
         (
             "resources",
