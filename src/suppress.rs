@@ -6,7 +6,7 @@ use std::fmt;
 use std::thread;
 
 use cel::common::ast::{EntryExpr, Expr};
-use cel::{Context, IdedExpr, ParseErrors, Program, Value};
+use cel::{Context, ExecutionError, IdedExpr, ParseErrors, Program, Value};
 use thiserror::Error;
 
 use crate::finding::Finding;
@@ -105,7 +105,56 @@ impl Suppression {
         match self.program.execute(&context) {
             Ok(Value::Bool(suppressed)) => Ok(suppressed),
             Ok(_) => Err("its result is neither true nor false".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    /// What failed, with the types of values instead of the values: they are the event's, and
+    /// this gets into the log.
+    fn fault(&self, error: &ExecutionError) -> String {
+        match error {
+            ExecutionError::UndeclaredReference(name) | ExecutionError::NoSuchKey(name)
+                if self.text.contains(name.as_str()) =>
+            {
+                error.to_string()
+            }
+            ExecutionError::NoSuchOverload(_)
+            | ExecutionError::InvalidArgumentCount { .. }
+            | ExecutionError::MissingArgumentOrTarget
+            | ExecutionError::UnexpectedType { .. } => error.to_string(),
+            ExecutionError::UnsupportedBinaryOperator(operator, one, other) => format!(
+                "Unsupported binary operator '{operator}': {}, {}",
+                one.type_of(),
+                other.type_of()
+            ),
+            ExecutionError::ValuesNotComparable(one, other) => {
+                format!(
+                    "{} can not be compared to {}",
+                    one.type_of(),
+                    other.type_of()
+                )
+            }
+            ExecutionError::UnsupportedIndex(one, other) => {
+                format!("Cannot use {} to index {}", one.type_of(), other.type_of())
+            }
+            ExecutionError::UnsupportedTargetType { target } => {
+                format!("Invalid argument type: {}", target.type_of())
+            }
+            ExecutionError::NotSupportedAsMethod { method, target } => {
+                format!("Method '{method}' not supported on {}", target.type_of())
+            }
+            ExecutionError::NoSuchKey(_) => "No such key".to_owned(),
+            ExecutionError::FunctionError { function, .. } => {
+                format!("Error executing function '{function}'")
+            }
+            ExecutionError::Overflow(operator, ..) => {
+                format!("Overflow from binary operator '{operator}'")
+            }
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+                "Division by zero".to_owned()
+            }
+            ExecutionError::IndexOutOfBounds(_) => "Index out of bounds".to_owned(),
+            _ => "it can't be run".to_owned(),
         }
     }
 }

@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use super::object::Object;
 
+/// The most messages that Lambda takes out of a queue at once. More are something else, and
+/// would take many times their size.
+const MOST: usize = 10_000;
 /// What Lambda writes into each message of a queue.
 const SQS: &str = "aws:sqs";
 
@@ -48,6 +51,9 @@ pub fn messages(json: &str) -> Option<Vec<QueueMessage>> {
         records: Vec<&'a RawValue>,
     }
     let Batch { records } = serde_json::from_str(json).ok()?;
+    if records.len() > MOST {
+        return None;
+    }
     let messages = records.into_iter();
     let messages: Vec<_> = messages
         .map(|record| Object::parse(record.get()).unwrap_or_default())
@@ -174,6 +180,9 @@ mod tests {
         ] {
             assert_eq!(read(&records), None, "{records}");
         }
+        // More than Lambda ever hands over.
+        let many = Value::from_iter((0..10_001).map(|id| message(&id.to_string())));
+        assert_eq!(read(&many), None);
         for json in ["", "[]", "{}", "{\"Records\":[", "{\"records\":[]}"] {
             assert_eq!(messages(json), None, "{json}");
         }

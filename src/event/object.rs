@@ -154,7 +154,8 @@ impl<'de> Visitor<'de> for Depth {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(16);
+        // Without room beforehand, which a million empty objects would multiply.
+        let mut fields = Vec::new();
         while let Some(Text(name)) = map.next_key()? {
             let value = match self {
                 Self::Along if READ_ALONG.contains(&&*name) => map.next_value()?,

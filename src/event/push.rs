@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::{self, Artifact};
 use super::credentials::Credentials;
-use super::envelope::{Envelope, record_text};
+use super::envelope::{Envelope, failed_event, is_envelope, record_text};
 use super::object::Object;
 use super::way;
 use crate::arn::Arn;
@@ -195,7 +195,15 @@ impl Push {
     /// Reads what only a finding says of the push, and lets go of the record.
     pub fn read_details(&mut self) {
         if let Some(json) = self.unread.take() {
-            self.note_details(&Object::parse(record_text(&json)).unwrap_or_default());
+            // In the way in which the event was read: what is odd to one way may not be to
+            // another.
+            let event = Object::parse(&json).unwrap_or_default();
+            let event = failed_event(&event).unwrap_or_default();
+            if is_envelope(&event) {
+                self.note_details(&event.object("detail"));
+            } else {
+                self.note_details(&event);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::event::{self, Event, Push, Unreadable, UserIdentity};
 use crate::identity::identify;
 use crate::notify::SnsNotifier;
 use crate::store::DynamoStore;
-use crate::text::clean_cut;
+use crate::text::{clean, clean_cut};
 use crate::watch::{DeferReason, Outcome, PushOutcome, SweepReport, Watch, WatchError};
 
 /// A push ends this long before Lambda would stop the function, so that it is
@@ -312,11 +312,11 @@ impl Function {
                 line.fault(why.to_string());
             }
         }
-        Ok(push_answer(&handled, uploader.key.into_string()))
+        Ok(push_answer(&handled, &uploader.key))
     }
 }
 
-fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: String) -> Answer {
+fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: &str) -> Answer {
     let why = match &handled.deferred {
         Some(why) => Some(clean_cut(&why.to_string(), 600)),
         None if handled.finding.is_none() => Some(handled.rule.why().to_owned()),
@@ -328,7 +328,7 @@ fn push_answer<E: std::fmt::Display>(handled: &PushOutcome<E>, uploader: String)
             .finding
             .as_ref()
             .map(|finding| finding.id.to_string()),
-        uploader: Some(uploader),
+        uploader: Some(clean(uploader)),
         why,
         ..Answer::default()
     }
@@ -398,7 +398,28 @@ fn milliseconds(from: Timestamp, to: Timestamp) -> i128 {
 
 #[cfg(test)]
 mod tests {
-    use super::deadline;
+    use std::convert::Infallible;
+
+    use jiff::SignedDuration;
+
+    use super::{deadline, push_answer};
+    use crate::decide::DecisionRule;
+    use crate::watch::{Outcome, PushOutcome};
+
+    #[test]
+    fn an_answer_has_nothing_that_a_terminal_obeys() {
+        let handled: PushOutcome<Infallible> = PushOutcome {
+            outcome: Outcome::Known,
+            rule: DecisionRule::New,
+            finding: None,
+            deferred: None,
+            suppression_fault: None,
+            decide_time: SignedDuration::ZERO,
+            publish_time: SignedDuration::ZERO,
+        };
+        let answer = push_answer(&handled, "unidentified:\u{202e}1");
+        assert_eq!(answer.uploader.unwrap(), "unidentified:\\u{202e}1");
+    }
 
     #[test]
     fn a_deadline_in_the_past_is_unknown() {

@@ -80,13 +80,14 @@ fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> 
         return false;
     }
     let label = &after[..after
-        .find(|c| !is_of_host(c) || c == '.')
+        .find(|c: char| !c.is_alphanumeric() && c != '-')
         .unwrap_or(after.len())];
     // `evil.com-x` is linked up to the hyphen by some.
     let word = label.split('-').next().unwrap_or(label);
+    // The table has domains of other scripts in ASCII alone; any label of such is taken for one.
     let is_domain = [label, word]
         .iter()
-        .any(|label| tld::exist_case_insensitive(label));
+        .any(|label| tld::exist_case_insensitive(label) || !label.is_ascii());
     is_domain && !is_exception(before, after)
 }
 
@@ -145,6 +146,8 @@ mod tests {
             ),
             ("evil.s3.amazonaws.com", "evil.s3.amazonaws[.]com"),
             ("é.com", "é[.]com"),
+            ("evil.рф/login", "evil[.]рф/login"),
+            ("evil.公司-x", "evil[.]公司-x"),
         ] {
             assert_eq!(defanged(text), expected);
             assert_eq!(

@@ -9,7 +9,7 @@ use super::remediation::{
     Step, against_the_credentials, against_the_delegation, delete_command, image, is_account,
     is_digest, is_region, name_of, uploaders_command,
 };
-use super::wording::shown;
+use super::wording::{shown, shown_words};
 use crate::arn::Arn;
 use crate::finding::Finding;
 
@@ -23,10 +23,16 @@ pub struct Response {
 }
 
 /// A text of an event as people may see it: on one line, in ASCII, not longer than `most`,
-/// and no link.
+/// no link and no command.
 #[must_use]
 pub fn safe(text: &str, most: usize) -> String {
     shown(text, most)
+}
+
+/// The same of words of ours, which may name a command, with a text of an event in them.
+#[must_use]
+pub fn safe_words(text: &str, most: usize) -> String {
+    shown_words(text, most)
 }
 
 /// How the credentials of the push lose their power, as its finding says it.

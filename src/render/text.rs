@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use super::defang::shell_word;
 use super::remediation::{self, Step};
 use super::wording::{MAX_KEY_SHOWN, headline, reason_in_words, severity_in_words};
 use super::{RenderContext, facts};
@@ -46,9 +47,9 @@ fn in_a_replay(finding: &Finding) -> String {
         Reason::UnusualPush => "nothing to do; --habits off tells no such pushes".to_owned(),
         // A key that holds a wildcard would trust others too.
         _ if glob::is_plain(key) && clean_cut(key, MAX_KEY_SHOWN) == *key => {
-            match shlex::try_quote(key) {
-                Ok(quoted) => format!("replay with --trusted {quoted}"),
-                Err(_) => trust_by_file(),
+            match shell_word(key) {
+                Some(word) => format!("replay with --trusted {word}"),
+                None => trust_by_file(),
             }
         }
         _ => trust_by_file(),

@@ -3,6 +3,8 @@
 //!
 //! Every text of the event is cleaned and cut before it is shown.
 
+use std::borrow::Cow;
+
 use super::defang::defanged;
 use crate::arn::Arn;
 use crate::event::{Artifact, Credentials, Push};
@@ -27,15 +29,36 @@ pub(super) const WHY_ROOT: &str = "because this is the power of the root user";
 /// The longest key that is shown whole.
 pub(super) const MAX_KEY_SHOWN: usize = 300;
 
+/// The programs that our commands begin with.
+const PROGRAMS: [&str; 3] = ["aws", "kubectl", "pushwatch"];
+
 /// A text of an event as people may see it: on one line, in ASCII, not too long,
-/// and no link.
+/// no link and no command.
 pub(super) fn shown(text: &str, most: usize) -> String {
+    shown_words(&without_commands(text), most)
+}
+
+/// The same of words of ours, which may name a command, with a text of an event in them.
+pub(super) fn shown_words(text: &str, most: usize) -> String {
     if text.trim().is_empty() {
         return "(blank)".to_owned();
     }
     let cut = ascii_cut(&defanged(text), most);
     // `evil.comfort`, cut behind `com`, is a link that it was not before.
     ascii_cut(&defanged(&cut), most)
+}
+
+/// The text so that no line can begin with a command that passes for ours, wherever a mail or
+/// a terminal breaks it: `aws[ ]iam`.
+fn without_commands(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    for program in PROGRAMS {
+        let begin = format!("{program} ");
+        if text.contains(&begin) {
+            text = Cow::Owned(text.replace(&begin, &format!("{program}[ ]")));
+        }
+    }
+    text
 }
 
 /// The severity in the words of a subject.

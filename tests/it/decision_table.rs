@@ -714,6 +714,26 @@ fn an_expression_that_fails_on_a_finding_suppresses_nothing() {
 }
 
 #[test]
+fn the_fault_of_an_expression_names_types_and_no_value_of_the_event() {
+    for (expression, fault) in [
+        ("2 + push", "Unsupported binary operator 'add': int, map"),
+        (
+            "push.repository < 1",
+            "found no matching overload for '_<_' applied to '(string, int)'",
+        ),
+        ("{'a': true}[push.repository]", "No such key"),
+        ("push.nosuch == 'x'", "No such key: nosuch"),
+    ] {
+        let decision = decided(None, &push(), &suppressing(expression));
+        assert_eq!(
+            decision.suppression_fault.as_deref(),
+            Some(fault),
+            "{expression}"
+        );
+    }
+}
+
+#[test]
 fn an_expression_sees_every_field_of_the_finding() {
     for expression in [
         "reason == 'new_uploader' && severity == 'high'",

@@ -7,8 +7,8 @@
 //!   and `model`, which explores every interleaving.
 //! - Of the stores: `store_behaviour`, one suite for both, and `stores_agree`, which
 //!   compares them. `wire` shows the requests that go to AWS.
-//! - Of the built command line: `replay`, `render`, `report`, `investigate`, `sample_events`
-//!   and `bad_input`;
+//! - Of the built command line: `replay`, `render`, `report`, `investigate`, `sample_events`,
+//!   `bad_input` and `heavy_input`;
 //!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn`,
 //!   `reconcile_stack`, `report_stack`, `redrive` and `restore` on a deployment.
 //! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
@@ -50,6 +50,8 @@ mod findings;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod function;
 mod habits;
+#[cfg(feature = "cli")]
+mod heavy_input;
 mod identity_table;
 #[cfg(feature = "cli")]
 mod investigate;

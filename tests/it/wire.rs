@@ -546,6 +546,24 @@ async fn a_damaged_record_is_named() {
     );
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_record_with_a_value_of_an_unknown_type_is_damaged() {
+    let known = json!({"uploader": {"S": "k"}, "standing": {"S": "new"}});
+    for odd in [json!({"X": "1"}), json!({"L": [{"M": {"a": {"X": "1"}}}]})] {
+        let mut item = known.clone();
+        item["later"] = odd;
+        let http = answers(&[refused(&item)]);
+        let (push, uploader) = push_by("test", "e1", T1);
+        let touched = store(&http)
+            .touch(&push, &uploader, &Policy::default())
+            .await;
+        let error = touched.unwrap_err();
+        assert_eq!(error.kind, AwsErrorKind::Unreadable);
+        let fault = "item k is damaged: `later` has a value of a type that is not known here";
+        assert!(error.to_string().contains(fault), "{error}");
+    }
+}
+
 fn accepted() -> (u16, Value) {
     let xml = "<PublishResponse><PublishResult><MessageId>m1</MessageId></PublishResult></PublishResponse>";
     (200, json!(xml))

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use crate::aws::{AwsError, AwsErrorKind};
 use crate::text::clean_cut;
@@ -27,6 +28,26 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
 
 pub(super) fn millis(time: Timestamp) -> AttributeValue {
     number(time.as_millisecond())
+}
+
+/// What an item stands for; or why it is none.
+pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, String> {
+    // `serde_dynamo` would panic.
+    if let Some((name, _)) = item.iter().find(|(_, value)| has_unknown(value)) {
+        return Err(format!(
+            "`{name}` has a value of a type that is not known here"
+        ));
+    }
+    serde_dynamo::from_item(item).map_err(|error| error.to_string())
+}
+
+/// Whether it is a value, or has one in it, of a type that the SDK does not know.
+fn has_unknown(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(values) => values.iter().any(has_unknown),
+        AttributeValue::M(fields) => fields.values().any(has_unknown),
+        value => value.is_unknown(),
+    }
 }
 
 /// A table as the target of an error.

@@ -6,7 +6,7 @@ use super::DynamoStore;
 use super::conditional::ConditionalWrite;
 use super::expressions::{ANSWER, NOT_ANSWERED, READ_NO_REVISION, READ_REVISION};
 use super::findings::{FindingsTable, finding_id, is_no_finding};
-use super::item::{Item, SCAN, UPDATE, damaged, number, target, text};
+use super::item::{self, Item, SCAN, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::record::Record;
 use crate::store::{
@@ -144,5 +144,5 @@ fn stored(
     item: Item,
 ) -> Result<StoredFinding, AwsError> {
     let id = finding_id(&item).to_owned();
-    serde_dynamo::from_item(item).map_err(|error| damaged(&table.name, call, &id, &error))
+    item::read(item).map_err(|error| damaged(&table.name, call, &id, &error))
 }

@@ -14,7 +14,7 @@ use super::expressions::{
     MOVES_LAST, NO_RECORD, NOT_DECIDED, NOTE_EVENT, NOTE_FINDING, READ_NO_REVISION, READ_REVISION,
     SAME_PRINCIPAL, SAME_STANDING, TOUCH, TOUCH_LATE, TRUST_HOLDS,
 };
-use super::item::{Item, TRANSACT, UPDATE, damaged, number, target, text};
+use super::item::{self, Item, TRANSACT, UPDATE, damaged, number, target, text};
 use crate::aws::AwsError;
 use crate::event::Push;
 use crate::identity::Uploader;
@@ -348,7 +348,7 @@ impl UploadersTable {
             let fault = format!("`{name}` is no string set, or an empty one");
             return Err(damaged(&self.name, "DynamoDB read", &key, &fault));
         }
-        serde_dynamo::from_item(item)
+        item::read(item)
             .map(Some)
             .map_err(|error| damaged(&self.name, "DynamoDB read", &key, &error))
     }

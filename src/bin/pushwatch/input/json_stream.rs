@@ -14,6 +14,11 @@ use serde_json::value::RawValue;
 const CHUNK: usize = 64 * 1024;
 /// How far a broken element of an array is searched for its end.
 const BROKEN_ELEMENT: usize = 16 * 1024 * 1024;
+/// How much may be looked at in vain before a text is given up, beside [`IN_VAIN_AGAIN`].
+const IN_VAIN: u64 = 16 * 1024 * 1024;
+/// How often all that was passed may be looked at in vain: a text whose every value is broken
+/// is looked at twice.
+const IN_VAIN_AGAIN: u64 = 4;
 /// How far `"Records"` and its bracket may be from the brace before them.
 const LOOK_AHEAD: usize = 4 * 1024;
 
@@ -51,6 +56,9 @@ pub struct JsonStream<R> {
     values: u64,
     /// An array was given up: its commas and brackets may still come.
     given_up: bool,
+    /// How much was looked at for the ends of broken values, in bytes. Without a limit each line
+    /// of a text could be looked at to the text's end.
+    in_vain: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +84,7 @@ impl<R: Read> JsonStream<R> {
             open: Vec::new(),
             values: 0,
             given_up: false,
+            in_vain: 0,
         }
     }
 
@@ -171,7 +180,9 @@ impl<R: Read> JsonStream<R> {
                     }
                 }
                 Some(Err(error)) if error.is_eof() => {
+                    let length = rest.len();
                     if !self.fill() {
+                        self.in_vain += length as u64;
                         let what = match self.broken.take() {
                             Some(error) => error.to_string(),
                             None => "the text ends in the middle of this value".to_owned(),
@@ -180,7 +191,11 @@ impl<R: Read> JsonStream<R> {
                         return Err(Fault { position, what });
                     }
                 }
-                Some(Err(error)) => return Err(self.fault_at(&error)),
+                Some(Err(error)) => {
+                    let fault = self.fault_at(&error);
+                    self.in_vain += fault.position.byte - self.position.byte;
+                    return Err(fault);
+                }
                 None => {
                     let what = "a value is missing".to_owned();
                     let position = self.position;
@@ -223,6 +238,14 @@ impl<R: Read> JsonStream<R> {
             self.advance(length);
             return;
         }
+        if self.in_vain > IN_VAIN + IN_VAIN_AGAIN * self.position.byte {
+            let what = "too much of it is broken: what follows is not read";
+            each(self.position, Err(what.to_owned()));
+            self.open.clear();
+            self.at = self.window.len();
+            self.ended = true;
+            return;
+        }
         self.given_up |= !self.open.is_empty();
         self.open.clear();
         loop {
@@ -247,7 +270,7 @@ impl<R: Read> JsonStream<R> {
         let mut length = 0;
         while length < BROKEN_ELEMENT {
             if self.window.len() - self.at == length && !self.fill() {
-                return None;
+                break;
             }
             let byte = self.window[self.at + length];
             length += 1;
@@ -256,16 +279,13 @@ impl<R: Read> JsonStream<R> {
                 b'\\' if quoted => escaped = true,
                 b'"' => quoted = !quoted,
                 b'{' if !quoted => depth += 1,
-                b'}' if !quoted => {
-                    depth = depth.checked_sub(1)?;
-                    if depth == 0 {
-                        return Some(length);
-                    }
-                }
-                _ if depth == 0 => return None,
+                b'}' if !quoted && depth == 1 => return Some(length),
+                b'}' if !quoted && depth > 1 => depth -= 1,
+                _ if depth == 0 => break,
                 _ => {}
             }
         }
+        self.in_vain += length as u64;
         None
     }
 
@@ -466,6 +486,29 @@ mod tests {
     fn a_second_list_of_records_counts_too() {
         let text = r#"{"Records":[{"a":1}],"x":2,"Records":[{"b":2}]}"#;
         assert_eq!(split(text), [r#"{"a":1}"#, r#"{"b":2}"#]);
+    }
+
+    #[test]
+    fn a_text_that_is_broken_all_over_is_given_up_and_not_read_again_and_again() {
+        for line in ["{\"a\":\n", "[{{\n", "[{\"a\":[\n"] {
+            let text = format!("{{\"a\":1}}\n{}", line.repeat(1024 * 1024));
+            let seen = split(&text);
+            assert_eq!(seen[0], r#"{"a":1}"#);
+            let given_up = "too much of it is broken: what follows is not read";
+            assert!(seen.last().unwrap().ends_with(given_up), "{line}");
+            assert!(seen.len() < 1000, "{line}: {}", seen.len());
+        }
+    }
+
+    #[test]
+    fn a_large_text_of_which_each_line_is_broken_is_read_to_its_end() {
+        let line = format!("{{\"a\":\"{}\",\"b\":?}}\n", "x".repeat(10_000));
+        let text = line.repeat(3_000) + "{\"c\":3}\n";
+        let seen = split(text);
+        assert_eq!(
+            (seen.len(), seen.last().unwrap().as_str()),
+            (3_001, "{\"c\":3}")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
-use pushwatch::render::response::safe;
+use pushwatch::render::response::{safe, safe_words};
 
 use super::answer::{
     CallGroup, Image, Investigation, Issuance, Origin, Question, Unknown, Workload, WorkloadKind,
@@ -39,7 +39,7 @@ impl Form {
     /// Words of ours, which may have a text in them.
     fn words(self, text: &str) -> String {
         // A key of AWS, a path and a region are the longest that are in them.
-        let safe = safe(text, 600);
+        let safe = safe_words(text, 600);
         match self {
             Self::Text => safe,
             Self::Markdown => safe.chars().fold(String::new(), |mut escaped, c| {
