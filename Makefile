@@ -45,7 +45,7 @@ fmt: ## Check the format
 
 lint: ## Run clippy for each set of features; check that pure modules are pure, and links
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
-	$(CARGO) clippy --locked --lib --bin pushwatch -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py

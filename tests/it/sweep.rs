@@ -103,7 +103,7 @@ impl Intercept for Between<'_> {
         if let Answer::Lease(Some(lease)) = &mut answer
             && damaged
         {
-            lease.body = "{".to_owned();
+            lease.body.truncate(1);
         }
         Ok(answer)
     }
