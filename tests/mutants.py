@@ -462,7 +462,7 @@ def main():
         copy = Path(folder) / "pushwatch"
         # With new times, or else what the last run broke is taken for up to date.
         shutil.copytree(ROOT, copy, symlinks=True, copy_function=shutil.copy, ignore=shutil.ignore_patterns(
-            "target", ".git", ".venv*", ".aws-sam"))
+            "target", ".git", ".venv*", ".aws-sam", ".tools"))
         for linked in (".venv",):
             (copy / linked).symlink_to(ROOT / linked)
         for what, file, there, instead in MUTANTS:
