@@ -20,15 +20,18 @@ CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
 ADVISORIES := $(CARGO_FOLDER)/advisory-dbs
 
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint supply default unit doc template e2e budgets smoke
+STAGES := fmt lint supply default unit doc template e2e budgets smoke fuzzed
 
 # Tests that read files of other people, where these are not at hand.
 NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
 	$(if $(wildcard ../shared/ocsf/*.schema.json),,renderings::ocsf_is_valid)
 NOT_HERE := $(strip $(NOT_HERE))
 
+# How long `make fuzz` takes for each target.
+SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) advisories report-pictures local model soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories fuzz report-pictures local model soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -42,11 +45,13 @@ test: ## Everything that CI checks, with the time of each stage
 
 fmt: ## Check the format
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 
 lint: ## Run clippy for each set of features; check that pure modules are pure, and links
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --bin pushwatch-lambda --no-default-features --features function -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml -- -D warnings
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py
 
@@ -86,6 +91,13 @@ budgets: sam ## Hold the deployed function against its limits: instructions, zip
 
 smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
 	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
+
+fuzzed: .tools/bin/cargo-fuzz ## Replay what the fuzz targets were given before, and fuzz for a minute in all
+	$(PYTHON) fuzz/run.py replay
+	$(PYTHON) fuzz/run.py fuzz --all 60
+
+fuzz: .tools/bin/cargo-fuzz ## Fuzz each target, or TARGET=name alone, for SECONDS=60
+	$(PYTHON) fuzz/run.py fuzz --each $(SECONDS) $(TARGET:%=--target %)
 
 local: .venv/installed ## Run the whole system on this machine, to play with; Ctrl-C ends it
 	.venv/bin/python tests/e2e/local.py
