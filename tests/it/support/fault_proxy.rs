@@ -1,6 +1,6 @@
 //! A proxy between the function and moto that breaks chosen calls on the wire.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ pub enum Fault {
     /// The server acts, and the connection ends before the answer.
     ResetAfter,
     Error500,
+    /// The server acts, and the answer says that it failed.
+    Error500After,
     Throttled503,
     /// The write meets a transaction.
     Conflict,
@@ -32,11 +34,22 @@ pub enum Fault {
     SlowBody,
 }
 
-pub const FAULTS: [Fault; 10] = [
+impl Fault {
+    /// Whether the server acts all the same.
+    pub fn acts(self) -> bool {
+        matches!(
+            self,
+            Self::ResetAfter | Self::Error500After | Self::SlowBody
+        )
+    }
+}
+
+pub const FAULTS: [Fault; 11] = [
     Fault::Refused,
     Fault::ResetBefore,
     Fault::ResetAfter,
     Fault::Error500,
+    Fault::Error500After,
     Fault::Throttled503,
     Fault::Conflict,
     Fault::NoAnswer,
@@ -56,9 +69,13 @@ pub struct Plan {
     pub process: u32,
 }
 
+/// Says of each call whether and how it is broken.
+pub type Chance = Box<dyn FnMut() -> Option<Fault> + Send>;
+
 pub struct FaultProxy {
     pub port: u16,
     plan: Mutex<Option<Plan>>,
+    chance: Mutex<Option<Chance>>,
     /// The listener is to be closed for a second.
     refuse: AtomicBool,
     /// How often the plan's fault has happened.
@@ -73,6 +90,7 @@ impl FaultProxy {
         let proxy = Arc::new(Self {
             port: listener.local_addr().unwrap().port(),
             plan: Mutex::default(),
+            chance: Mutex::default(),
             refuse: AtomicBool::default(),
             happened: Mutex::default(),
             published: Mutex::default(),
@@ -106,8 +124,16 @@ impl FaultProxy {
         *self.plan.lock().unwrap() = plan;
     }
 
-    /// The fault for this request, if it has one.
+    /// Breaks calls by chance, whatever they are.
+    pub fn leave_to(&self, chance: Chance) {
+        *self.chance.lock().unwrap() = Some(chance);
+    }
+
+    /// The fault for this request, if it has one, and the process that it befalls.
     fn fault(&self, request: &Request) -> Option<(Fault, u32)> {
+        if let Some(chance) = &mut *self.chance.lock().unwrap() {
+            return chance().map(|fault| (fault, 0));
+        }
         let plan = (*self.plan.lock().unwrap())?;
         let mut happened = self.happened.lock().unwrap();
         if !request.text().contains(plan.word) || *happened >= plan.times {
@@ -118,12 +144,10 @@ impl FaultProxy {
     }
 
     fn connection(&self, mut stream: TcpStream) {
-        while let Some(request) = Request::read(&mut stream) {
+        let mut requests = BufReader::new(stream.try_clone().unwrap());
+        while let Some(request) = Request::read(&mut requests) {
             let fault = self.fault(&request);
-            let acts = match fault {
-                None => true,
-                Some((fault, _)) => matches!(fault, Fault::ResetAfter | Fault::SlowBody),
-            };
+            let acts = fault.is_none_or(|(fault, _)| fault.acts());
             let answer = acts.then(|| self.forward(&request));
             let Some((fault, process)) = fault else {
                 let _ = stream.write_all(&answer.unwrap());
@@ -139,7 +163,7 @@ impl FaultProxy {
                     let _ = stream.shutdown(Shutdown::Both);
                     return;
                 }
-                Fault::Error500 => respond(&mut stream, 500, "InternalServerError"),
+                Fault::Error500 | Fault::Error500After => respond(&mut stream, 500, "InternalServerError"),
                 Fault::Throttled503 => respond(&mut stream, 503, "ThrottlingException"),
                 // A transaction says it in another way than a single write.
                 Fault::Conflict if request.text().contains("TransactWriteItems") => answer_with(
@@ -212,12 +236,12 @@ struct Request {
 }
 
 impl Request {
-    fn read(stream: &mut TcpStream) -> Option<Self> {
+    fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).ok()?;
-            head.push(byte[0]);
+            if stream.read_until(b'\n', &mut head).ok()? == 0 {
+                return None;
+            }
         }
         let head = String::from_utf8(head).unwrap();
         let length = head

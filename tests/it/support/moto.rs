@@ -226,31 +226,23 @@ impl Stack {
     }
 
     async fn scan(&self, table: &str) -> Vec<serde_json::Value> {
-        let items = self
-            .dynamodb
-            .scan()
-            .table_name(table)
-            .send()
-            .await
-            .unwrap()
-            .items
-            .unwrap();
+        let items = self.items(table).await.into_iter();
         items
-            .into_iter()
             .map(|item| serde_dynamo::from_item(item).unwrap())
             .collect()
     }
 
+    async fn items(&self, table: &str) -> Vec<Item> {
+        let pages = self.dynamodb.scan().table_name(table).into_paginator();
+        let items = pages.items().send().collect::<Result<_, _>>().await;
+        items.unwrap()
+    }
+
     /// Lets time pass for all that is owed, and for the sweep's lease.
     pub async fn age(&self, seconds: i64) {
-        let items = self
-            .dynamodb
-            .scan()
-            .table_name(&self.findings)
-            .send()
-            .await
-            .unwrap();
-        for mut item in items.items.unwrap() {
+        let mut items = self.items(&self.findings).await;
+        items.retain(|item| item.contains_key("owedSince") || item.contains_key("leaseUntil"));
+        for mut item in items {
             if let Some(since) = item.get("owedSince") {
                 let since: jiff::Timestamp = since.as_s().unwrap().parse().unwrap();
                 let since = since - jiff::SignedDuration::from_secs(seconds);
