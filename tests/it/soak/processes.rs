@@ -2,7 +2,7 @@
 //! sweeps, behind a proxy that breaks its calls, and is killed at random.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ const SWEEPS_A_KILL: usize = 8;
 const PUSH: Duration = Duration::from_millis(60);
 const SWEEP: Duration = Duration::from_secs(3);
 /// The memory of a process is read each time it has handled so many pushes.
-const SAMPLE_EVERY: usize = 10;
+pub const SAMPLE_EVERY: usize = 10;
 /// In how many processes one is never killed: what grows shows in a long life.
 const SPARED: usize = 4;
 
@@ -43,7 +43,21 @@ pub struct Work<'a> {
     /// How many deliveries are left, those under way included.
     left: AtomicUsize,
     next_sweep: Mutex<Instant>,
-    failures: AtomicUsize,
+    /// How often an event came again; if it is as often as there are events, something
+    /// never works.
+    again: AtomicUsize,
+    most_again: usize,
+    /// A process that panics ends the others too.
+    panicked: AtomicBool,
+}
+
+/// Of a process that runs.
+struct Running<'a>(&'a AtomicBool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::SeqCst);
+    }
 }
 
 /// What happened to a process and to those that took its place.
@@ -55,6 +69,8 @@ pub struct Happened {
     /// Batches from the failure queue.
     pub batches: usize,
     pub sweeps: usize,
+    /// Findings that these published.
+    pub swept: u64,
     /// How often each outcome was answered to a push that came alone.
     pub outcomes: BTreeMap<String, usize>,
     /// Calls of AWS, and how many of them failed before and after the server acted.
@@ -84,10 +100,12 @@ impl<'a> Work<'a> {
             settings,
             pushes_a_kill,
             left: AtomicUsize::new(pushes.len()),
+            again: AtomicUsize::new(0),
+            most_again: pushes.len(),
             pushes: Mutex::new(pushes),
             queue: FailureQueue::default(),
             next_sweep: Mutex::new(Instant::now()),
-            failures: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
         }
     }
 
@@ -111,7 +129,8 @@ impl<'a> Work<'a> {
     /// An event that failed comes again: half of them at once, as Lambda tries again, half
     /// from the failure queue.
     fn again(&self, push: &'a Value, random: &mut Random) {
-        let number = self.failures.fetch_add(1, Ordering::SeqCst);
+        let number = self.again.fetch_add(1, Ordering::SeqCst);
+        assert!(number < self.most_again, "too many events fail");
         if random.one_in(2) {
             self.pushes.lock().unwrap().push_front(push);
         } else {
@@ -132,7 +151,8 @@ impl<'a> Work<'a> {
         let mut function = start();
         let mut memory = Vec::new();
         let mut handled = 0;
-        while self.left.load(Ordering::SeqCst) > 0 {
+        let running = Running(&self.panicked);
+        while self.left.load(Ordering::SeqCst) > 0 && !running.0.load(Ordering::SeqCst) {
             let task = self.next(random);
             let (event, life, killed_in) = match &task {
                 Task::Push(push) => (push.to_string(), PUSH, self.pushes_a_kill),
@@ -147,7 +167,8 @@ impl<'a> Work<'a> {
                 }
             };
             let is_killed = !is_spared && random.one_in(killed_in);
-            let kill_after = is_killed.then(|| life * u32::try_from(random.below(100)).unwrap() / 100);
+            let kill_after =
+                is_killed.then(|| life * u32::try_from(random.below(100)).unwrap() / 100);
             let answer = function.invoke_and_kill(event, kill_after);
             match (task, answer) {
                 (Task::Push(_), Some(Ok(answer))) => {
@@ -170,7 +191,10 @@ impl<'a> Work<'a> {
                 }
                 (Task::Sweep, answer) => {
                     let answer = answer.map(|answer| answer.expect("a sweep never fails"));
-                    assert!(answer.is_none_or(|answer| answer["outcome"] == "swept"));
+                    if let Some(answer) = answer {
+                        assert_eq!(answer["outcome"], "swept");
+                        happened.swept += answer["published"].as_u64().unwrap();
+                    }
                     happened.sweeps += 1;
                 }
                 (Task::Wait, _) => {}

@@ -66,9 +66,46 @@ use Story::{
 
 /// Uploaders take these in turn; most are new.
 const STORIES: [Story; 40] = [
-    New, New, Known, New, Revoked, New, NewAndFails, New, New, Unusual, New, New, Trusted, New,
-    Fails, New, New, Known, New, TrustedByGlob, New, New, Recreated, New, New, Returned, New, New,
-    NewAndRecreated, New, New, Learned, New, Known, New, Suppressed, New, New, Unusual, New,
+    New,
+    New,
+    Known,
+    New,
+    Revoked,
+    New,
+    NewAndFails,
+    New,
+    New,
+    Unusual,
+    New,
+    New,
+    Trusted,
+    New,
+    Fails,
+    New,
+    New,
+    Known,
+    New,
+    TrustedByGlob,
+    New,
+    New,
+    Recreated,
+    New,
+    New,
+    Returned,
+    New,
+    New,
+    NewAndRecreated,
+    New,
+    New,
+    Learned,
+    New,
+    Known,
+    New,
+    Suppressed,
+    New,
+    New,
+    Unusual,
+    New,
 ];
 
 /// How CloudTrail names an uploader.
@@ -145,16 +182,18 @@ pub fn uploaders(count: usize, random: &mut Random) -> Vec<Uploader> {
                 let story = STORIES[number % STORIES.len()];
                 let identity = match story {
                     // It must have a unique id.
-                    NewAndRecreated | Recreated => {
-                        random.one_of(&[Identity::User, Identity::Role])
-                    }
+                    NewAndRecreated | Recreated => random.one_of(&[Identity::User, Identity::Role]),
                     TrustedByGlob => Identity::RoleOfGlob,
                     _ => random.one_of(&IDENTITIES),
                 };
                 (story, identity)
             }
         };
-        Uploader { number, story, identity }
+        Uploader {
+            number,
+            story,
+            identity,
+        }
     };
     (0..count).map(one).collect()
 }
@@ -366,7 +405,14 @@ impl Uploader {
             record["responseElements"] = Value::Null;
         }
         let json = envelope(&record);
-        Event { id, json, time, failed, principal, unusual }
+        Event {
+            id,
+            json,
+            time,
+            failed,
+            principal,
+            unusual,
+        }
     }
 
     /// What must be remembered of it after these pushes.
@@ -394,7 +440,11 @@ impl Uploader {
         let one_of = |reasons: &'static [&'static str], is_it: &dyn Fn(&Event) -> bool| {
             let events = events.iter().filter(|event| is_it(event));
             let events: BTreeSet<_> = events.map(|event| event.id.clone()).collect();
-            Reported { reasons, events, perhaps: false }
+            Reported {
+                reasons,
+                events,
+                perhaps: false,
+            }
         };
         let each = |reasons| {
             let one = |event: &Event| one_of(reasons, &|other| other.id == event.id);
@@ -427,7 +477,9 @@ impl Uploader {
                 .into(),
             Unusual => [UNUSUAL[0], UNUSUAL[1], UNUSUAL[2], "console"]
                 .map(|habit| {
-                    one_of(&["unusual_push"], &move |event| event.unusual == Some(habit))
+                    one_of(&["unusual_push"], &move |event| {
+                        event.unusual == Some(habit)
+                    })
                 })
                 .into(),
             Revoked => each(&["revoked_uploader"]),

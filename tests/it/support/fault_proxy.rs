@@ -163,7 +163,9 @@ impl FaultProxy {
                     let _ = stream.shutdown(Shutdown::Both);
                     return;
                 }
-                Fault::Error500 | Fault::Error500After => respond(&mut stream, 500, "InternalServerError"),
+                Fault::Error500 | Fault::Error500After => {
+                    respond(&mut stream, 500, "InternalServerError")
+                }
                 Fault::Throttled503 => respond(&mut stream, 503, "ThrottlingException"),
                 // A transaction says it in another way than a single write.
                 Fault::Conflict if request.text().contains("TransactWriteItems") => answer_with(
