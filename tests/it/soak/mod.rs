@@ -140,7 +140,7 @@ fn nothing_is_lost_while_calls_fail_and_processes_are_killed() {
     let mut happened = Vec::new();
     for part in deliveries.chunks(delivered.div_ceil(setting("SOAK_PARTS", 2))) {
         let part = VecDeque::from(part.to_vec());
-        let kills = setting("SOAK_KILLS", 10);
+        let kills = setting("SOAK_KILLS", 20);
         let work = Work::new(&stack, &settings, delivered / kills, part);
         happened.extend(run(&work, setting("SOAK_PROCESSES", 3), &mut random));
         block_on(stack.age(60));
@@ -158,9 +158,9 @@ fn nothing_is_lost_while_calls_fail_and_processes_are_killed() {
     nothing_blocks(&stack, &subscriber, &settings);
 
     let sum = |figure: fn(&Happened) -> usize| happened.iter().map(figure).sum::<usize>();
-    let pushes: usize = pushed.iter().map(|(_, events)| events.len()).sum();
+    let events: usize = pushed.iter().map(|(_, events)| events.len()).sum();
     println!(
-        "{pushes} pushes by {count} uploaders in {delivered} deliveries, {seconds} s\n\
+        "{events} pushes by {count} uploaders in {delivered} deliveries, {seconds} s\n\
          {} calls, of which {} failed before and {} after the server acted\n\
          {} kills, {} errors, {} batches, {} sweeps\n\
          {} findings in {} messages, {} of them published again, {swept} by sweeps beside pushes\n\
@@ -181,6 +181,7 @@ fn nothing_is_lost_while_calls_fail_and_processes_are_killed() {
         *outcomes.entry(outcome).or_default() += count;
     }
     println!("{outcomes:?}");
+    decided_once(&happened);
     memory_is_flat(&happened);
     // All of it took place.
     assert!(sum(|one| one.kills) > 0 && swept > 0);
@@ -307,6 +308,14 @@ fn published(told: &[Vec<Value>], findings: &BTreeSet<String>) -> usize {
     assert!(missing.is_empty(), "never published: {missing:?}");
     assert!(unknown.is_empty(), "published, but no finding: {unknown:?}");
     count
+}
+
+/// A repeated event decides nothing again. Only where two processes write its finding in the
+/// same millisecond, both take it for their own.
+fn decided_once(happened: &[Happened]) {
+    let ids: Vec<_> = happened.iter().flat_map(|one| &one.findings).collect();
+    let again = ids.len() - ids.iter().collect::<BTreeSet<_>>().len();
+    assert!(again * 100 <= ids.len(), "{again} of {}", ids.len());
 }
 
 /// Whatever was killed left nothing behind that holds up the next finding.

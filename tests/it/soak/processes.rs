@@ -14,8 +14,10 @@ use crate::support::lambda::{Function, scheduled};
 use crate::support::moto::Stack;
 use crate::support::random::Random;
 
-/// Of so many calls one fails.
-const CALLS_A_FAILURE: usize = 20;
+/// Of so many calls after one that worked one fails, and of so many after one that failed:
+/// together every twentieth, of which some outlast the function's tries.
+const CALLS_A_FAILURE: usize = 40;
+const CALLS_A_FAILURE_MORE: usize = 2;
 /// Of so many failures that come before the server acts, one lets nobody listen for a second.
 const FAILURES_A_REFUSAL: usize = 40;
 /// Between a sweep and the next one.
@@ -73,6 +75,8 @@ pub struct Happened {
     pub swept: u64,
     /// How often each outcome was answered to a push that came alone.
     pub outcomes: BTreeMap<String, usize>,
+    /// The ids of the findings that were answered.
+    pub findings: Vec<String>,
     /// Calls of AWS, and how many of them failed before and after the server acted.
     pub calls: usize,
     pub failed_before: usize,
@@ -174,6 +178,8 @@ impl<'a> Work<'a> {
                 (Task::Push(_), Some(Ok(answer))) => {
                     let outcome = answer["outcome"].as_str().unwrap().to_owned();
                     *happened.outcomes.entry(outcome).or_default() += 1;
+                    let finding = answer["findingId"].as_str().map(str::to_owned);
+                    happened.findings.extend(finding);
                     self.left.fetch_sub(1, Ordering::SeqCst);
                     handled += 1;
                 }
@@ -223,10 +229,16 @@ impl<'a> Work<'a> {
 /// A proxy that breaks some calls, half of them after the server acted; it notes how many.
 pub fn unreliable(mut random: Random, noted: Arc<Mutex<Happened>>) -> Arc<FaultProxy> {
     let proxy = FaultProxy::start();
+    let mut is_failing = false;
     proxy.leave_to(Box::new(move || {
         let mut noted = noted.lock().unwrap();
         noted.calls += 1;
-        if !random.one_in(CALLS_A_FAILURE) {
+        is_failing = random.one_in(if is_failing {
+            CALLS_A_FAILURE_MORE
+        } else {
+            CALLS_A_FAILURE
+        });
+        if !is_failing {
             return None;
         }
         let fault = if random.one_in(2) {

@@ -24,6 +24,7 @@ const PUSHED_WHILE_LEARNING: (i64, i64) = (30 * HOUR, (LEARNED_BEFORE + 2) * HOU
 const SEEN: (i64, i64) = (40, 2);
 const SEEN_LONG_AGO: (i64, i64) = (200, 120);
 
+const IDENTITY_STORE: &str = "arn:aws:identitystore::111122223333:identitystore/d-9067642ac7";
 const USUAL: [&str; 3] = ["team/app", "team/web", "team/worker"];
 const UNUSUAL: [&str; 3] = ["other/app", "other/web", "other/worker"];
 
@@ -116,7 +117,7 @@ enum Identity {
     RoleOfGlob,
     SsoUser,
     FederatedUser,
-    IdentityCenterUser,
+    IdentityCenter,
     Account,
     Service,
     Root,
@@ -129,7 +130,7 @@ const IDENTITIES: [Identity; 8] = [
     Identity::Role,
     Identity::SsoUser,
     Identity::FederatedUser,
-    Identity::IdentityCenterUser,
+    Identity::IdentityCenter,
     Identity::Account,
     Identity::Service,
 ];
@@ -221,7 +222,7 @@ impl Uploader {
             Identity::FederatedUser => {
                 format!("federated:arn:aws:iam::{ACCOUNT}:user/broker/user-{number}")
             }
-            Identity::IdentityCenterUser => {
+            Identity::IdentityCenter => {
                 format!("identitycenter:{IDENTITY_STORE}:user-{number}")
             }
             Identity::Account => format!("account:444455556666:AIDAACCOUNT{number}"),
@@ -279,7 +280,7 @@ impl Uploader {
                     "userName": "broker"
                 }}
             }),
-            Identity::IdentityCenterUser => json!({
+            Identity::IdentityCenter => json!({
                 "type": "IdentityCenterUser",
                 "accountId": ACCOUNT,
                 "onBehalfOf": {
@@ -363,7 +364,7 @@ impl Uploader {
         let failed = match self.story {
             Fails => true,
             // The first two show both.
-            NewAndFails => nth % 2 == 1,
+            NewAndFails => !nth.is_multiple_of(2),
             Revoked => random.one_in(4),
             _ => false,
         };
@@ -376,7 +377,7 @@ impl Uploader {
             Known | Revoked if random.one_in(8) => (0, between(late, now, random)),
             Recreated if !is_first && random.one_in(4) => (0, between(late, now, random)),
             Recreated => (1, between(PUSHED, now, random)),
-            NewAndRecreated if nth % 2 == 0 => (0, between((from, half), now, random)),
+            NewAndRecreated if nth.is_multiple_of(2) => (0, between((from, half), now, random)),
             NewAndRecreated => (1, between((half, to), now, random)),
             _ => (0, between(PUSHED, now, random)),
         };
@@ -494,5 +495,3 @@ impl Uploader {
         usize::from(matches!(self.story, New | NewAndFails | NewAndRecreated))
     }
 }
-
-const IDENTITY_STORE: &str = "arn:aws:identitystore::111122223333:identitystore/d-9067642ac7";

@@ -164,7 +164,7 @@ impl FaultProxy {
                     return;
                 }
                 Fault::Error500 | Fault::Error500After => {
-                    respond(&mut stream, 500, "InternalServerError")
+                    respond(&mut stream, 500, "InternalServerError");
                 }
                 Fault::Throttled503 => respond(&mut stream, 503, "ThrottlingException"),
                 // A transaction says it in another way than a single write.
