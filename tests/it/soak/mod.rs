@@ -26,9 +26,10 @@ use crate::support::random::Random;
 use crate::support::subscriber::Subscriber;
 use crate::support::{block_on, setting};
 
-/// Of so many pushes, one is delivered twice, and one is delivered at any time instead of
-/// near its own.
+/// Of so many pushes, one is delivered twice, one together with another of its uploader, and
+/// one at any time instead of near its own.
 const PUSHES_A_REPEAT: usize = 10;
+const PUSHES_A_PAIR: usize = 3;
 const PUSHES_A_STRAY: usize = 5;
 /// How far from its own time a push is delivered otherwise.
 const DISORDER: SignedDuration = SignedDuration::from_mins(10);
@@ -70,24 +71,28 @@ fn deliveries<'a>(pushed: &'a [Pushed], random: &mut Random) -> Vec<&'a Value> {
     for (_, events) in pushed {
         let first = events.iter().min_by_key(|event| event.time).unwrap();
         let is_first_late = random.one_in(UPLOADERS_A_LATE_FIRST);
+        let mut before = None;
         for event in events {
             let at = seconds(event.time.duration_since(begin));
             let at = if is_first_late && event.id == first.id {
                 seconds(end.duration_since(begin)) + seconds(DISORDER)
+            } else if let Some(before) = before.filter(|_| random.one_in(PUSHES_A_PAIR)) {
+                before
             } else if random.one_in(PUSHES_A_STRAY) {
                 random.below(seconds(end.duration_since(begin)))
             } else {
                 at + random.below(seconds(DISORDER))
             };
+            before = Some(at);
             deliveries.push((at, &event.json));
             if random.one_in(PUSHES_A_REPEAT) {
-                // Right after it, so that two processes have it at the same time, or later.
+                // Right after it, when another process has it still, or later.
                 let later = random.below(2) * random.below(seconds(DISORDER));
                 deliveries.push((at + later, &event.json));
             }
         }
     }
-    // Stable: what is delivered twice at once stays together.
+    // Stable: what is delivered at once stays together.
     deliveries.sort_by_key(|(at, _)| *at);
     deliveries.into_iter().map(|(_, event)| event).collect()
 }
