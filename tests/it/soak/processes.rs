@@ -14,10 +14,11 @@ use crate::support::lambda::{Function, scheduled};
 use crate::support::moto::Stack;
 use crate::support::random::Random;
 
-/// Of so many calls after one that worked one fails, and of so many after one that failed:
-/// together every twentieth, of which some outlast the function's tries.
-const CALLS_A_FAILURE: usize = 40;
-const CALLS_A_FAILURE_MORE: usize = 2;
+/// Calls fail in rows: of so many calls that could, one begins a row, and of so many in a
+/// row, one ends it. Together every twentieth fails, and some rows outlast the function's tries.
+const DYNAMODB: (usize, usize) = (40, 2);
+/// SNS is called seldom, and fails more.
+const SNS: (usize, usize) = (20, 8);
 /// Of so many failures that come before the server acts, one lets nobody listen for a second.
 const FAILURES_A_REFUSAL: usize = 40;
 /// Between a sweep and the next one.
@@ -75,8 +76,8 @@ pub struct Happened {
     pub swept: u64,
     /// How often each outcome was answered to a push that came alone.
     pub outcomes: BTreeMap<String, usize>,
-    /// The ids of the findings that were answered.
-    pub findings: Vec<String>,
+    /// The findings that were answered: the id, and from when to when that took.
+    pub findings: Vec<(String, Instant, Instant)>,
     /// Calls of AWS, and how many of them failed before and after the server acted.
     pub calls: usize,
     pub failed_before: usize,
@@ -173,13 +174,16 @@ impl<'a> Work<'a> {
             let is_killed = !is_spared && random.one_in(killed_in);
             let kill_after =
                 is_killed.then(|| life * u32::try_from(random.below(100)).unwrap() / 100);
+            let began = Instant::now();
             let answer = function.invoke_and_kill(event, kill_after);
             match (task, answer) {
                 (Task::Push(_), Some(Ok(answer))) => {
                     let outcome = answer["outcome"].as_str().unwrap().to_owned();
                     *happened.outcomes.entry(outcome).or_default() += 1;
-                    let finding = answer["findingId"].as_str().map(str::to_owned);
-                    happened.findings.extend(finding);
+                    if let Some(id) = answer["findingId"].as_str() {
+                        let finding = (id.to_owned(), began, Instant::now());
+                        happened.findings.push(finding);
+                    }
                     self.left.fetch_sub(1, Ordering::SeqCst);
                     handled += 1;
                 }
@@ -229,32 +233,37 @@ impl<'a> Work<'a> {
 /// A proxy that breaks some calls, half of them after the server acted; it notes how many.
 pub fn unreliable(mut random: Random, noted: Arc<Mutex<Happened>>) -> Arc<FaultProxy> {
     let proxy = FaultProxy::start();
-    let mut is_failing = false;
-    proxy.leave_to(Box::new(move || {
+    let mut rows = [None; 2];
+    proxy.leave_to(Box::new(move |request| {
+        let is_publish = request.contains("Action=Publish");
+        let (begins, ends) = if is_publish { SNS } else { DYNAMODB };
+        let row = &mut rows[usize::from(is_publish)];
+        *row = match *row {
+            Some(fault) if fault != Fault::Refused && !random.one_in(ends) => Some(fault),
+            Some(_) => None,
+            None => random.one_in(begins).then(|| fault(&mut random)),
+        };
         let mut noted = noted.lock().unwrap();
         noted.calls += 1;
-        is_failing = random.one_in(if is_failing {
-            CALLS_A_FAILURE_MORE
-        } else {
-            CALLS_A_FAILURE
-        });
-        if !is_failing {
-            return None;
+        if let Some(fault) = *row {
+            let failed = if fault.acts() {
+                &mut noted.failed_after
+            } else {
+                &mut noted.failed_before
+            };
+            *failed += 1;
         }
-        let fault = if random.one_in(2) {
-            random.one_of(&[Fault::ResetAfter, Fault::Error500After])
-        } else if random.one_in(FAILURES_A_REFUSAL) {
-            Fault::Refused
-        } else {
-            random.one_of(&[Fault::ResetBefore, Fault::Error500, Fault::Throttled503])
-        };
-        let failed = if fault.acts() {
-            &mut noted.failed_after
-        } else {
-            &mut noted.failed_before
-        };
-        *failed += 1;
-        Some(fault)
+        *row
     }));
     proxy
+}
+
+fn fault(random: &mut Random) -> Fault {
+    if random.one_in(2) {
+        random.one_of(&[Fault::ResetAfter, Fault::Error500After])
+    } else if random.one_in(FAILURES_A_REFUSAL) {
+        Fault::Refused
+    } else {
+        random.one_of(&[Fault::ResetBefore, Fault::Error500, Fault::Throttled503])
+    }
 }

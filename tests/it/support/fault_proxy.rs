@@ -69,8 +69,8 @@ pub struct Plan {
     pub process: u32,
 }
 
-/// Says of each call whether and how it is broken.
-pub type Chance = Box<dyn FnMut() -> Option<Fault> + Send>;
+/// Says of each request whether and how it is broken.
+pub type Chance = Box<dyn FnMut(&str) -> Option<Fault> + Send>;
 
 pub struct FaultProxy {
     pub port: u16,
@@ -132,7 +132,7 @@ impl FaultProxy {
     /// The fault for this request, if it has one, and the process that it befalls.
     fn fault(&self, request: &Request) -> Option<(Fault, u32)> {
         if let Some(chance) = &mut *self.chance.lock().unwrap() {
-            return chance().map(|fault| (fault, 0));
+            return chance(&request.text()).map(|fault| (fault, 0));
         }
         let plan = (*self.plan.lock().unwrap())?;
         let mut happened = self.happened.lock().unwrap();
