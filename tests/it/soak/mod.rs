@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::processes::{Happened, SAMPLE_EVERY, Work, unreliable};
 use self::uploaders::{Event, Uploader, uploaders};
 use crate::support::deployment::{outcome, push};
-use crate::support::lambda::Function;
+use crate::support::lambda::{Function, scheduled};
 use crate::support::moto::{Item, Stack};
 use crate::support::random::Random;
 use crate::support::subscriber::Subscriber;
@@ -213,10 +213,10 @@ fn sweep_all(stack: &Stack, settings: &[(&str, &str)], random: &mut Random) -> H
     let proxy = unreliable(random.clone(), Arc::clone(&noted));
     let endpoint = format!("http://127.0.0.1:{}", proxy.port);
     let settings = [settings, &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
-    let function = Function::start(stack, &settings);
+    let mut function = Function::start(stack, &settings);
     for sweeps in 1..=MOST_SWEEPS {
-        let swept = function.sweep();
-        assert_eq!(swept["outcome"], "swept");
+        let swept = function.invoke_and_kill(scheduled().to_string(), None);
+        assert_eq!(swept.unwrap().unwrap()["outcome"], "swept");
         let is_done = block_on(stack.findings())
             .iter()
             .all(|finding| finding["owed"].is_null());

@@ -111,34 +111,34 @@ const STORIES: [Story; 40] = [
 
 /// How CloudTrail names an uploader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Identity {
+enum Kind {
     User,
     Role,
     RoleOfGlob,
     SsoUser,
     FederatedUser,
-    IdentityCenter,
+    IdentityCenterUser,
     Account,
     Service,
     Root,
     None,
 }
 
-const IDENTITIES: [Identity; 8] = [
-    Identity::User,
-    Identity::User,
-    Identity::Role,
-    Identity::SsoUser,
-    Identity::FederatedUser,
-    Identity::IdentityCenter,
-    Identity::Account,
-    Identity::Service,
+const KINDS: [Kind; 8] = [
+    Kind::User,
+    Kind::User,
+    Kind::Role,
+    Kind::SsoUser,
+    Kind::FederatedUser,
+    Kind::IdentityCenterUser,
+    Kind::Account,
+    Kind::Service,
 ];
 
 pub struct Uploader {
     number: usize,
     story: Story,
-    identity: Identity,
+    kind: Kind,
 }
 
 /// A push, and what of it decides.
@@ -176,24 +176,24 @@ pub struct Reported {
 /// So many uploaders: the root user, one that is not identified, and the others.
 pub fn uploaders(count: usize, random: &mut Random) -> Vec<Uploader> {
     let one = |number| {
-        let (story, identity) = match number {
-            0 => (New, Identity::Root),
-            1 => (Unidentified, Identity::None),
+        let (story, kind) = match number {
+            0 => (New, Kind::Root),
+            1 => (Unidentified, Kind::None),
             _ => {
                 let story = STORIES[number % STORIES.len()];
-                let identity = match story {
+                let kind = match story {
                     // It must have a unique id.
-                    NewAndRecreated | Recreated => random.one_of(&[Identity::User, Identity::Role]),
-                    TrustedByGlob => Identity::RoleOfGlob,
-                    _ => random.one_of(&IDENTITIES),
+                    NewAndRecreated | Recreated => random.one_of(&[Kind::User, Kind::Role]),
+                    TrustedByGlob => Kind::RoleOfGlob,
+                    _ => random.one_of(&KINDS),
                 };
-                (story, identity)
+                (story, kind)
             }
         };
         Uploader {
             number,
             story,
-            identity,
+            kind,
         }
     };
     (0..count).map(one).collect()
@@ -212,30 +212,30 @@ fn between((from, to): (i64, i64), now: Timestamp, random: &mut Random) -> Times
 impl Uploader {
     pub fn key(&self) -> String {
         let number = self.number;
-        match self.identity {
-            Identity::User => format!("arn:aws:iam::{ACCOUNT}:user/user-{number}"),
-            Identity::Role => format!("arn:aws:iam::{ACCOUNT}:role/build/role-{number}"),
-            Identity::RoleOfGlob => format!("arn:aws:iam::{ACCOUNT}:role/ci/role-{number}"),
-            Identity::SsoUser => format!(
+        match self.kind {
+            Kind::User => format!("arn:aws:iam::{ACCOUNT}:user/user-{number}"),
+            Kind::Role => format!("arn:aws:iam::{ACCOUNT}:role/build/role-{number}"),
+            Kind::RoleOfGlob => format!("arn:aws:iam::{ACCOUNT}:role/ci/role-{number}"),
+            Kind::SsoUser => format!(
                 "arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Developer/user-{number}@example.com"
             ),
-            Identity::FederatedUser => {
+            Kind::FederatedUser => {
                 format!("federated:arn:aws:iam::{ACCOUNT}:user/broker/user-{number}")
             }
-            Identity::IdentityCenter => {
+            Kind::IdentityCenterUser => {
                 format!("identitycenter:{IDENTITY_STORE}:user-{number}")
             }
-            Identity::Account => format!("account:444455556666:AIDAACCOUNT{number}"),
-            Identity::Service => format!("service:{ACCOUNT}:service-{number}.amazonaws.com"),
-            Identity::Root => format!("arn:aws:iam::{ACCOUNT}:root"),
-            Identity::None => format!("unidentified:{ACCOUNT}"),
+            Kind::Account => format!("account:444455556666:AIDAACCOUNT{number}"),
+            Kind::Service => format!("service:{ACCOUNT}:service-{number}.amazonaws.com"),
+            Kind::Root => format!("arn:aws:iam::{ACCOUNT}:root"),
+            Kind::None => format!("unidentified:{ACCOUNT}"),
         }
     }
 
     fn principal_id(&self, principal: usize) -> String {
         let number = self.number;
-        match self.identity {
-            Identity::User => format!("AIDAUSER{number}{}", ["A", "B"][principal]),
+        match self.kind {
+            Kind::User => format!("AIDAUSER{number}{}", ["A", "B"][principal]),
             _ => format!("AROAROLE{number}{}", ["A", "B"][principal]),
         }
     }
@@ -251,15 +251,15 @@ impl Uploader {
             identity
         };
         let session = format!("session-{}", random.below(1000));
-        match self.identity {
-            Identity::User => {
+        match self.kind {
+            Kind::User => {
                 let mut identity = iam_user(&format!("user-{number}"));
                 identity["principalId"] = json!(self.principal_id(principal));
                 identity
             }
-            Identity::Role => role(&format!("build/role-{number}"), &session),
-            Identity::RoleOfGlob => role(&format!("ci/role-{number}"), &session),
-            Identity::SsoUser => {
+            Kind::Role => role(&format!("build/role-{number}"), &session),
+            Kind::RoleOfGlob => role(&format!("ci/role-{number}"), &session),
+            Kind::SsoUser => {
                 let path = "aws-reserved/sso.amazonaws.com/eu-west-1";
                 let set = random.one_of(&["0123456789abcdef", "fedcba9876543210"]);
                 role(
@@ -267,7 +267,7 @@ impl Uploader {
                     &format!("user-{number}@example.com"),
                 )
             }
-            Identity::FederatedUser => json!({
+            Kind::FederatedUser => json!({
                 "type": "FederatedUser",
                 "principalId": format!("{ACCOUNT}:user-{number}"),
                 "arn": format!("arn:aws:sts::{ACCOUNT}:federated-user/user-{number}"),
@@ -280,7 +280,7 @@ impl Uploader {
                     "userName": "broker"
                 }}
             }),
-            Identity::IdentityCenter => json!({
+            Kind::IdentityCenterUser => json!({
                 "type": "IdentityCenterUser",
                 "accountId": ACCOUNT,
                 "onBehalfOf": {
@@ -288,22 +288,22 @@ impl Uploader {
                     "identityStoreArn": IDENTITY_STORE
                 }
             }),
-            Identity::Account => json!({
+            Kind::Account => json!({
                 "type": "AWSAccount",
                 "principalId": format!("AIDAACCOUNT{number}:{session}"),
                 "accountId": "444455556666"
             }),
-            Identity::Service => json!({
+            Kind::Service => json!({
                 "type": "AWSService",
                 "invokedBy": format!("service-{number}.amazonaws.com")
             }),
-            Identity::Root => json!({
+            Kind::Root => json!({
                 "type": "Root",
                 "principalId": ACCOUNT,
                 "arn": format!("arn:aws:iam::{ACCOUNT}:root"),
                 "accountId": ACCOUNT
             }),
-            Identity::None => json!({"accountId": ACCOUNT, "invokedBy": "AWS Internal"}),
+            Kind::None => json!({"accountId": ACCOUNT, "invokedBy": "AWS Internal"}),
         }
     }
 
@@ -332,7 +332,7 @@ impl Uploader {
         let (first, last) = self.seen_before(now)?;
         record["firstSeen"] = json!(first);
         record["lastSeen"] = json!(last);
-        if matches!(self.identity, Identity::User | Identity::Role) {
+        if matches!(self.kind, Kind::User | Kind::Role) {
             record["principalId"] = json!(self.principal_id(0));
         }
         if self.story != Revoked {

@@ -1,6 +1,6 @@
 //! A proxy between the function and moto that breaks chosen calls on the wire.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,7 +130,7 @@ impl FaultProxy {
     }
 
     /// The fault for this request, if it has one, and the process that it befalls.
-    fn fault(&self, request: &Request) -> Option<(Fault, u32)> {
+    fn fault(&self, request: &Message) -> Option<(Fault, u32)> {
         if let Some(chance) = &mut *self.chance.lock().unwrap() {
             return chance(&request.text()).map(|fault| (fault, 0));
         }
@@ -145,7 +145,7 @@ impl FaultProxy {
 
     fn connection(&self, mut stream: TcpStream) {
         let mut requests = BufReader::new(stream.try_clone().unwrap());
-        while let Some(request) = Request::read(&mut requests) {
+        while let Some(request) = Message::read(&mut requests) {
             let fault = self.fault(&request);
             let acts = fault.is_none_or(|(fault, _)| fault.acts());
             let answer = acts.then(|| self.forward(&request));
@@ -206,38 +206,39 @@ impl FaultProxy {
         }
     }
 
-    fn forward(&self, request: &Request) -> Vec<u8> {
+    fn forward(&self, request: &Message) -> Vec<u8> {
         let mut server = TcpStream::connect(("127.0.0.1", moto().port)).unwrap();
         let head = request.head.replace("\r\nconnection:", "\r\nx-connection:");
         let (line, headers) = head.split_once("\r\n").unwrap();
-        write!(server, "{line}\r\nconnection: close\r\n{headers}").unwrap();
-        server.write_all(&request.body).unwrap();
-        let mut answer = Vec::new();
-        server.read_to_end(&mut answer).unwrap();
-        if answer.starts_with(b"HTTP/1.1 200") && request.text().contains("Action=Publish") {
+        let mut sent = format!("{line}\r\nconnection: close\r\n{headers}").into_bytes();
+        sent.extend(&request.body);
+        server.write_all(&sent).unwrap();
+        // Not to the end of the connection, which moto keeps open for a while.
+        let answer = Message::read(&mut BufReader::new(server)).unwrap();
+        if answer.head.starts_with("HTTP/1.1 200") && request.text().contains("Action=Publish") {
             let form = form_urlencoded::parse(&request.body).into_owned().collect();
             self.published.lock().unwrap().push(form);
         }
         // The connection to the function stays open.
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (head, _) = text.split_once("\r\n\r\n").unwrap();
-        let body = answer[head.len() + 4..].to_vec();
-        let kept: Vec<_> = head
+        let kept: Vec<_> = answer
+            .head
+            .trim_end()
             .lines()
             .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
             .collect();
-        let mut answer = format!("{}\r\n\r\n", kept.join("\r\n")).into_bytes();
-        answer.extend(body);
-        answer
+        let mut passed = format!("{}\r\n\r\n", kept.join("\r\n")).into_bytes();
+        passed.extend(answer.body);
+        passed
     }
 }
 
-struct Request {
+/// A request or an answer: a head, and a body of the length that it says.
+struct Message {
     head: String,
     body: Vec<u8>,
 }
 
-impl Request {
+impl Message {
     fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

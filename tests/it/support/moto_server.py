@@ -10,6 +10,7 @@ a transaction that fails puts back the items that it names.
 """
 
 import copy
+import io
 import logging
 import os
 import sys
@@ -52,6 +53,9 @@ models.copy = SimpleNamespace(deepcopy=lambda of: of if isinstance(of, Table) el
 
 
 def handle(environ, start_response):
+    # Read before, so that nobody waits for a client that is slow to send.
+    if length := environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
     with one_at_a_time:
         return application(environ, start_response)
 
