@@ -130,6 +130,9 @@ pub struct Stack {
     pub uploaders: String,
     pub findings: String,
     pub topic_arn: String,
+    aws: Aws,
+    /// Of the tests' own calls, which may take longer than the function's: they read whole
+    /// tables on a busy machine.
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -138,7 +141,7 @@ impl Stack {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let aws = aws(moto().port);
-        let dynamodb = aws.dynamodb();
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk_config(moto().port));
         let stack = Self {
             uploaders: format!("uploaders-{number}"),
             findings: format!("findings-{number}"),
@@ -151,6 +154,7 @@ impl Stack {
                 .unwrap()
                 .topic_arn
                 .unwrap(),
+            aws,
             dynamodb,
         };
         let text = |name: &str| {
@@ -197,7 +201,7 @@ impl Stack {
 
     pub fn store(&self) -> DynamoStore {
         DynamoStore::new(
-            self.dynamodb.clone(),
+            self.aws.dynamodb(),
             self.uploaders.clone(),
             self.findings.clone(),
         )
