@@ -31,7 +31,7 @@ NOT_HERE := $(strip $(NOT_HERE))
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) advisories fuzz report-pictures local model soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories fuzz report-pictures local model outage soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -105,8 +105,12 @@ local: .venv/installed ## Run the whole system on this machine, to play with; Ct
 model: ## Explore every interleaving of the protocol, whole; takes minutes
 	MODEL_WHOLE=1 $(CARGO) test --locked --all-features --test it model:: -- --nocapture
 
-soak: .venv/installed ## Drain what three hours of outage with 20,000 pushes leave behind
-	SOAK_PUSHES=20000 SOAK_FUNCTIONS=10 $(CARGO) test --locked --all-features --test it soak:: -- --include-ignored --nocapture
+outage: .venv/installed ## Drain what three hours of outage with 20,000 pushes leave behind
+	OUTAGE_PUSHES=20000 OUTAGE_FUNCTIONS=10 $(CARGO) test --locked --all-features --test it outage:: -- --include-ignored --nocapture
+
+soak: .venv/installed ## Push 50,000 times while calls fail and processes are killed; takes 20 minutes
+	SOAK_PUSHES=50000 SOAK_UPLOADERS=5000 SOAK_PROCESSES=8 SOAK_KILLS=100 SOAK_PARTS=1 \
+		$(CARGO) test --locked --all-features --test it soak:: -- --include-ignored --nocapture
 
 mutants: .venv/installed ## Break each rule of the protocol and see it caught; takes half an hour
 	$(PYTHON) tests/mutants.py

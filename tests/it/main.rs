@@ -11,8 +11,8 @@
 //!   `bad_input` and `heavy_input`;
 //!   `uploaders_files` works on files, `uploaders`, `findings`, `explained`, `learn`,
 //!   `reconcile_stack`, `report_stack`, `redrive` and `restore` on a deployment.
-//! - Of the built function: `function`, `queues`, `soak`, which drains an outage, and
-//!   `wire_faults`, which breaks its calls.
+//! - Of the built function: `function`, `queues`, `outage`, which drains one, `wire_faults`,
+//!   which breaks its calls, and `soak`, which does all of it at once.
 //! - Of the threat model in SECURITY.md: `attackers`.
 //! - Of the documents: `documents`.
 //!
@@ -62,6 +62,8 @@ mod late_finding;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod learn;
 mod model;
+#[cfg(all(feature = "aws", feature = "function"))]
+mod outage;
 #[cfg(all(feature = "aws", feature = "function"))]
 mod queues;
 mod real_records;

@@ -1,6 +1,6 @@
 //! A proxy between the function and moto that breaks chosen calls on the wire.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ pub enum Fault {
     /// The server acts, and the connection ends before the answer.
     ResetAfter,
     Error500,
+    /// The server acts, and the answer says that it failed.
+    Error500After,
     Throttled503,
     /// The write meets a transaction.
     Conflict,
@@ -32,11 +34,22 @@ pub enum Fault {
     SlowBody,
 }
 
-pub const FAULTS: [Fault; 10] = [
+impl Fault {
+    /// Whether the server acts all the same.
+    pub fn acts(self) -> bool {
+        matches!(
+            self,
+            Self::ResetAfter | Self::Error500After | Self::SlowBody
+        )
+    }
+}
+
+pub const FAULTS: [Fault; 11] = [
     Fault::Refused,
     Fault::ResetBefore,
     Fault::ResetAfter,
     Fault::Error500,
+    Fault::Error500After,
     Fault::Throttled503,
     Fault::Conflict,
     Fault::NoAnswer,
@@ -56,9 +69,13 @@ pub struct Plan {
     pub process: u32,
 }
 
+/// Says of each request whether and how it is broken.
+pub type Chance = Box<dyn FnMut(&str) -> Option<Fault> + Send>;
+
 pub struct FaultProxy {
     pub port: u16,
     plan: Mutex<Option<Plan>>,
+    chance: Mutex<Option<Chance>>,
     /// The listener is to be closed for a second.
     refuse: AtomicBool,
     /// How often the plan's fault has happened.
@@ -73,6 +90,7 @@ impl FaultProxy {
         let proxy = Arc::new(Self {
             port: listener.local_addr().unwrap().port(),
             plan: Mutex::default(),
+            chance: Mutex::default(),
             refuse: AtomicBool::default(),
             happened: Mutex::default(),
             published: Mutex::default(),
@@ -106,8 +124,16 @@ impl FaultProxy {
         *self.plan.lock().unwrap() = plan;
     }
 
-    /// The fault for this request, if it has one.
-    fn fault(&self, request: &Request) -> Option<(Fault, u32)> {
+    /// Breaks calls by chance, whatever they are.
+    pub fn leave_to(&self, chance: Chance) {
+        *self.chance.lock().unwrap() = Some(chance);
+    }
+
+    /// The fault for this request, if it has one, and the process that it befalls.
+    fn fault(&self, request: &Message) -> Option<(Fault, u32)> {
+        if let Some(chance) = &mut *self.chance.lock().unwrap() {
+            return chance(&request.text()).map(|fault| (fault, 0));
+        }
         let plan = (*self.plan.lock().unwrap())?;
         let mut happened = self.happened.lock().unwrap();
         if !request.text().contains(plan.word) || *happened >= plan.times {
@@ -118,12 +144,10 @@ impl FaultProxy {
     }
 
     fn connection(&self, mut stream: TcpStream) {
-        while let Some(request) = Request::read(&mut stream) {
+        let mut requests = BufReader::new(stream.try_clone().unwrap());
+        while let Some(request) = Message::read(&mut requests) {
             let fault = self.fault(&request);
-            let acts = match fault {
-                None => true,
-                Some((fault, _)) => matches!(fault, Fault::ResetAfter | Fault::SlowBody),
-            };
+            let acts = fault.is_none_or(|(fault, _)| fault.acts());
             let answer = acts.then(|| self.forward(&request));
             let Some((fault, process)) = fault else {
                 let _ = stream.write_all(&answer.unwrap());
@@ -139,7 +163,9 @@ impl FaultProxy {
                     let _ = stream.shutdown(Shutdown::Both);
                     return;
                 }
-                Fault::Error500 => respond(&mut stream, 500, "InternalServerError"),
+                Fault::Error500 | Fault::Error500After => {
+                    respond(&mut stream, 500, "InternalServerError");
+                }
                 Fault::Throttled503 => respond(&mut stream, 503, "ThrottlingException"),
                 // A transaction says it in another way than a single write.
                 Fault::Conflict if request.text().contains("TransactWriteItems") => answer_with(
@@ -180,44 +206,45 @@ impl FaultProxy {
         }
     }
 
-    fn forward(&self, request: &Request) -> Vec<u8> {
+    fn forward(&self, request: &Message) -> Vec<u8> {
         let mut server = TcpStream::connect(("127.0.0.1", moto().port)).unwrap();
         let head = request.head.replace("\r\nconnection:", "\r\nx-connection:");
         let (line, headers) = head.split_once("\r\n").unwrap();
-        write!(server, "{line}\r\nconnection: close\r\n{headers}").unwrap();
-        server.write_all(&request.body).unwrap();
-        let mut answer = Vec::new();
-        server.read_to_end(&mut answer).unwrap();
-        if answer.starts_with(b"HTTP/1.1 200") && request.text().contains("Action=Publish") {
+        let mut sent = format!("{line}\r\nconnection: close\r\n{headers}").into_bytes();
+        sent.extend(&request.body);
+        server.write_all(&sent).unwrap();
+        // Not to the end of the connection, which moto keeps open for a while.
+        let answer = Message::read(&mut BufReader::new(server)).unwrap();
+        if answer.head.starts_with("HTTP/1.1 200") && request.text().contains("Action=Publish") {
             let form = form_urlencoded::parse(&request.body).into_owned().collect();
             self.published.lock().unwrap().push(form);
         }
         // The connection to the function stays open.
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (head, _) = text.split_once("\r\n\r\n").unwrap();
-        let body = answer[head.len() + 4..].to_vec();
-        let kept: Vec<_> = head
+        let kept: Vec<_> = answer
+            .head
+            .trim_end()
             .lines()
             .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
             .collect();
-        let mut answer = format!("{}\r\n\r\n", kept.join("\r\n")).into_bytes();
-        answer.extend(body);
-        answer
+        let mut passed = format!("{}\r\n\r\n", kept.join("\r\n")).into_bytes();
+        passed.extend(answer.body);
+        passed
     }
 }
 
-struct Request {
+/// A request or an answer: a head, and a body of the length that it says.
+struct Message {
     head: String,
     body: Vec<u8>,
 }
 
-impl Request {
-    fn read(stream: &mut TcpStream) -> Option<Self> {
+impl Message {
+    fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).ok()?;
-            head.push(byte[0]);
+            if stream.read_until(b'\n', &mut head).ok()? == 0 {
+                return None;
+            }
         }
         let head = String::from_utf8(head).unwrap();
         let length = head

@@ -31,9 +31,15 @@ pub const TOLD: [&str; 5] = [
     "UpdateItem",
 ];
 
+/// How often it is asked whether a process still runs.
+const POLL: Duration = Duration::from_millis(20);
+/// Longer than the function has for any event.
+const MOST: Duration = Duration::from_secs(40);
+
 /// The function's process, a Runtime API and a proxy.
 pub struct Function {
     child: Child,
+    api: Arc<Server>,
     events: Sender<String>,
     results: Mutex<Receiver<Invoked>>,
     pub proxy: Arc<Proxy>,
@@ -51,11 +57,12 @@ impl Function {
         let (result, results) = channel();
         let seconds = Arc::new(AtomicU64::new(30));
         let api = runtime_api(next_event, result, Arc::clone(&seconds));
+        let api_address = api.server_addr().to_string();
         let endpoint = proxy.address();
         let mut child = Command::new(binary())
             .env_clear()
             .envs([
-                ("AWS_LAMBDA_RUNTIME_API", api.as_str()),
+                ("AWS_LAMBDA_RUNTIME_API", api_address.as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", "pushwatch"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -78,6 +85,7 @@ impl Function {
         let stderr = collect(child.stderr.take().unwrap());
         Self {
             child,
+            api,
             events,
             results: Mutex::new(results),
             proxy,
@@ -116,6 +124,37 @@ impl Function {
             }
         }
         let _ = self.child.wait();
+    }
+
+    /// Hands over an event, and kills the process after this time, if it is given one, or
+    /// when it has answered. None if it was killed before.
+    pub fn invoke_and_kill(
+        &mut self,
+        event: String,
+        kill_after: Option<Duration>,
+    ) -> Option<Invoked> {
+        self.events.send(event).unwrap();
+        let began = Instant::now();
+        let time_left = |until: Duration| until.saturating_sub(began.elapsed());
+        loop {
+            let poll = kill_after.map_or(POLL, |after| time_left(after).min(POLL));
+            let mut answer = self.results.get_mut().unwrap().recv_timeout(poll).ok();
+            let is_over = |after: Duration| answer.is_some() || time_left(after).is_zero();
+            if kill_after.is_some_and(is_over) {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                // It may have come meanwhile.
+                let results = self.results.get_mut().unwrap();
+                answer = answer.or_else(|| results.try_recv().ok());
+                return answer;
+            }
+            if answer.is_some() {
+                return answer;
+            }
+            assert!(!time_left(MOST).is_zero(), "the function answers");
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the function ended: {ended:?}");
+        }
     }
 
     /// Has the process killed when the AWS call of this number (from 0) was
@@ -164,11 +203,13 @@ impl Function {
 
     /// The most memory it has had, in kB.
     pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM")
+    }
+
+    /// What the system says of the memory of the process under this name, in kB.
+    pub fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmHWM"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -177,10 +218,12 @@ impl Drop for Function {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.api.unblock();
+        self.proxy.server.unblock();
     }
 }
 
-fn scheduled() -> Value {
+pub fn scheduled() -> Value {
     serde_json::json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}})
 }
 
@@ -197,16 +240,16 @@ fn collect(mut stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>
     text
 }
 
-/// Serves the Runtime API; gives its address.
+/// Serves the Runtime API.
 fn runtime_api(
     events: Receiver<String>,
     results: Sender<Invoked>,
     seconds: Arc<AtomicU64>,
-) -> String {
-    let server = Server::http("127.0.0.1:0").unwrap();
-    let address = server.server_addr().to_string();
+) -> Arc<Server> {
+    let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+    let serving = Arc::clone(&server);
     std::thread::spawn(move || {
-        for mut request in server.incoming_requests() {
+        for mut request in serving.incoming_requests() {
             if request.url().ends_with("/invocation/next") {
                 let Ok(event) = events.recv() else { return };
                 let now = SystemTime::now()
@@ -243,7 +286,7 @@ fn runtime_api(
             let _ = results.send(invoked);
         }
     });
-    address
+    server
 }
 
 fn header(name: &str, value: &str) -> Header {
@@ -252,7 +295,7 @@ fn header(name: &str, value: &str) -> Header {
 
 /// Passes calls on to moto, and notes them.
 pub struct Proxy {
-    port: u16,
+    server: Server,
     /// `UpdateItem`, `Publish`, …
     pub calls: Mutex<Vec<String>>,
     /// The messages that SNS took: form fields of the requests.
@@ -275,9 +318,8 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start() -> Arc<Self> {
-        let server = Server::http("127.0.0.1:0").unwrap();
         let proxy = Arc::new(Self {
-            port: server.server_addr().to_ip().unwrap().port(),
+            server: Server::http("127.0.0.1:0").unwrap(),
             calls: Mutex::default(),
             published: Mutex::default(),
             sns_is_down: AtomicBool::default(),
@@ -291,7 +333,7 @@ impl Proxy {
         });
         let this = Arc::clone(&proxy);
         std::thread::spawn(move || {
-            for request in server.incoming_requests() {
+            for request in this.server.incoming_requests() {
                 this.pass(request);
             }
         });
@@ -303,7 +345,7 @@ impl Proxy {
     }
 
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.server.server_addr())
     }
 
     fn kill(&self, process: u32, call: usize) {

@@ -133,6 +133,9 @@ pub struct Stack {
     pub uploaders: String,
     pub findings: String,
     pub topic_arn: String,
+    aws: Aws,
+    /// Of the tests' own calls, which may take longer than the function's: they read whole
+    /// tables on a busy machine.
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -141,7 +144,7 @@ impl Stack {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let aws = aws(moto().port);
-        let dynamodb = aws.dynamodb();
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk_config(moto().port));
         let stack = Self {
             uploaders: format!("uploaders-{number}"),
             findings: format!("findings-{number}"),
@@ -154,6 +157,7 @@ impl Stack {
                 .unwrap()
                 .topic_arn
                 .unwrap(),
+            aws,
             dynamodb,
         };
         let text = |name: &str| {
@@ -200,7 +204,7 @@ impl Stack {
 
     pub fn store(&self) -> DynamoStore {
         DynamoStore::new(
-            self.dynamodb.clone(),
+            self.aws.dynamodb(),
             self.uploaders.clone(),
             self.findings.clone(),
         )
@@ -229,31 +233,23 @@ impl Stack {
     }
 
     async fn scan(&self, table: &str) -> Vec<serde_json::Value> {
-        let items = self
-            .dynamodb
-            .scan()
-            .table_name(table)
-            .send()
-            .await
-            .unwrap()
-            .items
-            .unwrap();
+        let items = self.items(table).await.into_iter();
         items
-            .into_iter()
             .map(|item| serde_dynamo::from_item(item).unwrap())
             .collect()
     }
 
+    async fn items(&self, table: &str) -> Vec<Item> {
+        let pages = self.dynamodb.scan().table_name(table).into_paginator();
+        let items = pages.items().send().collect::<Result<_, _>>().await;
+        items.unwrap()
+    }
+
     /// Lets time pass for all that is owed, and for the sweep's lease.
     pub async fn age(&self, seconds: i64) {
-        let items = self
-            .dynamodb
-            .scan()
-            .table_name(&self.findings)
-            .send()
-            .await
-            .unwrap();
-        for mut item in items.items.unwrap() {
+        let mut items = self.items(&self.findings).await;
+        items.retain(|item| item.contains_key("owedSince") || item.contains_key("leaseUntil"));
+        for mut item in items {
             if let Some(since) = item.get("owedSince") {
                 let since: jiff::Timestamp = since.as_s().unwrap().parse().unwrap();
                 let since = since - jiff::SignedDuration::from_secs(seconds);
