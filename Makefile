@@ -20,7 +20,7 @@ CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
 ADVISORIES := $(CARGO_FOLDER)/advisory-dbs
 
 # In this order; what is quick to fail comes first.
-STAGES := fmt lint supply default unit doc template e2e budgets smoke fuzzed
+STAGES := fmt lint supply default unit promises doc template e2e budgets smoke fuzzed
 
 # Tests that read files of other people, where these are not at hand.
 NOT_HERE := $(if $(wildcard ../shared/data),,real_records::) \
@@ -72,6 +72,9 @@ default: ## Build and run what is built by default, which needs no AWS
 unit: .venv/installed ## Run all Rust tests, with those that need moto
 	@for tests in $(NOT_HERE); do echo "Not run, since ../shared lacks what they read: $$tests"; done
 	$(CARGO) test --locked --all-features -- --include-ignored $(NOT_HERE:%=--skip %)
+
+promises: ## See that each promise of SPECIFICATION.md and SECURITY.md names tests that exist
+	$(PYTHON) tests/lint/promises.py
 
 doc: ## Build the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items

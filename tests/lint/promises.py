@@ -68,7 +68,7 @@ def main():
     names = 0
     for place, text in promises:
         named = re.search(r"^ *Tests: (.*)\Z", text, re.MULTILINE | re.DOTALL)
-        tests = re.findall(r"`([^`]+)`", named[1]) if named else []
+        tests = [" ".join(test.split()) for test in re.findall(r"`([^`]+)`", named[1])] if named else []
         names += len(tests)
         if not tests:
             faults.append(f"{place}: names no test")
