@@ -178,7 +178,7 @@ mod tests {
             assert_eq!(read(&records), None, "{records}");
         }
         // More than Lambda ever hands over.
-        let many = Value::from_iter((0..10_001).map(|id| message(&id.to_string())));
+        let many: Value = (0..10_001).map(|id| message(&id.to_string())).collect();
         assert_eq!(read(&many), None);
         for json in ["", "[]", "{}", "{\"Records\":[", "{\"records\":[]}"] {
             assert_eq!(messages(json), None, "{json}");
