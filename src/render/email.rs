@@ -216,7 +216,7 @@ fn facts(text: &mut String, finding: &Finding) {
         for (index, line) in lines.iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             // A digest fits into a line without the indent, and can be marked as one word.
-            if label.is_empty() && line.starts_with("sha256:") {
+            if label.is_empty() && line.starts_with("sha256:") && line.len() <= WIDTH {
                 let _ = writeln!(text, "{line}");
                 continue;
             }

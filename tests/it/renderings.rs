@@ -803,6 +803,21 @@ fn every_body_of_a_list_names_each_finding() {
 }
 
 #[test]
+fn a_key_that_passes_for_a_digest_is_broken_into_lines() {
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let mut finding = finding(Reason::UnusualPush, &event);
+    finding.uploader.key = format!("sha256:{}", "0123456789".repeat(30)).into();
+    let email = render(Message::Finding(&finding), Format::Email, &render_context());
+    let key = email.lines().filter(|line| line.contains("01234"));
+    let lengths: Vec<_> = key
+        .filter(|line| !line.contains("pushwatch "))
+        .map(str::len)
+        .collect();
+    assert!(lengths.len() > 4, "{email}");
+    assert!(lengths.iter().all(|length| *length <= 71), "{email}");
+}
+
+#[test]
 fn the_command_of_a_replay_is_no_link() {
     let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
     let key = "arn:aws:iam::111122223333:user/evil.com/login";
