@@ -42,7 +42,7 @@ pub const TEST_SOURCE: &str = "pushwatch.test";
 
 /// How the name of the IAM user of a test begins. IAM takes no spaces, so that nobody becomes
 /// known by a test.
-pub const TEST_USER: &str = "pushwatch test ";
+pub const TEST_USER: &str = "PushWatch test ";
 
 /// What an event asks for.
 #[derive(Debug, PartialEq, Eq)]

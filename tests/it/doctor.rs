@@ -832,7 +832,7 @@ fn a_test_goes_the_whole_way_and_leaves_nothing() {
         panic!("{messages:?}");
     };
     assert!(
-        subject.starts_with("TEST [HIGH] New ECR uploader pushwatch test "),
+        subject.starts_with("TEST [HIGH] New ECR uploader PushWatch test "),
         "{subject}"
     );
     let bodies: Value = serde_json::from_str(message).unwrap();

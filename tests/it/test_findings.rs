@@ -16,7 +16,7 @@ use crate::support::events::{envelope, iam_user, now, push_by, read, record, ren
 const T1: &str = "2026-01-01T00:00:00Z";
 
 fn test_event() -> Value {
-    let mut event = envelope(&record("1", T1, &iam_user("pushwatch test 1")));
+    let mut event = envelope(&record("1", T1, &iam_user("PushWatch test 1")));
     event["source"] = json!(TEST_SOURCE);
     event
 }
@@ -63,13 +63,13 @@ fn only_the_envelope_s_source_marks_a_test() {
 fn nobody_who_can_push_becomes_known_by_a_test() {
     let role = json!({
         "type": "AssumedRole",
-        "arn": "arn:aws:sts::111122223333:assumed-role/pushwatch test 1/session",
+        "arn": "arn:aws:sts::111122223333:assumed-role/PushWatch test 1/session",
     });
     for identity in [
         iam_user("test"),
-        iam_user("x/pushwatch test 1"),
+        iam_user("x/PushWatch test 1"),
         role,
-        json!({"type": "IAMUser", "userName": "pushwatch test 1"}),
+        json!({"type": "IAMUser", "userName": "PushWatch test 1"}),
         json!({}),
     ] {
         let mut event = test_event();
@@ -101,7 +101,7 @@ fn no_setting_holds_a_test_back() {
 fn every_form_says_that_it_is_a_test() {
     let finding = test_finding();
     let message = Message::Finding(&finding);
-    assert!(subject::of(message).starts_with("TEST [HIGH] New ECR uploader pushwatch test 1"));
+    assert!(subject::of(message).starts_with("TEST [HIGH] New ECR uploader PushWatch test 1"));
     assert!(subject::of(message).len() <= 99);
     assert!(subject::plainest(&finding).starts_with("TEST "));
     for format in [
@@ -156,7 +156,7 @@ fn a_list_with_real_findings_does_not_pass_for_a_test() {
     );
     let email = render(Message::Rollup(&mixed), Format::Email, &render_context());
     assert!(
-        email.contains("[HIGH] TEST: New uploader pushwatch test 1"),
+        email.contains("[HIGH] TEST: New uploader PushWatch test 1"),
         "{email}"
     );
 }
