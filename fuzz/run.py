@@ -45,7 +45,7 @@ LIMITS = ["-rss_limit_mb=1024", "-timeout=20"]
 # What libFuzzer's exit codes mean; it can't always say so, since the targets catch what is printed.
 CODES = {70: "took too long", 71: "took too much memory", 77: "broke what must hold"}
 # The corpus that is committed, of one target at most.
-MOST_BYTES = 110_000
+MOST_BYTES, MOST_FILES = 100_000, 150
 
 # What names a deployment is another input.
 ENVIRONMENT = {
@@ -379,7 +379,7 @@ def fuzz(target, seconds):
 
 
 def minimise(target):
-    """What adds to the seeds, the smallest inputs first."""
+    """A part of what adds to the seeds, of inputs of every size."""
     merged = WORK / "merged" / target
     shutil.rmtree(merged, ignore_errors=True)
     shutil.copytree(make_seeds(target), merged)
@@ -392,13 +392,16 @@ def minimise(target):
     shutil.rmtree(corpus, ignore_errors=True)
     corpus.mkdir(parents=True)
     added = [path for path in merged.iterdir() if path.name not in seeds]
+    contents = {hashlib.sha1(path.read_bytes()).hexdigest()[:16]: path.read_bytes() for path in added}
     total = 0
-    for path in sorted(added, key=lambda path: (path.stat().st_size, path.name)):
-        total += path.stat().st_size
-        if total > MOST_BYTES:
+    # In the order of their hashes, which is none.
+    for name, content in sorted(contents.items()):
+        if len(content) > MOST_BYTES // 10 or total + len(content) > MOST_BYTES:
+            continue
+        (corpus / name).write_bytes(content)
+        total += len(content)
+        if len(list(corpus.iterdir())) == MOST_FILES:
             break
-        content = path.read_bytes()
-        (corpus / hashlib.sha1(content).hexdigest()[:16]).write_bytes(content)
     kept = list(corpus.iterdir())
     print(f"{target}: {len(kept)} of {len(added)} files, {sum(p.stat().st_size for p in kept)} bytes")
     return True
