@@ -126,9 +126,13 @@ report-pictures: .axe/installed ## Draw the pictures of docs/report anew, in Chr
 	WRITE_DOCS=1 .venv/bin/python -m pytest -q tests/e2e/test_report.py -k pictures
 
 # The executables name no folder of this machine: the same commit gives the same bytes in any.
-sam dist: export RUSTFLAGS = --remap-path-prefix=$(CURDIR)=/pushwatch \
+REMAPPED = --remap-path-prefix=$(CURDIR)=/pushwatch \
 	--remap-path-prefix=$(CARGO_FOLDER)=/cargo \
 	--remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(shell rustc -vV | sed -n 's/commit-hash: //p')
+# The processor is the one that cargo-lambda names by itself where there are no flags. Without
+# it the zip is 70 KB larger, and a push takes 2 % more.
+sam: export RUSTFLAGS = $(REMAPPED) -C target-cpu=haswell
+dist: export RUSTFLAGS = $(REMAPPED)
 
 sam: .venv/installed ## Build the function as it is deployed; once for all that need it
 	sam build --parameter-overrides Architecture=x86_64
@@ -137,7 +141,7 @@ sam: .venv/installed ## Build the function as it is deployed; once for all that 
 ARM64 = $(wildcard $(shell rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu)
 
 dist: sam ## Build what is released into dist/: function, command line, template, SBOMs, checksums
-	$(if $(ARM64),sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)
+	$(if $(ARM64),RUSTFLAGS="$$RUSTFLAGS -C target-cpu=neoverse-n1" sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)
 	$(CARGO) build --locked --profile cli --features aws --bin pushwatch
 	$(PYTHON) packaging/dist.py dist --command-line target/cli/pushwatch --function x86_64=$(DEPLOYED) \
 		$(if $(ARM64),--function arm64=.aws-sam/arm64/Function/bootstrap)
