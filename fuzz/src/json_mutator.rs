@@ -50,6 +50,9 @@ const TEXTS: [&str; 44] = [
     "日本\u{430}dmin\u{1f600}",
 ];
 
+/// Longest text that is made of another one, in bytes.
+const LONGEST: usize = 32 * 1024;
+
 /// A step of a linear congruential generator each; libFuzzer gives the seed.
 struct Random(u64);
 
@@ -123,7 +126,11 @@ fn change(value: &mut Value, whole: &Value, random: &mut Random) {
     }
     match (random.below(12), &mut *value) {
         (0..=2, Value::String(text)) => insert(text, random),
-        (3, Value::String(text)) => *text = text.repeat(2 + random.below(300)),
+        (3, Value::String(text)) => {
+            // No longer than an input may be, or nearly.
+            let most = LONGEST / text.len().max(1);
+            *text = text.repeat((2 + random.below(300)).min(most.max(1)));
+        }
         (4, Value::String(text)) => {
             let mut bytes = std::mem::take(text).into_bytes();
             let size = bytes.len();
