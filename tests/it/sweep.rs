@@ -58,6 +58,8 @@ struct Between<'a> {
     lost: AtomicUsize,
     /// How many of the next touches meet a transaction.
     busy: AtomicUsize,
+    /// How many of the next commits do.
+    busy_commits: AtomicUsize,
     /// The call of that name is never answered.
     hangs: Mutex<Option<&'static str>>,
     /// The bodies of findings with an id up to this can't be read.
@@ -83,6 +85,9 @@ impl Intercept for Between<'_> {
         match &call {
             Call::Touch(..) if take_one(&self.busy) => {
                 return Ok(Answer::Touch(TouchAnswer::Busy));
+            }
+            Call::Commit(_) if take_one(&self.busy_commits) => {
+                return Ok(Answer::Commit(CommitAnswer::Busy));
             }
             Call::Commit(commit) if take_one(&self.lost) => {
                 let key = commit.record.unwrap().uploader.as_str();
@@ -183,6 +188,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
             settling_seconds: AtomicI64::new(0),
             lost: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
+            busy_commits: AtomicUsize::new(0),
             hangs: Mutex::default(),
             damaged_to: Mutex::default(),
         }),
@@ -688,6 +694,18 @@ fn late_pushes_by_somebody_known_are_one_call_more() {
         let record = &watch.store.0.store.records()[0];
         assert_eq!((record.pushes, record.revision), (3, 3));
         assert_eq!(record.last_event_id.as_deref(), Some("e3"));
+    });
+}
+
+#[test]
+fn a_commit_that_meets_a_transaction_is_made_again() {
+    with_owed(0, Policy::default(), 0, async |watch| {
+        let (push, uploader) = push_by("test", "e1", "2026-01-01T00:00:00Z");
+        watch.store.0.busy_commits.store(3, Ordering::SeqCst);
+        let outcome = push_now(watch, &push, &uploader).await.unwrap();
+        assert!(outcome.finding.is_some());
+        assert_eq!(watch.notifier.told(), [("finding", 1)]);
+        assert!(watch.store.find(&uploader.key).await.unwrap().is_some());
     });
 }
 
