@@ -13,7 +13,6 @@ export SAM_CLI_TELEMETRY := 0
 # Of what is installed into .tools.
 VERSION_deny := 0.20.2
 VERSION_fuzz := 0.13.2
-VERSION_mutants := 27.1.0
 
 CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
 # Where cargo-deny keeps the database of known weaknesses.
