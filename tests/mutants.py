@@ -436,7 +436,7 @@ def kinds_for(file, only):
 
 
 def first_failure(copy, environment, kinds):
-    """The test that fails on the copy, or none."""
+    """The test that fails on the copy, or none, and what was printed."""
     for kind, features in kinds:
         # The faults of a sweep are no tests of the module `sweep`.
         tests = ["--lib"] if kind == "lib" else [
@@ -447,11 +447,11 @@ def first_failure(copy, environment, kinds):
         if run.returncode != 0:
             text = run.stdout + run.stderr
             if "could not compile" in text:
-                return NO_PROGRAM
+                return NO_PROGRAM, text
             names = re.findall(r"^(?:test (\S+) .*FAILED|    ([\w:]+))$", text, re.MULTILINE)
             named = next((a or b for a, b in names), "")
-            return f"{kind} {named.removeprefix(f'{kind}::')}".strip()
-    return None
+            return f"{kind} {named.removeprefix(f'{kind}::')}".strip(), text
+    return None, ""
 
 
 NO_PROGRAM = "DOES NOT COMPILE"
@@ -483,15 +483,15 @@ def main():
             (copy / linked).symlink_to(ROOT / linked)
         for what, file, there, instead in MUTANTS:
             broken((copy / file).read_text(), there, instead, f"{what}: {file}")
-        failed = first_failure(copy, environment, kinds_for("", arguments.only))
-        assert failed is None, f"the tests must pass before they are tried: {failed}"
+        failed, printed = first_failure(copy, environment, kinds_for("", arguments.only))
+        assert failed is None, f"the tests must pass before they are tried: {failed}\n{printed}"
         for number, (what, file, there, instead) in enumerate(MUTANTS, 1):
             if number not in wanted:
                 continue
             path = copy / file
             source = path.read_text()
             path.write_text(broken(source, there, instead, f"{what}: {file}"))
-            caught = first_failure(copy, environment, kinds_for(file, arguments.only))
+            caught, _ = first_failure(copy, environment, kinds_for(file, arguments.only))
             path.write_text(source)
             survived += caught in (None, NO_PROGRAM)
             print(f"{number:3} {what:58} {caught or 'SURVIVED'}", flush=True)

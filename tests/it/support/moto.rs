@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-#[cfg(feature = "aws")]
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 #[cfg(feature = "aws")]
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
@@ -144,7 +144,10 @@ impl Stack {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let aws = aws(moto().port);
-        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk_config(moto().port));
+        let patient = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(30));
+        let config = aws.dynamodb().config().to_builder();
+        let dynamodb =
+            aws_sdk_dynamodb::Client::from_conf(config.timeout_config(patient.build()).build());
         let stack = Self {
             uploaders: format!("uploaders-{number}"),
             findings: format!("findings-{number}"),
