@@ -77,9 +77,10 @@ impl FindingsTable {
         severity: Severity,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
+        // What is no number is compared with nothing, and would bind for ever.
         let is_left = |oldest: &str| {
             format!(
-                "(attribute_not_exists({oldest}) OR {oldest} <= :minuteAgo OR {oldest} > :horizon)"
+                "(NOT attribute_type({oldest}, :number) OR {oldest} <= :minuteAgo OR {oldest} > :horizon)"
             )
         };
         // Of the five times that are kept, the last `per_minute` count.
@@ -99,6 +100,7 @@ impl FindingsTable {
             .update_expression(update)
             .condition_expression(condition)
             .expression_attribute_values(":never", number(0))
+            .expression_attribute_values(":number", text("N"))
             .expression_attribute_values(":now", millis(now))
             .expression_attribute_values(":minuteAgo", millis(now - MINUTE))
             .expression_attribute_values(":horizon", millis(now + MINUTE))
