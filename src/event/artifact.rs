@@ -27,6 +27,8 @@ const INDEXES: [&str; 2] = [
 ];
 /// What docker wrote before configurations had a media type, and what it writes still.
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.";
+/// What docker takes for a layer, whatever follows.
+const DOCKER_LAYERS: &str = "application/vnd.docker.";
 const SIGNATURES: [&str; 4] = [
     // notation, and the managed signing of ECR
     "application/vnd.cncf.notary.signature",
@@ -160,7 +162,8 @@ impl Manifest {
 
     /// What can run is an image or an index, whatever else it says of itself:
     /// otherwise one field would make an image pass for its signature. containerd runs a
-    /// file system with a configuration, of whatever media type that is.
+    /// file system with a configuration, of whatever media type that is; older versions of
+    /// docker run layers of any media type with the configuration of an image.
     fn artifact(&self) -> Artifact {
         let media_type = self.media_type.as_deref().unwrap_or_default();
         if INDEXES.contains(&media_type) || self.has_manifests {
@@ -172,8 +175,12 @@ impl Manifest {
             let mut beginnings = FILE_SYSTEMS.iter();
             beginnings.any(|begin| layer.starts_with(begin))
         };
+        let may_run = |layer: &String| {
+            let is_none = !layer.starts_with(DOCKER_LAYERS) && self.named(layer).is_some();
+            is_file_system(layer) || is_image_config && !is_none
+        };
         let can_run = is_image_config || self.has_config;
-        if can_run && self.layers.iter().any(is_file_system) {
+        if can_run && self.layers.iter().any(may_run) {
             return Artifact::Image;
         }
         let types = self.artifact_type.iter().chain(&self.config);

@@ -301,7 +301,11 @@ fn an_image_passes_for_nothing_else_whatever_it_says_of_itself() {
     signed["subject"] = descriptor(OCI, SUBJECT);
     let chart = manifest("application/vnd.cncf.helm.config.v1+json", &[OCI_LAYER]);
     let mixed = manifest(OCI_CONFIG, &["application/vnd.in-toto+json", OCI_LAYER]);
-    for manifest in [signed, chart, mixed] {
+    let by_docker = "application/vnd.docker.attestation.manifest.v1+json";
+    let attested = manifest(OCI_CONFIG, &[by_docker]);
+    let mut bytes = manifest(OCI_CONFIG, &["application/octet-stream"]);
+    bytes["artifactType"] = json!("application/vnd.cncf.notary.signature");
+    for manifest in [signed, chart, mixed, attested, bytes] {
         assert_eq!(artifact(&manifest), (Artifact::Image, None), "{manifest}");
     }
     let mut event = with_manifest(&manifest(OCI_CONFIG, &[OCI_LAYER]).to_string(), OCI);
