@@ -171,13 +171,15 @@ fn against_the_image(finding: &Finding) -> Vec<Step> {
             "Look at the image:",
             "See whether it was pulled; nothing is printed if it never was (ECR may be a day \
              late with it):",
-            "Stop what runs the image; then, if you need no copy of it, delete it:",
+            "Stop what runs the image; then, if you need no copy of it, delete it. All its tags \
+             go, those from before this push too:",
         ),
         Artifact::HelmChart => (
             "Look at the chart:",
             "See whether it was pulled; nothing is printed if it never was (ECR may be a day \
              late with it):",
-            "Uninstall what was installed from it; then, if you need no copy of it, delete it:",
+            "Uninstall what was installed from it; then, if you need no copy of it, delete it. \
+             All its tags go, those from before this push too:",
         ),
         Artifact::Attestation | Artifact::Signature | Artifact::Sbom | Artifact::Other => (
             "Look at it:",
