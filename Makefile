@@ -30,7 +30,7 @@ NOT_HERE := $(strip $(NOT_HERE))
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help test $(STAGES) advisories fuzz report-pictures local model outage soak mutants docs-findings sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
+.PHONY: help test $(STAGES) advisories fuzz report-pictures local model outage soak mutants docs-findings can-build sam dist dist-twice deployed bench bench-stages bench-growth bench-replay bench-contention
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
@@ -132,18 +132,35 @@ REMAPPED = --remap-path-prefix=$(CURDIR)=/pushwatch \
 # it the zip is 70 KB larger, and a push takes 2 % more.
 sam: export RUSTFLAGS = $(REMAPPED) -C target-cpu=haswell
 dist: export RUSTFLAGS = $(REMAPPED)
+# What else the environment may say that changes the bytes, or where they are written: settings of
+# Cargo, cargo-lambda, the compiler, and the C compiler of ring.
+CHANGING = $(filter CARGO_BUILD_% CARGO_ENCODED_RUSTFLAGS CARGO_INCREMENTAL CARGO_LAMBDA_% CARGO_PROFILE_% \
+	CARGO_TARGET_% CARGO_ZIGBUILD_% RUSTC% AR% CC% CFLAGS% HOST_% TARGET_%,$(.VARIABLES))
+# Where it is written is said to both SAM and Cargo, since a config.toml may name another folder.
+CLEAN = env $(CHANGING:%=-u %) CARGO_TARGET_DIR=$(CURDIR)/target
+X86_64 := x86_64-unknown-linux-gnu
+HOST = $(shell rustc -vV | sed -n 's/host: //p')
 
-sam: .venv/installed ## Build the function as it is deployed; once for all that need it
-	sam build --parameter-overrides Architecture=x86_64
+# What would be built wrong is refused before anything is.
+can-build:
+	$(if $(filter $(X86_64),$(HOST)),,$(error Only Rust for $(X86_64) builds this, and here it is for $(HOST): \
+	for x86_64 SAM names no processor to cargo-lambda, which then takes the machine's))
+	$(if $(filter 3,$(words $(REMAPPED))),,$(error RUSTFLAGS can't name a folder with a space in its name: $(REMAPPED)))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, for tomllib")'
+
+sam: can-build .venv/installed ## Build the function as it is deployed; once for all that need it
+	# SAM has no --locked: this fails if Cargo.lock is out of step.
+	$(CARGO) fetch --locked --quiet
+	$(CLEAN) sam build --parameter-overrides Architecture=x86_64
 
 # cargo-lambda builds for arm64 on any machine that has the target.
 ARM64 = $(wildcard $(shell rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu)
 
 dist: sam ## Build what is released into dist/: function, command line, template, SBOMs, checksums
-	$(if $(ARM64),RUSTFLAGS="$$RUSTFLAGS -C target-cpu=neoverse-n1" sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)
-	$(CARGO) build --locked --profile cli --features aws --bin pushwatch
-	$(PYTHON) packaging/dist.py dist --command-line target/cli/pushwatch --function x86_64=$(DEPLOYED) \
-		$(if $(ARM64),--function arm64=.aws-sam/arm64/Function/bootstrap)
+	$(if $(ARM64),$(CLEAN) RUSTFLAGS="$$RUSTFLAGS -C target-cpu=neoverse-n1" sam build --build-dir .aws-sam/arm64 --parameter-overrides Architecture=arm64)
+	$(CLEAN) $(CARGO) build --locked --profile cli --features aws --bin pushwatch --target $(X86_64)
+	$(PYTHON) packaging/dist.py dist --command-line target/$(X86_64)/cli/pushwatch --x86_64 $(DEPLOYED) \
+		$(if $(ARM64),--arm64 .aws-sam/arm64/Function/bootstrap)
 	@$(if $(ARM64),,echo "Left out, since the target is not there (rustup target add aarch64-unknown-linux-gnu): the function for arm64")
 
 dist-twice: dist ## Build dist/, and once more in another folder, and compare; takes long

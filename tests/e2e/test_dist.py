@@ -19,20 +19,22 @@ from servers import ROOT, Function, Moto, aws_variables
 from stack import BUILD, Stack, samples
 
 BOOTSTRAP = BUILD / "Function" / "bootstrap"
+# As much as is looked at of an executable for x86_64.
+ELF = b"\x7fELF" + bytes(14) + b"\x3e\x00"
 COMPILERS = ["cargo", "rustc", "cc", "gcc", "clang", "ld", "zig", "python-zig", "cargo-lambda"]
 
 
 def made(folder, source=ROOT, bootstrap=BOOTSTRAP):
     """What `make dist` writes, of the function that SAM built. What plays that for arm64 says so
-    in its head; a script plays the command line."""
+    in its head; a head alone plays the command line."""
     program, arm64 = folder.parent / "program", folder.parent / "arm64"
-    program.write_text("#!/bin/sh\n")
+    program.write_bytes(ELF)
     content = bytearray(bootstrap.read_bytes())
     content[18] = 0xB7
     arm64.write_bytes(content)
     subprocess.run(
-        [sys.executable, "packaging/dist.py", folder, "--function", f"x86_64={bootstrap}",
-         "--function", f"arm64={arm64}", "--command-line", program],
+        [sys.executable, "packaging/dist.py", folder, "--x86_64", bootstrap, "--arm64", arm64,
+         "--command-line", program],
         cwd=source, check=True, stdout=subprocess.DEVNULL)
     return folder
 
@@ -129,13 +131,40 @@ def test_a_template_that_changed_under_it_is_refused():
             released(text.replace(gone, ""), "x86_64", "function.zip")
 
 
-def test_a_function_for_another_processor_is_refused(tmp_path):
-    refused = subprocess.run(
-        [sys.executable, "packaging/dist.py", tmp_path / "dist", "--function", f"arm64={BOOTSTRAP}"],
-        cwd=ROOT, capture_output=True, text=True)
-    assert refused.returncode == 1
-    assert refused.stderr == f"{BOOTSTRAP} is no executable for arm64\n"
-    assert not (tmp_path / "dist").exists()
+@pytest.fixture
+def refused(tmp_path):
+    """The last line that is said of these arguments, beside which all are as they should be."""
+    right = tmp_path / "right"
+    right.write_bytes(ELF)
+
+    def run(*arguments):
+        run = subprocess.run(
+            [sys.executable, "packaging/dist.py", tmp_path / "dist", "--x86_64", right, "--command-line", right,
+             *arguments],
+            cwd=ROOT, capture_output=True, text=True)
+        assert run.returncode != 0 and not (tmp_path / "dist").exists()
+        return run.stderr.splitlines()[-1]
+
+    return run
+
+
+def test_an_executable_for_another_processor_and_another_file_are_refused(refused, tmp_path):
+    assert refused("--arm64", BOOTSTRAP) == f"{BOOTSTRAP} is no executable for arm64"
+    other = tmp_path / "other"
+    for content in [b"#!/bin/sh\n", b"", ELF.replace(b"\x3e", b"\xb7")]:
+        other.write_bytes(content)
+        assert refused("--command-line", other) == f"{other} is no executable for x86_64"
+
+
+def test_an_executable_that_needs_a_later_c_library_is_refused(refused, tmp_path):
+    later = tmp_path / "later"
+    later.write_bytes(ELF + b"\0GLIBC_2.34\0GLIBC_2.35\0GLIBC_2.4\0")
+    assert refused("--command-line", later) == (
+        f"{later} asks for glibc 2.35, and 2.34 is promised: build it on an older system")
+
+
+def test_an_architecture_that_is_none_of_ours_is_refused(refused):
+    assert refused("--x64", BOOTSTRAP).endswith(f"unrecognized arguments: --x64 {BOOTSTRAP}")
 
 
 def test_the_checksums_are_of_every_file(dist):
