@@ -17,13 +17,17 @@ WITH_MACROS = "normal"
 WITH_BUILD_SCRIPTS = "normal,build"
 
 
+def output(*command):
+    """What it prints, whatever the locale."""
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
+
+
 @functools.cache
 def crates(features, kinds=WITH_MACROS):
     """Each crate as (name, version), with those that it names itself; the program first."""
-    tree = subprocess.run(
-        ["cargo", "tree", "--locked", "--edges", kinds, "--prefix", "depth", *features,
-         *(word for target in TARGETS for word in ("--target", target))],
-        cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tree = output(
+        "cargo", "tree", "--locked", "--edges", kinds, "--prefix", "depth", *features,
+        *(word for target in TARGETS for word in ("--target", target)))
     found, path = {}, []
     for line in filter(None, tree.splitlines()):
         depth, name, version = re.match(r"(\d+)(\S+) v(\S+)", line).groups()

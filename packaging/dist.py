@@ -44,7 +44,7 @@ def executable(path, architecture):
 
 def functions(bootstraps):
     """The files that deploy the function, by name."""
-    template = (ROOT / "template.yaml").read_text()
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
     for architecture, suffix in [("x86_64", ""), ("arm64", "-arm64")]:
         if bootstraps[architecture]:
             name = f"pushwatch-function-{architecture}.zip"
@@ -55,12 +55,13 @@ def functions(bootstraps):
     yield "pushwatch-function.cdx.json", as_json(sbom("pushwatch-function", FUNCTION))
 
 
-def command_line(program):
+def command_line(program, licences_text):
     """The files of the command line, by name."""
     folder = f"pushwatch-{version()}-x86_64-linux"
     documents = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"]
     yield f"{folder}.tar.gz", tarred([
         (f"{folder}/pushwatch", executable(program, "x86_64"), True),
+        (f"{folder}/LICENSES.txt", licences_text, False),
         *((f"{folder}/{name}", (ROOT / name).read_bytes(), False) for name in documents)])
     yield "pushwatch.cdx.json", as_json(sbom("pushwatch", COMMAND_LINE))
 
@@ -78,8 +79,10 @@ def main():
     arguments.add_argument("--command-line", metavar="PROGRAM", required=True)
     given = arguments.parse_args()
 
-    files = {**dict(functions(vars(given))), **dict(command_line(given.command_line))}
-    files["LICENSES.txt"] = licences({*crates(FUNCTION), *crates(COMMAND_LINE)}).encode()
+    licences_text = licences({*crates(FUNCTION), *crates(COMMAND_LINE)}).encode()
+    files = dict([
+        *functions(vars(given)), *command_line(given.command_line, licences_text),
+        ("LICENSES.txt", licences_text)])
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
     files["SHA256SUMS"] = "".join(sums).encode()
 

@@ -3,24 +3,21 @@
 import functools
 import json
 import re
-import subprocess
 import tomllib
 
-from crates import ROOT
+from crates import ROOT, output
 
 
 @functools.cache
 def manifests():
     """Each crate's, by name and version."""
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--locked", "--format-version", "1", "--all-features"],
-        cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    metadata = output("cargo", "metadata", "--locked", "--format-version", "1", "--all-features")
     return {(one["name"], one["version"]): one for one in json.loads(metadata)["packages"]}
 
 
 def checksums():
     """Of the sources of each crate, by name and version."""
-    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))
     return {(one["name"], one["version"]): one.get("checksum") for one in lock["package"]}
 
 

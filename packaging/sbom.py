@@ -1,21 +1,11 @@
 """The SBOM of a program, as CycloneDX: the same bytes for the same Cargo.lock and compiler.
 
-Without a time and a serial number, which the format does not ask for; a time is added if
-SOURCE_DATE_EPOCH names one.
+Without a time and a serial number, which the format does not ask for.
 """
 
-import datetime
-import os
-import subprocess
-
+import standard_library
 from crates import LINKED, crates
 from manifests import checksums, licence, manifests
-
-
-def compiler():
-    version = subprocess.run(
-        ["rustc", "--version"], check=True, capture_output=True, text=True).stdout
-    return version.split()[1]
 
 
 def reference(crate):
@@ -27,20 +17,19 @@ def sbom(name, features):
     found, linked = crates(features), crates(features, LINKED)
     packages, sums = manifests(), checksums()
     program, *others = found
-    # It is in no registry: somebody else's crate could have its name there.
-    refs = {crate: reference(crate) for crate in others} | {program: name}
+    standard = (standard_library.NAME, standard_library.version())
+    # Neither program nor library is in a registry: somebody else's crate could have its name there.
+    refs = {crate: reference(crate) for crate in others} | {program: name, standard: standard_library.NAME}
+    needs = {**found, program: found[program] | {standard}, standard: set()}
     metadata = {
         "lifecycles": [{"phase": "build"}],
-        "tools": [{"name": "rustc", "version": compiler()}],
+        "tools": [{"name": "rustc", "version": standard[1]}],
         "component": {
             "type": "application", "bom-ref": name, "name": name, "version": program[1],
             "description": packages[program]["description"],
             "licenses": [{"expression": licence(packages[program])}],
         },
     }
-    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        time = datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc)
-        metadata["timestamp"] = time.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
         "metadata": metadata,
@@ -53,8 +42,11 @@ def sbom(name, features):
                 "licenses": [{"expression": licence(packages[crate])}],
                 "purl": reference(crate),
             }
-            for crate in sorted(others)],
+            for crate in sorted(others)] + [{
+                "type": "library", "bom-ref": refs[standard], "name": standard[0], "version": standard[1],
+                "scope": "required", "licenses": [{"expression": standard_library.LICENCE}],
+            }],
         "dependencies": [
-            {"ref": refs[crate], "dependsOn": sorted(refs[one] for one in found[crate])}
-            for crate in sorted(found)],
+            {"ref": refs[crate], "dependsOn": sorted(refs[one] for one in needs[crate])}
+            for crate in sorted(needs)],
     }

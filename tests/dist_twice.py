@@ -15,7 +15,7 @@ SUMS = Path("dist") / "SHA256SUMS"
 
 
 def output(*command):
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def build(folder, cargo_home):
@@ -29,7 +29,7 @@ def build(folder, cargo_home):
         # What is in .venv stays as it is.
         ["make", "--no-print-directory", "--old-file", ".venv/installed", "dist"],
         cwd=folder, check=True, env={**os.environ, "CARGO_HOME": str(cargo_home)})
-    return (folder / SUMS).read_text()
+    return (folder / SUMS).read_text(encoding="utf-8")
 
 
 def main():
@@ -38,7 +38,7 @@ def main():
     commit = output("git", "rev-parse", "HEAD")
     with tempfile.TemporaryDirectory() as own:
         again = build(Path(own) / "a-folder-with-a-longer-name" / "pushwatch", Path(own) / "cargo")
-    here = (ROOT / SUMS).read_text()
+    here = (ROOT / SUMS).read_text(encoding="utf-8")
     if again != here:
         sys.exit(f"Two builds of {commit} differ. Here:\n{here}There:\n{again}")
     print(f"Two builds of {commit} are the same:\n{here}", end="")

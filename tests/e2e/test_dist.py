@@ -18,13 +18,14 @@ from cloudformation import cloudformation
 from servers import ROOT, Function, Moto, aws_variables
 from stack import BUILD, Stack, samples
 
+sys.path.insert(0, str(ROOT / "packaging"))
 BOOTSTRAP = BUILD / "Function" / "bootstrap"
 # As much as is looked at of an executable for x86_64.
 ELF = b"\x7fELF" + bytes(14) + b"\x3e\x00"
 COMPILERS = ["cargo", "rustc", "cc", "gcc", "clang", "ld", "zig", "python-zig", "cargo-lambda"]
 
 
-def made(folder, source=ROOT, bootstrap=BOOTSTRAP):
+def made(folder, source=ROOT, bootstrap=BOOTSTRAP, **environment):
     """What `make dist` writes, of the function that SAM built. What plays that for arm64 says so
     in its head; a head alone plays the command line."""
     program, arm64 = folder.parent / "program", folder.parent / "arm64"
@@ -35,7 +36,7 @@ def made(folder, source=ROOT, bootstrap=BOOTSTRAP):
     subprocess.run(
         [sys.executable, "packaging/dist.py", folder, "--x86_64", bootstrap, "--arm64", arm64,
          "--command-line", program],
-        cwd=source, check=True, stdout=subprocess.DEVNULL)
+        cwd=source, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **environment})
     return folder
 
 
@@ -121,7 +122,6 @@ def test_the_template_is_that_of_the_repository_but_for_code_and_architecture(di
 
 
 def test_a_template_that_changed_under_it_is_refused():
-    sys.path.insert(0, str(ROOT / "packaging"))
     from template import TemplateError, released
     text = (ROOT / "template.yaml").read_text()
     released(text, "x86_64", "function.zip")
@@ -180,18 +180,32 @@ def test_the_command_line_comes_with_its_licences(dist):
         modes = {one.name: one.mode for one in file}
     assert modes == {
         f"{folder}/pushwatch": 0o755, f"{folder}/README.md": 0o644,
-        f"{folder}/LICENSE-MIT": 0o644, f"{folder}/LICENSE-APACHE": 0o644}
+        f"{folder}/LICENSE-MIT": 0o644, f"{folder}/LICENSE-APACHE": 0o644, f"{folder}/LICENSES.txt": 0o644}
 
 
-def test_the_licences_of_all_crates_are_there(dist):
-    text = (dist / "LICENSES.txt").read_text()
+def test_the_licences_of_all_crates_and_of_the_standard_library_are_there(dist):
+    text = (dist / "LICENSES.txt").read_text(encoding="utf-8")
+    # Above each text stand those whose it is.
+    with_a_text = {name for part in text.split(f"\n{'-' * 80}\n")[1:] for name in part.split("\n", 1)[0].split(", ")}
     for name in ["pushwatch-function", "pushwatch"]:
         for one in json.loads((dist / f"{name}.cdx.json").read_text())["components"]:
             line = f"\n{one['name']} {one['version']}: {one['licenses'][0]['expression']}\n"
             assert line in text, line
+            assert f"{one['name']} {one['version']}" in with_a_text
     # Those of most crates, and of the cryptography.
     assert "Permission is hereby granted, free of charge" in text and "TERMS AND CONDITIONS" in text
     assert "ISC License" in text
+    # One that has no file with its licence, and names its authors.
+    assert "Copyright (c) Clark McCauley" in text
+    # What the standard library itself is made of.
+    assert "hashbrown-" in text
+
+
+def test_a_licence_without_a_text_is_refused():
+    from licences import texts_named
+    assert len(list(texts_named("a crate", "(MIT OR Apache-2.0) AND MIT", "its author"))) == 2
+    with pytest.raises(SystemExit, match="a crate has no file with its licence, and there is no text of Zlib here"):
+        list(texts_named("a crate", "MIT OR Zlib", "its author"))
 
 
 def test_it_is_the_same_when_made_in_another_folder_at_another_time(dist, tmp_path):
@@ -206,14 +220,22 @@ def test_it_is_the_same_when_made_in_another_folder_at_another_time(dist, tmp_pa
     shutil.copyfile(BOOTSTRAP, bootstrap)
     bootstrap.chmod(0o600)
     os.utime(bootstrap, (0, 0))
-    again = made(tmp_path / "dist", elsewhere, bootstrap)
+    again = made(
+        tmp_path / "dist", elsewhere, bootstrap,
+        LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", SOURCE_DATE_EPOCH="1")
     assert (again / "SHA256SUMS").read_text() == (dist / "SHA256SUMS").read_text()
 
 
 def test_nothing_names_a_folder_of_the_machine_that_made_it(dist):
     folders = {str(ROOT), str(Path.home()), os.environ.get("CARGO_HOME", str(Path.home()))}
-    contents = {path.name: path.read_bytes() for path in dist.iterdir()}
-    contents["bootstrap"] = BOOTSTRAP.read_bytes()
+    # What is packed hides its names.
+    contents = {path.name: path.read_bytes() for path in dist.iterdir() if path.suffix not in {".zip", ".gz"}}
+    for path in dist.glob("*.zip"):
+        with zipfile.ZipFile(path) as file:
+            contents |= {f"{path.name}: {one}": file.read(one) for one in file.namelist()}
+    for path in dist.glob("*.tar.gz"):
+        with tarfile.open(path) as file:
+            contents |= {f"{path.name}: {one.name}": file.extractfile(one).read() for one in file}
     for name, content in contents.items():
         for folder in folders - {"/"}:
             assert f"{folder}/".encode() not in content, (name, folder)

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SPDX = get_spdx_licensing()
 
 sys.path.insert(0, str(ROOT / "packaging"))
-from crates import COMMAND_LINE, FUNCTION, LINKED, crates  # noqa: E402
+from crates import COMMAND_LINE, FUNCTION, LINKED, WITH_MACROS, crates  # noqa: E402
+import standard_library  # noqa: E402
 from sbom import sbom  # noqa: E402
 
 
@@ -29,12 +30,13 @@ def faults_of(name, features):
     for one in components:
         for licence in one["licenses"]:
             if errors := SPDX.validate(licence["expression"]).errors:
-                yield f"{one['purl']}: {licence['expression']} is no expression of SPDX: {errors}"
+                yield f"{one['bom-ref']}: {licence['expression']} is no expression of SPDX: {errors}"
     there = {(one["name"], one["version"]) for one in components}
     required = {(one["name"], one["version"]) for one in components if one["scope"] == "required"}
-    itself = next(iter(crates(features)))
-    if there != set(crates(features)) - {itself} or required != set(crates(features, LINKED)) - {itself}:
-        yield "its crates are not those of the program"
+    itself, standard = next(iter(crates(features))), (standard_library.NAME, standard_library.version())
+    expected = [set(crates(features, kinds)) - {itself} | {standard} for kinds in (WITH_MACROS, LINKED)]
+    if [there, required] != expected:
+        yield "its components are not the crates of the program and the standard library"
     if len(document["dependencies"]) != len(components) + 1:
         yield "it does not say of each crate what that needs"
     if str(ROOT) in text or str(Path.home()) in text:
