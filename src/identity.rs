@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::arn::Arn;
 use crate::event::{MAX_TEXT, UserIdentity};
 use crate::hash::sha256_hex;
-use crate::text::cut_bytes;
+use crate::text::cut_json;
 
-/// Longest key in bytes; DynamoDB takes 2,048 in a partition key.
+/// Longest key in bytes of JSON; DynamoDB takes 2,048 in a partition key.
 pub const MAX_KEY: usize = 1024;
 
 const UNIDENTIFIED: &str = "Unidentified";
@@ -479,16 +479,16 @@ fn cut_texts(uploader: &mut Uploader) {
     } = uploader;
     let optional = [account_id, principal_id, session].into_iter().flatten();
     for text in [kind, name].into_iter().chain(optional) {
-        text.truncate(cut_bytes(text, MAX_TEXT).len());
+        text.truncate(cut_json(text, MAX_TEXT).len());
     }
 }
 
 /// A key that is too long is cut and ends in the SHA-256 of the whole.
 fn cut_key(key: &mut CompactString) {
-    if key.len() <= MAX_KEY {
+    if cut_json(key, MAX_KEY).len() == key.len() {
         return;
     }
     let hash = sha256_hex(key);
-    key.truncate(cut_bytes(key, MAX_KEY - hash.len()).len());
+    key.truncate(cut_json(key, MAX_KEY - hash.len()).len());
     key.push_str(&hash);
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{MAX_TEXT, Push};
 use crate::habit::Habits;
 use crate::identity::Uploader;
-use crate::text::cut_bytes;
+use crate::text::cut_json;
 use crate::time::whole_seconds;
 
 /// An uploader's record, with the attribute names of the uploaders table.
@@ -468,7 +468,7 @@ impl Record {
 
 /// Cuts a text to the length of all texts that are kept.
 fn cut(text: &str) -> CompactString {
-    cut_bytes(text, MAX_TEXT).into()
+    cut_json(text, MAX_TEXT).into()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub fn clean(text: &str) -> String {
         match c {
             // `escape_debug` would escape these too, for Rust's sake.
             '"' | '\'' | '\\' => clean.push(c),
+            _ if is_blank_letter(c) => clean.extend(c.escape_unicode()),
             _ => clean.extend(c.escape_debug()),
         }
         clean
@@ -32,6 +33,15 @@ pub fn clean_cut(text: &str, most: usize) -> String {
     let mut cut: String = clean.chars().take(most.saturating_sub(1)).collect();
     cut.push('…');
     cut
+}
+
+/// Whether it is a letter or a sign by Unicode's categories that nothing is seen of: the
+/// fillers of Hangul, and the blank of Braille.
+fn is_blank_letter(c: char) -> bool {
+    matches!(
+        c,
+        '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
+    )
 }
 
 /// Whether all of it is printable ASCII, as nearly every text is: nothing in it need be
@@ -64,6 +74,32 @@ pub(crate) fn cut_bytes(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
+/// Cuts `text` to what takes at most `most` bytes of JSON, quotes around it not counted: a
+/// character that [`clean_json`] escapes takes six or more of them.
+pub(crate) fn cut_json(text: &str, most: usize) -> &str {
+    if text.len() <= most / 6 {
+        return text;
+    }
+    let mut length = 0;
+    for (at, c) in text.char_indices() {
+        length += match c {
+            '"' | '\\' => 2,
+            _ if is_shown(c) => c.len_utf8(),
+            _ => 6 * c.len_utf16(),
+        };
+        if length > most {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// Whether a terminal shows the character, and neither obeys it nor leaves it out.
+fn is_shown(c: char) -> bool {
+    let is_of_ascii = c.is_ascii_graphic() || c == ' ';
+    is_of_ascii || (c.escape_debug().len() == 1 && !is_blank_letter(c))
+}
+
 /// A JSON text in which even characters that JSON allows, but a terminal may
 /// obey, are written as `\u` escapes. The parsed value stays the same.
 #[must_use]
@@ -73,7 +109,7 @@ pub fn clean_json(json: &str) -> String {
     }
     json.chars().fold(String::new(), |mut clean, c| {
         // In JSON such a character can only stand inside a string.
-        if c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1 {
+        if is_shown(c) {
             clean.push(c);
         } else {
             let mut units = [0; 2];
@@ -88,7 +124,7 @@ pub fn clean_json(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ascii_cut, clean, clean_cut, clean_json};
+    use super::{ascii_cut, clean, clean_cut, clean_json, cut_json};
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_its_code_point() {
@@ -97,6 +133,8 @@ mod tests {
         assert_eq!(clean("\u{9b}31m"), "\\u{9b}31m");
         assert_eq!(clean("abc\u{202e}txt"), "abc\\u{202e}txt");
         assert_eq!(clean("zero\u{200b}width"), "zero\\u{200b}width");
+        let blank = "\u{115f}\u{1160}\u{2800}\u{3164}\u{ffa0}";
+        assert_eq!(clean(blank), blank.escape_unicode().to_string());
     }
 
     #[test]
@@ -114,6 +152,29 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_cut_by_what_it_takes_of_json() {
+        for c in [
+            "a",
+            "é",
+            "日",
+            "\"",
+            "\\",
+            "\u{7f}",
+            "\u{202e}",
+            "\u{e0001}",
+        ] {
+            let text = c.repeat(600);
+            let cut = cut_json(&text, 600);
+            let json = clean_json(&serde_json::json!(cut).to_string());
+            let more = clean_json(&serde_json::json!(format!("{cut}{c}")).to_string());
+            assert!(
+                json.len() <= 602 && (more.len() > 602 || cut == text),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
     fn a_look_alike_gives_itself_away_in_ascii() {
         assert_eq!(
             ascii_cut("\u{430}dmin\u{202e}", 80),
@@ -123,9 +184,9 @@ mod tests {
 
     #[test]
     fn clean_json_parses_to_the_same_value() {
-        let value = serde_json::json!({"a": "\u{9b}31m \u{202e} é \u{e0001}\u{7f}\n"});
+        let value = serde_json::json!({"a": "\u{9b}31m \u{202e} é \u{e0001}\u{7f}\u{3164}\n"});
         let clean = clean_json(&value.to_string());
-        assert!(!clean.contains(['\u{9b}', '\u{202e}', '\u{7f}', '\u{e0001}']));
+        assert!(!clean.contains(['\u{9b}', '\u{202e}', '\u{7f}', '\u{e0001}', '\u{3164}']));
         assert!(clean.contains('é'));
         let parsed: serde_json::Value = serde_json::from_str(&clean).unwrap();
         assert_eq!(parsed, value);

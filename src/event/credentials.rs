@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::object::Object;
 use super::way;
-use crate::text::cut_bytes;
+use crate::text::cut_json;
 use crate::time;
 
-/// Longest text that is kept, in bytes; the longest that AWS sends are ARNs.
+/// Longest text that is kept, in bytes of JSON; the longest that AWS sends are ARNs.
 const MAX_TEXT: usize = 256;
 
 /// Where the credentials came from and how they were used. Serialised, it is the
@@ -77,5 +77,5 @@ impl Credentials {
 }
 
 fn cut(text: &str) -> CompactString {
-    cut_bytes(text, MAX_TEXT).into()
+    cut_json(text, MAX_TEXT).into()
 }

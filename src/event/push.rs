@@ -11,7 +11,7 @@ use super::object::Object;
 use super::way;
 use crate::arn::Arn;
 use crate::hash::sha256_hex;
-use crate::text::{clean_cut, cut_bytes};
+use crate::text::{clean_cut, cut_json};
 use crate::time;
 
 /// One `PutImage` call: what was pushed, where, when and from where.
@@ -97,7 +97,7 @@ pub enum EventName {
     PutImage,
 }
 
-/// Longest text of an event that is kept, in bytes. ECR's longest are a tag of
+/// Longest text of an event that is kept, in bytes of JSON. ECR's longest are a tag of
 /// 300 and a repository of 256.
 pub const MAX_TEXT: usize = 1024;
 
@@ -210,7 +210,7 @@ impl Push {
     fn note_details(&mut self, record: &Object<'_>) {
         let text = |name| {
             let text = record.text(name)?;
-            Some(cut_bytes(&text, MAX_TEXT).into())
+            Some(cut_json(&text, MAX_TEXT).into())
         };
         self.request_id = text("requestID");
         self.error_message = text("errorMessage");
@@ -218,7 +218,7 @@ impl Push {
         self.credentials = Credentials::read(record);
     }
 
-    /// Cuts every text to [`MAX_TEXT`] bytes, so that record and finding fit
+    /// Cuts every text to [`MAX_TEXT`] bytes of JSON, so that record and finding fit
     /// into any store and message.
     fn cut_texts(&mut self) {
         for text in [
@@ -239,7 +239,7 @@ impl Push {
         .into_iter()
         .flatten()
         {
-            text.truncate(cut_bytes(text, MAX_TEXT).len());
+            text.truncate(cut_json(text, MAX_TEXT).len());
         }
     }
 

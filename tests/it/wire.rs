@@ -704,11 +704,12 @@ async fn sns_is_waited_for_as_long_as_it_may_take_and_asked_once() {
 }
 
 mod any_finding {
-    use super::{HttpsFormat, Message, accepted, answers, form, sns, sns_for};
+    use super::{HttpsFormat, Message, T1, accepted, answers, form, sns, sns_for};
     use crate::support::events::{iam_user, read, record};
     use proptest::prelude::*;
     use pushwatch::decide::decide;
-    use pushwatch::finding::Finding;
+    use pushwatch::finding::{Finding, Reason, Sightings, Verdict};
+    use pushwatch::habit::{Habits, MAX_PLACES};
     use pushwatch::notify::Notifier;
     use pushwatch::policy::Policy;
     use serde_json::{Value, json};
@@ -800,43 +801,73 @@ mod any_finding {
         }
     }
 
-    /// Every text as long as one is kept, of what takes the most room in JSON.
+    /// An event whose every text is long, of a character that takes the more room the more
+    /// often it is put into JSON; by an uploader that has pushed like that before.
+    fn longest(character: &str, reason: Reason) -> Finding {
+        let text = json!(character.repeat(4_000));
+        let session = json!({
+            "sourceIdentity": text, "ec2RoleDelivery": text,
+            "webIdFederationData": {"federatedProvider": text},
+            "sessionIssuer": {"arn": text, "userName": text, "principalId": text},
+        });
+        let identity = json!({
+            "type": text, "arn": text, "accountId": text, "principalId": text,
+            "userName": text, "accessKeyId": text, "credentialId": text,
+            "invokedByDelegate": {"accountId": text},
+            "inScopeOf": {"credentialsIssuedTo": text, "issuerType": text},
+            "sessionContext": session,
+        });
+        let image_id = json!({"imageTag": text, "imageDigest": text});
+        let event = json!({
+            "eventName": "PutImage", "eventTime": T1, "eventID": text, "sharedEventID": text,
+            "userIdentity": identity, "recipientAccountId": text, "awsRegion": text,
+            "sourceIPAddress": text, "userAgent": text, "requestID": text, "errorMessage": text,
+            "vpcEndpointId": text,
+            "requestParameters": {
+                "registryId": text, "repositoryName": text, "imageTag": text,
+                "imageManifestMediaType": text,
+            },
+            "responseElements": {"image": {"imageId": image_id}},
+        });
+        let (push, identified) = read(&event);
+        let mut usual = Habits::default();
+        for number in 0..MAX_PLACES {
+            let place = format!("{number:02}{}", push.place());
+            usual.remember(&place, &format!("{number}{}", push.way), push.event_time);
+        }
+        let verdict = Some(Verdict {
+            by: push.user_agent.clone(),
+            at: Some(push.event_time),
+            reason: push.user_agent.clone(),
+        });
+        let seen = Sightings {
+            trusted: verdict.clone(),
+            revoked: verdict,
+            previous_principal_id: push.user_agent.clone(),
+            usual: Some(usual),
+            ..Sightings::default()
+        };
+        Finding::new(reason, &push, &identified.uploader, seen)
+    }
+
     #[test]
     fn the_longest_finding_fits_into_sns_in_every_format() {
-        let mut longest = finding("a", "team/app", "1", "x");
-        let text: compact_str::CompactString = "\u{1}".repeat(1024).into();
-        let push = &mut longest.push;
-        for field in [
-            &mut push.shared_event_id,
-            &mut push.event_source,
-            &mut push.account,
-            &mut push.region,
-            &mut push.registry_id,
-            &mut push.repository,
-            &mut push.tag,
-            &mut push.digest,
-            &mut push.media_type,
-            &mut push.source_ip,
-            &mut push.user_agent,
-            &mut push.access_key_id,
-            &mut push.error_code,
-            &mut longest.uploader.account_id,
-            &mut longest.uploader.principal_id,
-            &mut longest.uploader.session,
-        ] {
-            *field = Some(text.clone());
-        }
-        longest.push.event_id = text.clone();
-        longest.uploader.key = text.clone();
-        longest.uploader.kind = text.clone();
-        longest.uploader.name = text;
-        for format in [
-            HttpsFormat::Ocsf,
-            HttpsFormat::AmazonQ,
-            HttpsFormat::PagerDuty,
-        ] {
-            let (_, message, _) = published_for(Message::Finding(&longest), format);
-            assert!(message.len() < 262_144, "{format:?} {}", message.len());
+        for character in ["x", "\"", "\\", "\u{1}", "\u{7f}", "\u{202e}", "語"] {
+            for reason in Reason::ALL {
+                let longest = longest(character, reason);
+                for format in [
+                    HttpsFormat::Ocsf,
+                    HttpsFormat::AmazonQ,
+                    HttpsFormat::PagerDuty,
+                ] {
+                    let (_, message, _) = published_for(Message::Finding(&longest), format);
+                    let length = message.len();
+                    assert!(
+                        length < 262_144,
+                        "{character:?} {reason} {format:?} {length}"
+                    );
+                }
+            }
         }
     }
 
