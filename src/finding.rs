@@ -208,6 +208,7 @@ pub struct Finding {
     /// The phase of the pipeline, as in the Splunk search.
     pub phase: Phase,
     /// ATT&CK techniques.
+    #[serde(skip_deserializing)]
     pub attack: Attack,
     /// Other frameworks' words for it, as in the Splunk search.
     pub frameworks: Frameworks,
@@ -399,13 +400,14 @@ pub enum Phase {
     Release,
 }
 
-/// The ATT&CK techniques of every finding, ATT&CK 17.1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The ATT&CK techniques of every finding, ATT&CK 17.1. What a stored finding says of them is
+/// not read: they are ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Attack(pub Vec<Technique>);
 
 /// An ATT&CK technique under one of its tactics.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
 pub struct Technique {
     pub technique: String,
