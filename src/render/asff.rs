@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::wording::{advice, headline, reason_in_words, sentence, shown};
+use super::wording::{advice, headline, reason_in_words, sentence, shown, shown_words};
 use super::{RenderContext, facts, remediation};
 use crate::arn::partition_of;
 use crate::finding::Finding;
@@ -45,8 +45,8 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
             "Types": types,
             "Confidence": finding.risk.confidence,
         },
-        "Title": characters(&headline(finding), 256),
-        "Description": characters(&description(finding, context.absence_days), 1024),
+        "Title": shown_words(&headline(finding), 256),
+        "Description": shown_words(&description(finding, context.absence_days), 1024),
         "Remediation": {"Recommendation": {"Text": advice(finding)}},
         "ProductFields": {
             "pushwatch/findingId": finding.id.to_string(),

@@ -1,13 +1,18 @@
 //! Keeps mail and chat programs from making links of the texts of an event.
 //!
-//! Such programs look for a scheme, for `www.`, and for any name under a domain
-//! that exists: `evil.com/login` is a lawful name of a repository. What is under
+//! Such programs look for a scheme, for `www.` or `ftp.`, for a share of Windows, and for any
+//! name under a domain that exists: `evil.com/login` is a lawful name of a repository. What is under
 //! no such domain (`1.4.2`, `mary.major`, `node.js`) stays as it is.
 
 use std::borrow::Cow;
 
 /// What follows a host in a web address, and in no e-mail address.
 const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
+
+/// What some mail programs take for a link though no slashes follow the colon.
+const SCHEMES: [&str; 10] = [
+    "callto", "mailto", "news", "nntp", "outlook", "sip", "sips", "skype", "tel", "telnet",
+];
 
 /// `text` so that nothing in it is linked: `http[:]//evil[.]com`.
 ///
@@ -47,7 +52,7 @@ fn broken<'a>(
     is_exception: fn(&str, &str) -> bool,
 ) -> Cow<'a, str> {
     let marked: Vec<_> = text
-        .match_indices([':', '.'])
+        .match_indices([':', '.', '\\'])
         .map(|(at, _)| at)
         .filter(|at| is_of_a_link(text, *at, is_exception))
         .collect();
@@ -70,10 +75,16 @@ fn broken<'a>(
 /// Whether a link depends on the colon or dot there.
 fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> bool {
     let (before, after) = (&text[..at], &text[at + 1..]);
-    if text[at..].starts_with(':') {
-        return after.starts_with("//") || ends_in_word(before, "mailto");
+    let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    let word = word.unwrap_or_default().to_ascii_lowercase();
+    match text.as_bytes()[at] {
+        b':' => return after.starts_with("//") || SCHEMES.contains(&word.as_str()),
+        b'\\' => return before.ends_with('\\') && after.starts_with(char::is_alphanumeric),
+        _ => {}
     }
-    if ends_in_word(before, "www") {
+    let number = word.strip_prefix("www");
+    let is_www = number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_www || word == "ftp" || ends_in_word(before, "www") {
         return true;
     }
     if !before.ends_with(|c: char| c.is_alphanumeric() || c == '-') {
@@ -133,6 +144,10 @@ mod tests {
             ("HTTPS://evil.com/x", "HTTPS[:]//evil[.]com/x"),
             ("see WwW.evil.example", "see WwW[.]evil.example"),
             ("mailto:a@b.c", "mailto[:]a@b.c"),
+            ("see CallTo:evil", "see CallTo[:]evil"),
+            ("www2.evil.example", "www2[.]evil.example"),
+            ("ftp.evil.example", "ftp[.]evil.example"),
+            (r"see \\evil\share", r"see \[\]evil\share"),
             ("evil.com/login", "evil[.]com/login"),
             ("EVIL.COM", "EVIL[.]COM"),
             ("sub.evil.co.uk:8080", "sub.evil[.]co[.]uk:8080"),
@@ -165,6 +180,8 @@ mod tests {
             "team/app:1.4.2",
             "team/node.js:v1.2-rc.1",
             "mary.major",
+            "sftp.server:hotel:1",
+            r"\u{1b}[0m C:\windows",
             "mary.major@example.com",
             "codebuild.amazonaws.com",
             "service:111122223333:codebuild.amazonaws.com.cn",

@@ -8,7 +8,8 @@ use super::defang::{defanged, defanged_wholly};
 use super::remediation::{self, Step};
 use super::wording::{
     HIDDEN, MAX_KEY_SHOWN, WHY_ROOT, advice, capital, general_reason, headline, is_of_root,
-    particular_reason, reason_in_words, sentence, severity_in_words, severity_word, shown,
+    is_program, particular_reason, reason_in_words, sentence, severity_in_words, severity_word,
+    shown,
 };
 use super::{Message, RenderContext, facts};
 use crate::finding::{Finding, Reason};
@@ -259,7 +260,7 @@ fn heading(text: &mut String, heading: &str) {
 }
 
 /// Writes words in lines of at most [`WIDTH`] characters. A word that is longer
-/// is broken.
+/// is broken, and none begins a line as a command would.
 fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
     let mut line = first.to_owned();
     let mut width = first.chars().count();
@@ -286,7 +287,10 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
             line.push(' ');
             width += 1;
         }
-        for c in word.chars() {
+        if line.trim().is_empty() && is_program(&word) {
+            word = Cow::Owned(format!("[{word}]"));
+        }
+        for (at, c) in word.char_indices() {
             if width == WIDTH {
                 // `evil.comfort`, broken behind `com`, is a link that it was not.
                 let last_dot = line.rfind('.').filter(|_| defanged(&line) != line);
@@ -295,6 +299,10 @@ fn wrap(text: &mut String, words: &str, first: &str, rest: &str) {
                 if let Some(moved) = moved {
                     width += moved.chars().count();
                     line.push_str(&moved);
+                } else if is_program(&word[at..]) {
+                    let _ = write!(line, "[{}]", &word[at..]);
+                    width += word.len() - at + 2;
+                    break;
                 }
             }
             line.push(c);
@@ -352,6 +360,21 @@ mod tests {
         assert_eq!(text.matches("word").count(), 30);
         assert_eq!(text.matches('x').count(), 100);
         assert!(text.starts_with("Label word word"));
+    }
+
+    #[test]
+    fn no_line_begins_as_a_command() {
+        for words in [
+            format!("{}/aws to Amazon ECR.", "a".repeat(69)),
+            format!("{}aws to Amazon ECR.", "a".repeat(71)),
+            format!("{} aws to Amazon ECR.", "a".repeat(69)),
+            "aws to Amazon ECR.".to_owned(),
+        ] {
+            let mut text = String::new();
+            wrap(&mut text, &words, "", "  ");
+            assert!(text.contains("[aws] to Amazon ECR."), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 71), "{text}");
+        }
     }
 
     #[test]

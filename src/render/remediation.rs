@@ -475,7 +475,8 @@ pub(super) fn image(finding: &Finding) -> Option<(&str, &str, &str, &str)> {
         name.len() <= 256
             && bytes.next().is_some_and(allowed)
             && bytes.all(|byte| allowed(byte) || b"._/-".contains(&byte))
-            && !name.contains("..")
+            && !["..", "//"].iter().any(|odd| name.contains(odd))
+            && !name.ends_with('/')
     })?;
     let digest = push.digest.as_deref().filter(|digest| is_digest(digest))?;
     Some((region, registry, repository, digest))

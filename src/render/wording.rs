@@ -43,9 +43,20 @@ pub(super) fn shown_words(text: &str, most: usize) -> String {
     if text.trim().is_empty() {
         return "(blank)".to_owned();
     }
-    let cut = ascii_cut(&defanged(text), most);
-    // `evil.comfort`, cut behind `com`, is a link that it was not before.
-    ascii_cut(&defanged(&cut), most)
+    let mut shown = ascii_cut(&defanged(text), most);
+    loop {
+        // `evil.comfort`, cut behind `com`, is a link that it was not before.
+        let again = ascii_cut(&defanged(&shown), most);
+        if again == shown {
+            return shown;
+        }
+        shown = again;
+    }
+}
+
+/// Whether a line that begins with the word may pass for a command of ours.
+pub(super) fn is_program(word: &str) -> bool {
+    PROGRAMS.contains(&word)
 }
 
 /// The text so that no line can begin with a command that passes for ours, wherever a mail or
