@@ -24,6 +24,8 @@ const ATTACK_VERSION: &str = "17.1";
 /// The earliest time that the schema takes, in milliseconds: September 2001, long
 /// before CloudTrail. A lower number could be a time in seconds.
 const EARLIEST: i64 = 1_000_000_000_000;
+/// The latest one: November 2286.
+const LATEST: i64 = 9_999_999_999_999;
 /// Longest text of an event here, in bytes; the whole one is in our own JSON.
 const MAX_TEXT: usize = 512;
 
@@ -241,10 +243,10 @@ const DATA_SOURCES: [&str; 1] = ["AWS CloudTrail"];
 fn finding_info(finding: &Finding, why: &str) -> Value {
     let push = &finding.push;
     let at = |time: Option<Timestamp>| {
-        let time = time.filter(|time| time.as_millisecond() >= EARLIEST)?;
+        let time = time.filter(is_of_ocsf)?;
         Some(json!(milliseconds(time)))
     };
-    let at_text = |time: Option<Timestamp>| time.map(|time| json!(time.to_string()));
+    let at_text = |time: Option<Timestamp>| Some(json!(time.filter(is_of_ocsf)?.to_string()));
     let (name, uid) = match finding.reason {
         Reason::NewUploader if was_seen(finding) => ("ECR uploader not known", "pushwatch/unknown"),
         Reason::RevokedUploader => ("ECR uploader that was revoked", "pushwatch/revoked"),
@@ -421,8 +423,12 @@ fn risk_level(severity: Severity) -> (u8, &'static str) {
     }
 }
 
+fn is_of_ocsf(time: &Timestamp) -> bool {
+    (EARLIEST..=LATEST).contains(&time.as_millisecond())
+}
+
 fn milliseconds(time: Timestamp) -> i64 {
-    time.as_millisecond().max(EARLIEST)
+    time.as_millisecond().clamp(EARLIEST, LATEST)
 }
 
 fn text(text: &str) -> Value {
