@@ -152,7 +152,7 @@ fn read_event(
     }
     match (event.nested("detail"), detail_type.as_deref()) {
         // Every other event of ECR lacks an identity: `ECR Image Action`, …
-        (Some(detail), Some(other)) if other != API_CALL && !detail.has("eventName") => {
+        (Some(detail), Some(other)) if other != API_CALL && detail.text("eventName").is_none() => {
             Ok(ignored("the event is an", other, "which names no uploader"))
         }
         (Some(detail), _) => {
