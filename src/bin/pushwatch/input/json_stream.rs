@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
+/// The longest value that is read. A record has no more than 256 KB; of a few MB, `gzip` makes
+/// values that no memory holds.
+const MAX_VALUE: usize = 64 * 1024 * 1024;
 /// How far a broken element of an array is searched for its end.
 const BROKEN_ELEMENT: usize = 16 * 1024 * 1024;
 /// How much may be looked at in vain before a text is given up, beside [`IN_VAIN_AGAIN`].
@@ -178,6 +181,13 @@ impl<R: Read> JsonStream<R> {
                     if length < rest.len() || !self.fill() {
                         return Ok(length);
                     }
+                }
+                Some(Err(error)) if error.is_eof() && rest.len() > MAX_VALUE => {
+                    self.in_vain += rest.len() as u64;
+                    return Err(Fault {
+                        position: self.position,
+                        what: format!("a value of more than {} MB", MAX_VALUE >> 20),
+                    });
                 }
                 Some(Err(error)) if error.is_eof() => {
                     let length = rest.len();

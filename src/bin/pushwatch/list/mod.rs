@@ -139,7 +139,7 @@ fn form(line: &str) -> Result<Form, String> {
 pub fn read(path: &Path) -> Result<Vec<Record>, ListError> {
     let shown = clean(&path.to_string_lossy());
     let mut records = Vec::new();
-    let mut faults = Vec::new();
+    let (mut faults, mut bad) = (Vec::new(), 0);
     let mut numbers = LineNumbers::default();
     let list = open(path, &shown)?;
     say_passed_over(&shown, &list);
@@ -148,15 +148,18 @@ pub fn read(path: &Path) -> Result<Vec<Record>, ListError> {
         match checked {
             Ok((true, line)) => records.push(line.record),
             Ok((false, _)) => {}
-            Err(fault) => faults.push(format!("{shown}: line {number}: {fault}")),
+            Err(fault) => {
+                bad += 1;
+                if bad <= SHORT {
+                    faults.push(format!("{shown}: line {number}: {fault}"));
+                }
+            }
         }
     }
     if faults.is_empty() {
         return Ok(records);
     }
-    let more = rest(faults.len(), "bad line").map(|more| format!("{shown}: {more}"));
-    faults.truncate(SHORT);
-    faults.extend(more);
+    faults.extend(rest(bad, "bad line").map(|more| format!("{shown}: {more}")));
     Err(ListError::BadLines(faults.join("\n")))
 }
 

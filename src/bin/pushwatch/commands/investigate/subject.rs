@@ -16,6 +16,9 @@ use super::call::{Call, PushedImage, Session};
 use super::conduct::Case;
 use crate::error::CommandError;
 
+/// The longest file that is taken for an event. Read whole, it takes some forty times as much.
+const MAX_EVENT: u64 = 16 * 1024 * 1024;
+
 /// The push in a file: an event, a CloudTrail file with one push, or a finding.
 ///
 /// # Errors
@@ -58,18 +61,31 @@ pub fn in_file(path: &Path) -> Result<Case, CommandError> {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        io::stdin().read_to_end(&mut bytes)?;
+    let bytes = if path.as_os_str() == "-" {
+        at_most(MAX_EVENT, io::stdin())?
     } else {
-        bytes = fs::read(path)?;
+        at_most(MAX_EVENT, fs::File::open(path)?)?
+    };
+    let text = if bytes.starts_with(&[0x1f, 0x8b]) {
+        at_most(
+            MAX_EVENT,
+            flate2::read::MultiGzDecoder::new(bytes.as_slice()),
+        )?
+    } else {
+        bytes
+    };
+    String::from_utf8(text).map_err(|_| io::Error::other("it is no text of UTF-8"))
+}
+
+fn at_most(most: u64, reader: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if reader.take(most + 1).read_to_end(&mut bytes)? as u64 > most {
+        return Err(io::Error::other(format!(
+            "it has more than {} MB; to look through an archive, give the EVENT_ID before it",
+            most >> 20
+        )));
     }
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut text = String::new();
-        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text of UTF-8"))
+    Ok(bytes)
 }
 
 /// The events of an array, of a CloudTrail file, or the one.
