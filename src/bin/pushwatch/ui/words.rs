@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use jiff::Timestamp;
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 use super::say;
 
@@ -38,9 +38,9 @@ pub fn image(repository: Option<&str>, tag: Option<&str>) -> String {
     let Some(repository) = repository else {
         return "-".to_owned();
     };
-    let repository = clean_cut(repository, 40);
+    let repository = safe(repository, 40);
     match tag {
-        Some(tag) => format!("{repository}:{}", clean_cut(tag, 20)),
+        Some(tag) => format!("{repository}:{}", safe(tag, 20)),
         None => repository,
     }
 }

@@ -9,6 +9,7 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::of_push;
+use pushwatch::render::response::safe;
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{DeferReason, Outcome, PushOutcome};
 
@@ -86,8 +87,8 @@ pub fn heading(push: &Push) -> Lines {
     Lines::under(&format!(
         "{} {} {}, event {}",
         push.event_time,
-        clean_cut(repository, 120),
-        clean_cut(tag, 60),
+        safe(repository, 120),
+        safe(tag, 60),
         clean_cut(&push.event_id, 80),
     ))
 }

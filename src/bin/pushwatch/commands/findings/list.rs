@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::finding::{Finding, Severity};
+use pushwatch::render::response::safe;
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
@@ -131,7 +132,7 @@ fn row(finding: &StoredFinding, now: Timestamp) -> Vec<String> {
         ago(finding.decided_at, now),
         finding.severity.to_string(),
         clean_cut(&finding.reason, 30),
-        clean_cut(name, 30),
+        safe(name, 30),
         image,
         state(finding),
         clean_cut(&finding.id, 80),

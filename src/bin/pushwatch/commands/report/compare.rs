@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use pushwatch::text::clean_cut;
 
+use super::build::KEY;
 use super::data::Report;
 use super::embed::{FINGERPRINT, fingerprint_of};
 
@@ -39,9 +41,9 @@ impl Changed {
         self.named.len() as u64 + self.others
     }
 
-    fn add(&mut self, key: Option<&str>, what: String) {
+    fn add(&mut self, key: Option<&String>, what: String) {
         match key {
-            Some(key) if self.named.len() < MOST_NAMED => self.named.push((key.to_owned(), what)),
+            Some(key) if self.named.len() < MOST_NAMED => self.named.push((key.clone(), what)),
             _ => self.others += 1,
         }
     }
@@ -54,7 +56,7 @@ pub fn compare(last: &Report, report: &Report) -> Changes {
     let mut changes = Changes {
         since: last.made_at,
         same_source: last.source == report.source,
-        earlier_source: last.source.name.clone(),
+        earlier_source: clean_cut(&last.source.name, KEY),
         new: Changed::default(),
         gone: Changed::default(),
         standing: Changed::default(),
@@ -65,7 +67,7 @@ pub fn compare(last: &Report, report: &Report) -> Changes {
         .sort_unstable_by_key(|print| (names_now.get(*print).or(names_before.get(*print)), *print));
     prints.dedup();
     for print in prints {
-        let name = names_now.get(print).or(names_before.get(print)).copied();
+        let name = names_now.get(print).or(names_before.get(print));
         match (before.get(print), now.get(print)) {
             (None, Some(standing)) => changes.new.add(name, word(*standing).to_owned()),
             (Some(standing), None) => changes.gone.add(name, format!("was {}", word(*standing))),
@@ -89,11 +91,12 @@ fn standings(report: &Report) -> HashMap<&str, u8> {
         .collect()
 }
 
-/// The keys that a report names, by their fingerprints.
-fn names(report: &Report) -> HashMap<String, &str> {
+/// The keys that a report names, by their fingerprints. Somebody else may have written the
+/// earlier page.
+fn names(report: &Report) -> HashMap<String, String> {
     let lanes = report.lanes.iter();
     lanes
-        .map(|lane| (fingerprint_of(&lane.key), lane.key.as_str()))
+        .map(|lane| (fingerprint_of(&lane.key), clean_cut(&lane.key, KEY)))
         .collect()
 }
 

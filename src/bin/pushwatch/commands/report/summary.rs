@@ -1,8 +1,9 @@
 //! One screen of text, for a chat, in which no text of an event becomes a link.
 
-use pushwatch::render::defanged;
+use pushwatch::render::response::safe;
 
 use super::buckets::date_of;
+use super::build::KEY;
 use super::compare::{Changed, Changes};
 use super::data::Report;
 use super::figures::{figures, severity_counts};
@@ -41,7 +42,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
         lines.extend([String::new(), "New and not reviewed".to_owned()]);
         for lane in &unreviewed {
             let first = lane.first_seen.map(date_of).unwrap_or_default();
-            lines.push(format!("  {first}  {}", defanged(&lane.key)));
+            lines.push(format!("  {first}  {}", safe(&lane.key, KEY)));
         }
         lines.extend(more(report.new.not_reviewed, unreviewed.len()));
     }
@@ -53,8 +54,8 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
                 date_of(question.time),
                 question.severity.as_str(),
                 question.reason,
-                defanged(&question.image),
-                defanged(&question.uploader)
+                safe(&question.image, KEY),
+                safe(&question.uploader, KEY)
             ));
         }
         let all = report.questions.len() as u64 + report.other_questions;
@@ -66,7 +67,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
 
 fn named<'a>(what: &'a str, changed: &'a Changed) -> impl Iterator<Item = String> + use<'a> {
     let named = changed.named.iter().take(3);
-    named.map(move |(key, how)| format!("  {what:<14} {} ({how})", defanged(key)))
+    named.map(move |(key, how)| format!("  {what:<14} {} ({how})", safe(key, KEY)))
 }
 
 fn more(all: u64, shown: usize) -> Option<String> {

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::response::safe;
 use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 
@@ -259,7 +260,7 @@ fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
         until.map_or_else(|| "-".to_owned(), |until| until.to_string())
     });
     let rest = [
-        text(record.name.as_deref(), 30),
+        safe(record.name.as_deref().unwrap_or("-"), 30),
         text(record.kind.as_deref(), 20),
         text(Some(record.standing.as_str()), 20),
         ago(record.first_seen),
