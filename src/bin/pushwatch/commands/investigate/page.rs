@@ -155,7 +155,7 @@ impl Page {
 
     fn proof(&self, name: &str, time: Timestamp, id: &str) -> String {
         format!(
-            "{} {time}, event {}",
+            "{time} {}, event {}",
             self.value(name, 80),
             self.value(id, 80)
         )
