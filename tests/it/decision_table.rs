@@ -4,6 +4,7 @@ use pushwatch::decide::{Decision, DecisionRule, decide, is_ordinary};
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason, Severity, Sightings, Verdict, finding_id};
 use pushwatch::glob::Glob;
+use pushwatch::habit::Unusual;
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
@@ -860,6 +861,27 @@ fn a_new_uploader_that_only_aws_can_be_is_low() {
     }
     for identity in [&alike, &named] {
         assert_eq!(rated(identity, Reason::NewUploader), (Severity::High, 49));
+    }
+}
+
+#[test]
+fn whatever_root_does_is_critical_for_each_reason() {
+    for (push, uploader) in [root_push(), push_minted_by_root()] {
+        for reason in Reason::ALL {
+            for unusual in [
+                vec![],
+                vec![Unusual::Place],
+                vec![Unusual::Way],
+                vec![Unusual::Wide],
+            ] {
+                let seen = Sightings {
+                    unusual,
+                    ..Sightings::default()
+                };
+                let finding = Finding::new(reason, &push, &uploader, seen);
+                assert_eq!(finding.severity, Severity::Critical, "{reason}");
+            }
+        }
     }
 }
 

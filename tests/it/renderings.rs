@@ -10,22 +10,27 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use pushwatch::event::{self, Event, Push};
 use pushwatch::finding::{Finding, Reason, Severity, Sightings, Verdict};
+use pushwatch::habit::Unusual;
 use pushwatch::identity::{Uploader, identify};
 use pushwatch::render::{Format, HttpsFormat, Message, RenderContext, bodies, render};
 use serde_json::{Value, json};
 
 use crate::support::cli::events;
-use crate::support::events::{iam_user, now, record, render_context, role_session, time};
+use crate::support::events::{iam_user, now, record, render_context, role_session, time, usual};
 
-const REASONS: [Reason; 7] = [
-    Reason::NewUploader,
-    Reason::RecreatedPrincipal,
-    Reason::UnidentifiedUploader,
-    Reason::RevokedUploader,
-    Reason::AttemptedUpload,
-    Reason::ReturnedAfterAbsence,
-    Reason::LearnedUploader,
-];
+/// What is remembered where a push is unusual.
+fn unusual(reason: Reason) -> Sightings {
+    let is_unusual = reason == Reason::UnusualPush;
+    Sightings {
+        unusual: if is_unusual {
+            vec![Unusual::Place, Unusual::Way]
+        } else {
+            Vec::new()
+        },
+        usual: is_unusual.then(usual),
+        ..Sightings::default()
+    }
+}
 
 /// Those of other people are read in place, and may be missing.
 fn ocsf_schema() -> std::path::PathBuf {
@@ -49,7 +54,7 @@ fn finding(reason: Reason, event: &Value) -> Finding {
         last_seen: Some(push.event_time),
         previously_seen: (reason == Reason::ReturnedAfterAbsence)
             .then(|| time("2025-06-01T00:00:00Z")),
-        ..Sightings::default()
+        ..unusual(reason)
     };
     Finding::new(reason, &push, &uploader, seen)
 }
@@ -99,8 +104,8 @@ fn ocsf_is_valid_for_every_sample_event_and_for_hostile_ones() {
     let mut count = 0;
     for (_, event) in samples() {
         if let Some((push, uploader)) = who(&event) {
-            for reason in REASONS {
-                let finding = Finding::new(reason, &push, &uploader, Sightings::default());
+            for reason in Reason::ALL {
+                let finding = Finding::new(reason, &push, &uploader, unusual(reason));
                 assert_valid(
                     &schema,
                     &render(Message::Finding(&finding), Format::Ocsf, &render_context()),
@@ -113,7 +118,7 @@ fn ocsf_is_valid_for_every_sample_event_and_for_hostile_ones() {
             }
         }
     }
-    assert!(count >= 7 * 20, "{count}");
+    assert!(count >= 8 * 20, "{count}");
     for_hostile_findings(|finding| {
         let text = render(Message::Finding(finding), Format::Ocsf, &render_context());
         assert_valid(&schema, &text);
@@ -503,7 +508,7 @@ fn hostile_event() -> impl Strategy<Value = Value> {
 }
 
 fn for_hostile_findings(check: impl Fn(&Finding)) {
-    let reason = prop::sample::select(REASONS.to_vec());
+    let reason = prop::sample::select(Reason::ALL.to_vec());
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(100)
@@ -523,7 +528,7 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
                     trusted: verdict.clone(),
                     revoked: verdict,
                     previous_principal_id: said,
-                    ..Sightings::default()
+                    ..unusual(reason)
                 };
                 check(&Finding::new(reason, &push, &uploader, seen));
             }
@@ -764,7 +769,7 @@ fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
             &role_session("ci/build", "i-0abc")
         )),
     ];
-    let reason = prop::sample::select(REASONS.to_vec());
+    let reason = prop::sample::select(Reason::ALL.to_vec());
     let kinds = prop::collection::vec((event, reason), 1..6);
     let count = prop_oneof![1..=3_usize, 20..=60_usize, 1..=500_usize];
     (kinds, count).prop_map(|(kinds, count)| {
@@ -776,7 +781,7 @@ fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
             .enumerate()
             .map(|(number, ((mut push, uploader), reason))| {
                 push.event_id = format!("{}{number}", push.event_id).into();
-                Finding::new(reason, &push, &uploader, Sightings::default())
+                Finding::new(reason, &push, &uploader, unusual(reason))
             })
             .collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -939,7 +944,7 @@ fn the_documented_filter_policies_pass_every_shape_that_they_should() {
         |finding| finding.reason == Reason::NewUploader,
     ];
     let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
-    let findings = REASONS.map(|reason| finding(reason, &event));
+    let findings = Reason::ALL.map(|reason| finding(reason, &event));
     let schema = ocsf_schema().is_file().then(|| validator(&ocsf_schema()));
     let read = |text: &str| -> Value {
         if let Some(schema) = &schema {
