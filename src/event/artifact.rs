@@ -127,6 +127,7 @@ struct Manifest {
     artifact_type: Option<String>,
     config: Option<String>,
     has_config: bool,
+    /// Empty where a layer has none.
     layers: Vec<String>,
     has_manifests: bool,
     is_signature_bundle: bool,
@@ -148,7 +149,7 @@ impl Manifest {
                 .text("digest")
                 .is_some_and(|digest| digest != EMPTY_CONFIG),
             layers: layers
-                .filter_map(|layer| own(&layer, "mediaType"))
+                .map(|layer| own(&layer, "mediaType").unwrap_or_default())
                 .collect(),
             has_manifests: manifest.has("manifests"),
             is_signature_bundle: is("dev.sigstore.bundle.predicateType", SIGNATURE_PREDICATE)
@@ -189,7 +190,7 @@ impl Manifest {
         match (known, &self.artifact_type, config) {
             (Some(known), _, _) => known,
             (None, None, _) if is_image_config || is_docker => Artifact::Image,
-            (None, None, None) if self.layers.is_empty() => Artifact::Unknown,
+            (None, None, None) if self.layers.iter().all(String::is_empty) => Artifact::Unknown,
             _ => Artifact::Other,
         }
     }

@@ -305,7 +305,12 @@ fn an_image_passes_for_nothing_else_whatever_it_says_of_itself() {
     let attested = manifest(OCI_CONFIG, &[by_docker]);
     let mut bytes = manifest(OCI_CONFIG, &["application/octet-stream"]);
     bytes["artifactType"] = json!("application/vnd.cncf.notary.signature");
-    for manifest in [signed, chart, mixed, attested, bytes] {
+    let mut untyped = manifest(OCI_CONFIG, &["application/vnd.in-toto+json", OCI_LAYER]);
+    untyped["layers"][1]
+        .as_object_mut()
+        .unwrap()
+        .remove("mediaType");
+    for manifest in [signed, chart, mixed, attested, bytes, untyped] {
         assert_eq!(artifact(&manifest), (Artifact::Image, None), "{manifest}");
     }
     let mut event = with_manifest(&manifest(OCI_CONFIG, &[OCI_LAYER]).to_string(), OCI);
