@@ -15,6 +15,7 @@ const CHUNK: usize = 64 * 1024;
 /// The longest value that is read. A record has no more than 256 KB; of a few MB, `gzip` makes
 /// values that no memory holds.
 const MAX_VALUE: usize = 64 * 1024 * 1024;
+const CUT_OFF: &str = "the text ends in the middle of this value";
 /// How far a broken element of an array is searched for its end.
 const BROKEN_ELEMENT: usize = 16 * 1024 * 1024;
 /// How much may be looked at in vain before a text is given up, beside [`IN_VAIN_AGAIN`].
@@ -195,7 +196,7 @@ impl<R: Read> JsonStream<R> {
                         self.in_vain += length as u64;
                         let what = match self.broken.take() {
                             Some(error) => error.to_string(),
-                            None => "the text ends in the middle of this value".to_owned(),
+                            None => CUT_OFF.to_owned(),
                         };
                         let position = self.position;
                         return Err(Fault { position, what });
@@ -241,13 +242,18 @@ impl<R: Read> JsonStream<R> {
     /// arrays, it is the next line that begins with a value: lines of a
     /// pretty-printed value are indented, and so passed over.
     fn recover(&mut self, fault: Fault, each: &mut impl FnMut(Position, Result<&str, String>)) {
-        each(fault.position, Err(fault.what));
-        if matches!(self.open.last(), Some(Open::Array | Open::Records))
-            && let Some(length) = self.broken_element()
-        {
-            self.advance(length);
-            return;
+        let mut what = fault.what;
+        if matches!(self.open.last(), Some(Open::Array | Open::Records)) {
+            if let Some(length) = self.broken_element() {
+                each(fault.position, Err(what));
+                self.advance(length);
+                return;
+            }
+            if what != CUT_OFF {
+                what.push_str("; what follows it in its line is not read");
+            }
         }
+        each(fault.position, Err(what));
         if self.in_vain > IN_VAIN + IN_VAIN_AGAIN * self.position.byte {
             let what = "too much of it is broken: what follows is not read";
             each(self.position, Err(what.to_owned()));
@@ -486,7 +492,7 @@ mod tests {
             split(text),
             [
                 r#"{"a":1}"#,
-                "3:12 not JSON: key must be a string",
+                "3:12 not JSON: key must be a string; what follows it in its line is not read",
                 r#"{"b":2}"#
             ]
         );
