@@ -1,5 +1,6 @@
 //! Each row of the decision table: record and push in, finding and record out.
 
+use jiff::SignedDuration;
 use pushwatch::decide::{Decision, DecisionRule, decide, is_ordinary};
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason, Severity, Sightings, Verdict, finding_id};
@@ -650,6 +651,51 @@ fn row_13_a_trusted_key_without_times_gets_them() {
     let decision = decided(Some(&record), &push(), &Policy::default());
     let after = record_with(Standing::Trusted, NEXT, NEXT);
     assert_eq!(outcome(&decision), (DecisionRule::Known, None, after));
+}
+
+/// Nobody knows the id of somebody who never pushed.
+#[test]
+fn whoever_pushes_first_as_somebody_trusted_before_gives_the_unique_id() {
+    let trusted = Record::unseen(push().1.key, Standing::Trusted);
+    let first = decided(Some(&trusted), &push(), &Policy::default());
+    let record = first.record.unwrap();
+    assert_eq!(
+        (first.rule, &record.principal_id),
+        (DecisionRule::Known, &push().1.principal_id)
+    );
+    let mut other = by_other_principal(push());
+    other.0.event_id = "later".into();
+    other.0.event_time += SignedDuration::from_secs(1);
+    let told = decided(Some(&record), &other, &Policy::default()).finding;
+    assert_eq!(told.unwrap().reason, Reason::RecreatedPrincipal);
+}
+
+#[test]
+fn a_suppressed_return_ends_the_absence() {
+    let push_after = |days: i64, id: &str| {
+        let mut push = push();
+        push.0.event_id = id.into();
+        push.0.event_time = time(LAST) + SignedDuration::from_hours(24 * days);
+        push
+    };
+    let policy = |suppress: &str| Policy {
+        absence_days: 90,
+        suppress: Some(Suppression::parse(suppress).unwrap()),
+        ..Policy::default()
+    };
+    let record = seen(Standing::New);
+    let all = policy("true");
+    let back = decided(Some(&record), &push_after(200, "back"), &all);
+    assert_eq!(
+        (back.rule, back.suppressed),
+        (DecisionRule::ReturnedAfterAbsence, true)
+    );
+    let next = decided(back.record.as_ref(), &push_after(201, "next"), &all);
+    assert_eq!(next.rule, DecisionRule::Known);
+    // What SECURITY.md advises.
+    let advised = policy(r#"reason != "returned_after_absence""#);
+    let told = decided(Some(&record), &push_after(200, "back"), &advised).finding;
+    assert_eq!(told.unwrap().reason, Reason::ReturnedAfterAbsence);
 }
 
 #[test]

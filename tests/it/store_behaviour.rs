@@ -978,6 +978,16 @@ async fn a_lease_of_a_clock_that_is_wrong_does_not_bind<S: Store>(store: S) {
     let id = owed_ids(&store).await.remove(0);
     let day = SignedDuration::from_hours(24);
     assert!(store.lease(&id, "a", now() - day).await.unwrap().is_some());
+    // It binds as far ahead as two leases, and no further.
+    let behind = now() - day - LEASE - SignedDuration::from_millis(1);
+    assert!(store.lease(&id, "b", behind).await.unwrap().is_some());
+    assert!(
+        store
+            .lease(&id, "c", behind - LEASE)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 async fn a_learned_uploader_is_owed_to_the_digest<S: Store>(store: S) {
