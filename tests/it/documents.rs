@@ -283,3 +283,28 @@ fn each_row_of_the_identity_table_names_kind_and_unique_id() {
         assert!(seen.contains(&(number, row[5] != "–")), "{row:?}");
     }
 }
+
+/// Where the stage `budgets` fails, rounded up.
+#[test]
+fn the_size_and_speed_that_are_promised_are_those_of_the_budgets() {
+    let budgets = file("tests/budgets.toml");
+    let limit = |name: &str, unit: f64| {
+        let line = Regex::new(&format!(r"(?m)^{name} = ([0-9_]+)$")).unwrap();
+        let number = line.captures(&budgets).unwrap()[1].replace('_', "");
+        number.parse::<f64>().unwrap() * 1.03 / unit
+    };
+    let hundredths = |figure: f64| format!("{:.2}", (figure * 100.0).ceil() / 100.0);
+    let memory = (limit("peak_memory_kb", 1e3) * 10.0).ceil() / 10.0;
+    let promise = format!(
+        "On x86_64 its zip has at most {} MB, its memory {memory:.1} MB. It starts within {} million \
+         instructions; the first push of a process takes at most {} million, each later one by \
+         somebody known {} million.",
+        hundredths(limit("zip_bytes", 1e6)),
+        hundredths(limit("start", 1e6)),
+        hundredths(limit("first_push", 1e6)),
+        hundredths(limit("warm_push", 1e6)),
+    );
+    let specification = file("SPECIFICATION.md");
+    let words: Vec<_> = specification.split_whitespace().collect();
+    assert!(words.join(" ").contains(&promise), "{promise}");
+}
