@@ -24,6 +24,9 @@ const MAX_NESTING: usize = 100;
 /// How many macros that go through a list (`all`, `exists`, `map`, …) an expression may have.
 /// Within one another, each multiplies what running it takes.
 const MAX_MACROS: usize = 3;
+/// How many elements the lists that are written out in it may have in all, if there is more
+/// than one macro.
+const MAX_ELEMENTS: usize = 100;
 
 /// A CEL expression; a finding for which it is true is suppressed.
 pub struct Suppression {
@@ -63,12 +66,15 @@ impl Suppression {
                 ),
             }
         })?;
-        if macros(program.expression()) > MAX_MACROS {
+        let macros = counted(program.expression(), macros);
+        let elements = counted(program.expression(), elements);
+        if macros > MAX_MACROS || (macros > 1 && elements > MAX_ELEMENTS) {
             return Err(SuppressionError {
                 line: 1,
                 column: 1,
                 fault: format!(
-                    "it goes through lists more than {MAX_MACROS} times (`all`, `exists`, `map`, …)"
+                    "it goes through lists (`all`, `exists`, `map`, …) more than {MAX_MACROS} times, \
+                     or more than once with more than {MAX_ELEMENTS} elements in the lists written out"
                 ),
             });
         }
@@ -199,38 +205,50 @@ fn cel_value(json: serde_json::Value) -> Value {
     }
 }
 
-/// How many macros that go through a list are in an expression, which is no deeper than
+/// What `of_one` says of each part of an expression, in all. The expression is no deeper than
 /// [`check_complexity`] lets it be.
-fn macros(expression: &IdedExpr) -> usize {
+fn counted(expression: &IdedExpr, of_one: fn(&Expr) -> usize) -> usize {
     let of_entry = |entry: &EntryExpr| match entry {
-        EntryExpr::StructField(field) => macros(&field.value),
-        EntryExpr::MapEntry(entry) => macros(&entry.key) + macros(&entry.value),
+        EntryExpr::StructField(field) => counted(&field.value, of_one),
+        EntryExpr::MapEntry(entry) => counted(&entry.key, of_one) + counted(&entry.value, of_one),
     };
-    match &expression.expr {
+    let of_all = |parts: &[IdedExpr]| parts.iter().map(|part| counted(part, of_one)).sum();
+    let of_parts = match &expression.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
-        Expr::Select(select) => macros(&select.operand),
+        Expr::Select(select) => counted(&select.operand, of_one),
         Expr::Call(call) => {
-            call.target.as_deref().map_or(0, macros) + call.args.iter().map(macros).sum::<usize>()
+            let target = call.target.as_deref();
+            target.map_or(0, |target| counted(target, of_one)) + of_all(&call.args)
         }
-        Expr::List(list) => list.elements.iter().map(macros).sum(),
+        Expr::List(list) => of_all(&list.elements),
         Expr::Map(map) => map.entries.iter().map(|entry| of_entry(&entry.expr)).sum(),
-        Expr::Struct(fields) => fields
-            .entries
-            .iter()
-            .map(|entry| of_entry(&entry.expr))
-            .sum(),
-        Expr::Comprehension(each) => {
-            1 + [
-                &each.iter_range,
-                &each.accu_init,
-                &each.loop_cond,
-                &each.loop_step,
-                &each.result,
-            ]
-            .into_iter()
-            .map(macros)
-            .sum::<usize>()
+        Expr::Struct(fields) => {
+            let entries = fields.entries.iter();
+            entries.map(|entry| of_entry(&entry.expr)).sum()
         }
+        Expr::Comprehension(each) => [
+            &each.iter_range,
+            &each.accu_init,
+            &each.loop_cond,
+            &each.loop_step,
+            &each.result,
+        ]
+        .into_iter()
+        .map(|part| counted(part, of_one))
+        .sum(),
+    };
+    of_one(&expression.expr) + of_parts
+}
+
+fn macros(part: &Expr) -> usize {
+    usize::from(matches!(part, Expr::Comprehension(_)))
+}
+
+fn elements(part: &Expr) -> usize {
+    match part {
+        Expr::List(list) => list.elements.len(),
+        Expr::Map(map) => map.entries.len(),
+        _ => 0,
     }
 }
 

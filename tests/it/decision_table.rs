@@ -862,9 +862,26 @@ fn an_expression_that_would_run_for_ever_is_refused() {
         |count: usize| format!("{}true{}", "push.all(a, ".repeat(count), ")".repeat(count));
     let within = "[{'a': [1].map(a, -a)[0] == 1 ? [2].exists(b, b == 2) : has(push.tag)}]\
                   .filter(c, c.a).map(d, d).size() == 1";
-    for expression in [nested(4), within.to_owned()] {
+    let of_lists = |macros: usize, length: usize| {
+        let list = format!("[{}1]", "1,".repeat(length - 1));
+        format!(
+            "{}true{}",
+            format!("{list}.all(a, ").repeat(macros),
+            ")".repeat(macros)
+        )
+    };
+    for expression in [
+        nested(4),
+        within.to_owned(),
+        of_lists(3, 34),
+        of_lists(2, 51),
+    ] {
         let error = Suppression::parse(&expression).unwrap_err();
         assert!(error.fault.contains("more than 3 times"), "{error}");
+    }
+    // As long as it is gone through once, a list may be long.
+    for expression in [of_lists(3, 33), of_lists(1, 1_000)] {
+        assert!(Suppression::parse(&expression).is_ok());
     }
     let decision = decided(None, &push(), &suppressing(&nested(3)));
     assert_eq!(decision.suppression_fault, None);
