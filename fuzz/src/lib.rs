@@ -25,12 +25,17 @@ mod ui;
 #[path = "../../src/bin/pushwatch/when.rs"]
 mod when;
 
+// Of a command that needs AWS, what it reads.
+#[path = "../../src/bin/pushwatch/commands/redrive/failure.rs"]
+mod failure;
+
 // Events of the tests, and the deployment that they name.
 #[allow(dead_code)]
 #[path = "../../tests/it/support/events.rs"]
 mod events;
 
 mod command_line;
+mod gzip;
 mod oracles;
 mod played_aws;
 mod scratch;

@@ -14,6 +14,7 @@ use pushwatch::store::MemoryStore;
 use pushwatch::watch::Watch;
 
 use crate::events::{now, time};
+use crate::failure::failure;
 use crate::oracles::{characters, forms, key};
 use crate::{block_on, chosen};
 
@@ -24,6 +25,8 @@ pub fn check(input: &[u8]) {
     if let Some(id) = event::id(json) {
         characters::assert_line(&id);
     }
+    // As a message that was parked.
+    _ = failure(json, None, now());
     let is_image_action = event::is_image_action(json);
     let (push, identity) = match (event::read(json, now()), event::read_whole(json, now())) {
         (Ok(Event::Push(mut push, identity)), Ok(Event::Push(whole, same))) => {
