@@ -15,6 +15,7 @@ use pushwatch::render::HttpsFormat;
 use pushwatch::store::DynamoStore;
 
 use crate::events::render_context;
+use crate::oracles::bodies::MAX_MESSAGE;
 
 /// An answer: the status, and the body.
 pub type Answer = (u16, String);
@@ -71,14 +72,27 @@ pub fn store(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> D
     DynamoStore::new(client, "uploaders".to_owned(), "findings".to_owned())
 }
 
-/// A topic that takes every message which is not too long.
+/// A topic that refuses what is too long, as SNS does. The plainest form of a finding, without
+/// bodies by protocol, never is.
 pub fn topic() -> SnsNotifier {
     let http = http(|request| {
-        let length = request.body().bytes().unwrap_or_default().len();
-        assert!(length < 3 * 256 * 1024, "{length} bytes");
-        let body = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
-            <PublishResult><MessageId>5d0b3c5e</MessageId></PublishResult></PublishResponse>";
-        (200, body.to_owned())
+        let form = request.body().bytes().unwrap_or_default();
+        let form = String::from_utf8_lossy(form);
+        let message = form
+            .split('&')
+            .find_map(|field| field.strip_prefix("Message="));
+        let message = message.unwrap_or_default();
+        // `%0A` is one byte.
+        let length = message.len() - 2 * message.matches('%').count();
+        if length <= MAX_MESSAGE {
+            let id = "<MessageId>5d0b3c5e</MessageId>";
+            let result = format!("<PublishResult>{id}</PublishResult>");
+            (200, format!("<PublishResponse>{result}</PublishResponse>"))
+        } else {
+            assert!(form.contains("&MessageStructure=json"), "{length} bytes");
+            let error = "<Error><Type>Sender</Type><Code>InvalidParameter</Code></Error>";
+            (400, format!("<ErrorResponse>{error}</ErrorResponse>"))
+        }
     });
     let config = aws_sdk_sns::Config::builder()
         .behavior_version(aws_sdk_sns::config::BehaviorVersion::v2026_01_12())

@@ -1,6 +1,6 @@
 //! No character that a terminal, a log or a mail program obeys instead of showing it.
 
-/// Whether it is a control character, a mark of direction, or has no width.
+/// Whether it is a control character, a mark of direction, or nothing is seen of it.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -10,6 +10,7 @@ pub fn is_obeyed(c: char) -> bool {
                 | 0x200b..=0x200f
                 | 0x2028..=0x202e
                 | 0x2060..=0x206f
+                | 0x2800
                 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
                 | 0xfff0..=0xfffb
                 | 0x1bca0..=0x1bca3

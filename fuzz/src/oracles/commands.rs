@@ -4,12 +4,20 @@ use pushwatch::arn::Arn;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
 
+/// Whether a line begins as our commands do.
+pub fn is_command(line: &str) -> bool {
+    ["aws ", "kubectl ", "pushwatch "]
+        .iter()
+        .any(|begin| line.trim_start().starts_with(begin))
+}
+
 /// What a shell makes of each line that is a command, and nothing more.
 #[track_caller]
 pub fn assert_known(line: &str, findings: &[Finding], context: &RenderContext) {
-    let Some(words) = words_of_command(line) else {
+    if !is_command(line) {
         return;
-    };
+    }
+    let words = shlex::split(line.trim()).unwrap_or_default();
     let is_known = findings
         .iter()
         .any(|finding| commands(finding, context).contains(&words));
@@ -44,13 +52,6 @@ pub fn assert_inert(line: &str) {
         assert!(!is_obeyed, "{c:?} in {line:?}");
     }
     assert_eq!(quote, None, "{line:?}");
-}
-
-/// The words of a line that looks like a command of ours.
-fn words_of_command(line: &str) -> Option<Vec<String>> {
-    let line = line.trim();
-    let is_command = line.starts_with("pushwatch ") || line.starts_with("aws ");
-    is_command.then(|| shlex::split(line).unwrap_or_default())
 }
 
 /// Every command that a message about the finding may have in it.

@@ -1,6 +1,9 @@
-//! A page has our elements and attributes alone: what an event says is text in them.
+//! A page has our elements and attributes alone: what an event says is text in them, in which
+//! no character is obeyed.
 
 use scraper::{Html, Node};
+
+use super::characters;
 
 /// As the test of the report in `tests/it/report.rs` has them.
 const ELEMENTS: &str = "a body caption code dd details div dl dt footer g h1 h2 h3 head header html li line main meta nav ol p path rect section span strong style summary svg table tbody td template text th thead title tr ul";
@@ -9,6 +12,7 @@ const STYLE: &str = include_str!("../../../src/bin/pushwatch/commands/report/sty
 
 #[track_caller]
 pub fn assert_inert(page: &str) {
+    characters::assert_lines(page);
     let html = Html::parse_document(page);
     let is_in = |list: &str, name: &str| list.split(' ').any(|known| known == name);
     let mut policies = 0;
@@ -20,6 +24,7 @@ pub fn assert_inert(page: &str) {
                 assert!(is_in(ELEMENTS, name), "{name}\n{page}");
                 for (attribute, value) in element.attrs() {
                     assert!(is_in(ATTRIBUTES, attribute), "{attribute}\n{page}");
+                    characters::assert_line(value);
                     assert!(
                         attribute != "href" || value.starts_with('#'),
                         "{value}\n{page}"
@@ -39,6 +44,8 @@ pub fn assert_inert(page: &str) {
                     assert_eq!(text.as_deref(), Some(STYLE));
                 }
             }
+            // An entity may stand for any character.
+            Node::Text(text) => characters::assert_lines(text),
             _ => {}
         }
     }

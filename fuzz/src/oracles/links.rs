@@ -1,7 +1,10 @@
-//! No text of an event becomes a link in a mail program or a chat.
+//! No text of an event becomes a link in a mail program, a chat or a terminal.
 //!
-//! Written apart from `render::defang`, by what such programs link: a scheme, `www.`,
-//! `mailto:`, and any name under a domain of the first level.
+//! Written apart from `render::defang`, by what such programs link: a scheme, `www.` and
+//! `ftp.`, a share of Windows, and any name under a domain of the first level. An address of
+//! mail and the name of a service of AWS are let pass, since neither opens a page.
+
+use serde_json::Value;
 
 /// The hosts of the console, to which alone we link.
 const CONSOLES: [&str; 3] = [
@@ -10,18 +13,61 @@ const CONSOLES: [&str; 3] = [
     "console.amazonaws-us-gov.com",
 ];
 
+/// Schemes that are linked though no slashes follow.
+const SCHEMES: [&str; 10] = [
+    "callto", "mailto", "news", "nntp", "outlook", "sip", "sips", "skype", "tel", "telnet",
+];
+
 /// What of the text would be linked, if anything; it is no link of ours.
 pub fn live_link(text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    for mark in ["://", "mailto:", "www."] {
-        if lower.contains(mark) {
-            return Some(mark.to_owned());
-        }
+    let text = as_address(text);
+    if text.contains("://") {
+        return Some("://".to_owned());
     }
     // What is between white space and what no host has in it.
-    lower
-        .split(|c: char| !is_of_address(c))
-        .find_map(|run| bare_host(&lower, run))
+    let mut runs = text.split(|c: char| !is_of_address(c));
+    marked(&text)
+        .or_else(|| share(&text))
+        .or_else(|| runs.find_map(|run| bare_host(&text, run)))
+}
+
+/// The text as a program takes it that looks for addresses: in letters of one case, and what
+/// is of full width, or is the full stop of another script, as the sign of ASCII for which it
+/// stands in an address.
+fn as_address(text: &str) -> String {
+    let narrow = text.chars().map(|c| match c {
+        '\u{3002}' | '\u{ff61}' => '.',
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        _ => c,
+    });
+    narrow.collect::<String>().to_lowercase()
+}
+
+/// A word before a colon or a dot that makes a link of what follows.
+fn marked(text: &str) -> Option<String> {
+    text.match_indices([':', '.']).find_map(|(at, mark)| {
+        let word = text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric());
+        let word = word.into_iter().next().unwrap_or_default();
+        let numbered = word.strip_prefix("www");
+        let is_host = word.ends_with("www")
+            || word == "ftp"
+            || numbered.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_marked = match mark {
+            ":" => SCHEMES.contains(&word) && text[at + 1..].starts_with(|c: char| c > ' '),
+            _ => is_host,
+        };
+        is_marked.then(|| format!("{word}{mark}"))
+    })
+}
+
+/// A share of Windows: `\\server\share`.
+fn share(text: &str) -> Option<String> {
+    text.match_indices("\\\\").find_map(|(at, mark)| {
+        let rest = text[at + mark.len()..].trim_start_matches('\\');
+        let end = rest.find(|c| !is_of_address(c)).unwrap_or(rest.len());
+        let is_share = end > 0 && rest[end..].starts_with('\\');
+        is_share.then(|| rest[..end].to_owned())
+    })
 }
 
 fn is_of_address(c: char) -> bool {
@@ -117,4 +163,23 @@ fn assert_is_of_console(link: &str) {
     assert!(is_console && is_address, "{link:?}");
     // Nothing in it is another address.
     assert!(!rest.contains("//"), "{link:?}");
+}
+
+/// The same of each line.
+#[track_caller]
+pub fn assert_none_within(text: &str) {
+    for line in text.lines() {
+        assert_none(line);
+    }
+}
+
+/// The same of the texts of a value.
+#[track_caller]
+pub fn assert_none_in(value: &Value) {
+    match value {
+        Value::String(text) => assert_none_within(text),
+        Value::Array(values) => values.iter().for_each(assert_none_in),
+        Value::Object(fields) => fields.values().for_each(assert_none_in),
+        _ => {}
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use crate::command_line::{Ran, caught, run};
+use serde_json::Value;
+
+use crate::command_line::{caught, run};
 use crate::events::now;
 use crate::input::{Selection, read};
-use crate::oracles::{characters, commands, links};
+use crate::oracles::{characters, commands, links, printed};
 use crate::scratch::Scratch;
 
 /// How many pushes of an input are investigated.
@@ -44,33 +46,34 @@ fn investigate(subject: &Path, archive: &[&Path]) {
             subject,
         ];
         let ran = run(&[&begin, archive].concat());
-        assert_said(&ran);
+        printed::assert_said(&ran);
         ran
     };
+    let json = answer("json");
+    let answers: Value = if json.is_done {
+        serde_json::from_str(&json.out).expect("JSON")
+    } else {
+        Value::Null
+    };
+    let commands = commands_of(&answers);
     let text = answer("text");
-    text.out.lines().for_each(assert_shown);
-    for line in text
-        .out
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-    {
-        assert_command(line);
+    for line in text.out.lines() {
+        assert_shown(line);
+        assert_command(line, &commands);
     }
     let markdown = answer("markdown");
-    assert_markdown(&markdown.out);
-    let json = answer("json");
-    if json.is_done {
-        serde_json::from_str::<serde_json::Value>(&json.out).expect("JSON");
-    }
+    assert_markdown(&markdown.out, &commands);
     assert_eq!(
         (text.is_done, text.is_done),
         (markdown.is_done, json.is_done)
     );
 }
 
-fn assert_said(ran: &Ran) {
-    characters::assert_lines(&ran.out);
-    characters::assert_lines(&ran.err);
+/// The commands that are ours.
+fn commands_of(answer: &Value) -> Vec<&str> {
+    let actions = answer["actions"].as_array().into_iter().flatten();
+    let commands = actions.filter_map(|action| action["command"].as_str());
+    commands.collect()
 }
 
 fn assert_shown(line: &str) {
@@ -79,13 +82,11 @@ fn assert_shown(line: &str) {
     links::assert_none(&line.replace("{.metadata.name}", ""));
 }
 
-/// A line that looks like a command is one, in which a shell finds nothing to act on but
-/// what is ours.
-fn assert_command(line: &str) {
-    if ["aws ", "pushwatch ", "kubectl "]
-        .iter()
-        .any(|begin| line.starts_with(begin))
-    {
+/// A line that looks like a command is one of ours, in which a shell finds nothing else to
+/// act on.
+fn assert_command(line: &str, commands: &[&str]) {
+    if commands::is_command(line) {
+        assert!(commands.contains(&line.trim_start()), "{line:?}");
         let ours = line
             .replace("'\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"'", "")
             .replace(" | grep -F", "");
@@ -94,7 +95,7 @@ fn assert_command(line: &str) {
 }
 
 /// Outside of code nothing is Markdown but ours.
-fn assert_markdown(page: &str) {
+fn assert_markdown(page: &str, commands: &[&str]) {
     let mut is_block = false;
     for line in page.lines() {
         characters::assert_ascii_lines(line);
@@ -102,7 +103,7 @@ fn assert_markdown(page: &str) {
             is_block = !is_block;
         } else if is_block {
             assert_shown(line);
-            assert_command(line.trim_start());
+            assert_command(line, commands);
         } else {
             let parts = parts(line);
             for words in parts.iter().filter(|part| !part.is_code) {
@@ -111,7 +112,9 @@ fn assert_markdown(page: &str) {
                 }
             }
             let texts = parts.into_iter().map(|part| part.text);
-            assert_shown(&texts.collect::<Vec<_>>().join(" "));
+            let shown = texts.collect::<Vec<_>>().join(" ");
+            assert_shown(&shown);
+            assert_command(&shown, commands);
         }
     }
     assert!(!is_block, "{page}");

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chosen;
 use crate::command_line::{Ran, run};
-use crate::oracles::{characters, html, links};
+use crate::oracles::{html, printed};
 use crate::scratch::Scratch;
 
 pub fn check(input: &[u8]) {
@@ -24,7 +24,7 @@ pub fn check(input: &[u8]) {
     let page = scratch.path("page.html");
     let ran = report(&[&events, "--summary".as_ref(), "--output".as_ref(), &page]);
     assert!(ran.is_done, "{}", ran.err);
-    assert_said(&ran);
+    printed::assert_shown(&ran);
     html::assert_inert(&fs::read_to_string(&page).expect("a page"));
     // Half of the time, since a page takes long.
     if *chosen(input, &[true, false]) {
@@ -43,7 +43,7 @@ fn compare(scratch: &Scratch, events: &Path, last: &Path) -> bool {
     let options = ["--compare", "--summary", "--output"].map(Path::new);
     let [compare, summary, output] = options;
     let ran = report(&[events, compare, last, summary, output, &page]);
-    assert_said(&ran);
+    printed::assert_shown(&ran);
     if ran.is_done {
         html::assert_inert(&fs::read_to_string(&page).expect("a page"));
     }
@@ -52,12 +52,6 @@ fn compare(scratch: &Scratch, events: &Path, last: &Path) -> bool {
 
 fn report(arguments: &[&Path]) -> Ran {
     run(&[&[Path::new("report"), Path::new("--quiet")], arguments].concat())
-}
-
-fn assert_said(ran: &Ran) {
-    characters::assert_lines(&ran.out);
-    characters::assert_lines(&ran.err);
-    ran.out.lines().for_each(links::assert_none);
 }
 
 /// A page with the data, as if it were of ours.

@@ -98,7 +98,7 @@ async fn findings(store: &DynamoStore) {
     match store.finding("id").await {
         Ok(Some(finding)) => {
             if let Ok(finding) = serde_json::from_str::<Finding>(&finding.body) {
-                forms::assert_safe(&finding);
+                forms::assert_told(&finding);
             }
         }
         Ok(None) => {}
@@ -120,7 +120,7 @@ async fn decision(record: &Record) {
     match watch.push(&push, &uploader, Timestamp::MAX).await {
         Ok(handled) => {
             if let Some(finding) = handled.finding {
-                forms::assert_safe(&finding);
+                forms::assert_told(&finding);
             }
         }
         Err(error) => characters::assert_line(&error.to_string()),

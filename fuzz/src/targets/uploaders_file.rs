@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use crate::command_line::{caught, run};
+use pushwatch::record::Record;
+
+use crate::chosen;
+use crate::command_line::{Ran, caught, run};
 use crate::list;
-use crate::oracles::characters;
+use crate::oracles::{characters, printed};
 use crate::scratch::Scratch;
 
 pub fn check(input: &[u8]) {
@@ -18,17 +21,9 @@ pub fn check(input: &[u8]) {
             characters::assert_lines(&error.to_string());
             // What can be read line by line is imported all the same.
             let file = scratch.path("imported.jsonl");
-            let ran = run(&[
-                "uploaders".as_ref(),
-                "import".as_ref(),
-                path.as_path(),
-                "--file".as_ref(),
-                file.as_path(),
-                "--skip-bad".as_ref(),
-                "--yes".as_ref(),
-            ]);
-            characters::assert_lines(&ran.out);
-            characters::assert_lines(&ran.err);
+            let options = ["--skip-bad", "--yes", "--file"].map(Path::new);
+            let ran = uploaders("import", &[&[&*path], &options[..], &[&*file]].concat());
+            printed::assert_shown(&ran);
             return;
         }
     };
@@ -42,14 +37,36 @@ pub fn check(input: &[u8]) {
     let save = list::Save::prepare(&saved).expect("a new file");
     save.write(&records).expect("a file in memory");
     let (again, ..) = caught(|| list::read(&saved));
-    assert_eq!(again.map_err(|error| error.to_string()), Ok(records));
+    assert_eq!(
+        again.map_err(|error| error.to_string()).as_ref(),
+        Ok(&records)
+    );
 
-    for options in [&[][..], &["--json"]] {
-        let begin = ["uploaders", "list", "--file"].map(Path::new);
-        let options: Vec<_> = options.iter().map(Path::new).collect();
-        let ran = run(&[&begin, &[path.as_path()][..], &options].concat());
-        assert!(ran.is_done, "{}", ran.err);
-        characters::assert_lines(&ran.out);
-        characters::assert_lines(&ran.err);
+    let file = ["--file".as_ref(), path.as_path()];
+    let listed = uploaders("list", &file);
+    assert!(listed.is_done, "{}", listed.err);
+    printed::assert_shown(&listed);
+    let listed = uploaders("list", &[&file[..], &["--json".as_ref()]].concat());
+    assert!(listed.is_done, "{}", listed.err);
+    // Machines get the texts whole.
+    printed::assert_said(&listed);
+    show(input, &file, &records);
+}
+
+/// Shows one of the uploaders, as far as its key can be typed.
+fn show(input: &[u8], file: &[&Path], records: &[Record]) {
+    if records.is_empty() {
+        return;
     }
+    let key = chosen(input, records).uploader.as_str();
+    let typed = ["--".as_ref(), Path::new(key)];
+    let shown = uploaders("show", &[file, &typed].concat());
+    assert!(shown.is_done || key.trim().is_empty(), "{}", shown.err);
+    printed::assert_shown(&shown);
+    let json = [file, &["--json".as_ref()], &typed].concat();
+    printed::assert_said(&uploaders("show", &json));
+}
+
+fn uploaders(command: &str, arguments: &[&Path]) -> Ran {
+    run(&[&[Path::new("uploaders"), Path::new(command)], arguments].concat())
 }
