@@ -32,14 +32,13 @@ TARGETS = {
     "archive": (32_768, ["cloudtrail", "hostile"]),
     "uploaders_file": (16_384, ["uploaders", "cloudtrail", "hostile"]),
     "expression": (8_192, ["cel", "hostile"]),
+    "finding": (32_768, ["finding", "hostile"]),
     "glob": (4_096, ["uploaders", "hostile"]),
-    "stored_item": (16_384, ["dynamodb", "uploaders", "hostile"]),
+    "stored_item": (16_384, ["dynamodb", "finding", "uploaders", "hostile"]),
     "queue": (32_768, ["cloudtrail", "hostile"]),
     "report": (32_768, ["cloudtrail", "hostile"]),
     "investigate": (32_768, ["cloudtrail", "hostile"]),
 }
-# Those that read what others wrote, at any length.
-HEAVY = {"event", "archive", "uploaders_file", "queue", "report", "investigate"}
 # An input must do with so much, whatever it is.
 LIMITS = ["-rss_limit_mb=1024", "-timeout=20"]
 # What libFuzzer's exit codes mean; it can't always say so, since the targets catch what is printed.
@@ -77,8 +76,25 @@ def event_seeds():
         yield name, compact(event)
         if "detail" in event:
             yield f"{name}-record", compact(record_of(event))
-    failed = {"requestContext": {"condition": "RetriesExhausted"}}
+    failed = {"requestContext": {"condition": "RetriesExhausted"},
+              "responsePayload": {"errorType": "StoreError", "errorMessage": "it is gone"}}
     yield "failed", compact(failed | {"requestPayload": events()["iam-user"]})
+    yield "test", compact(test_event())
+    action = events()["ignored-image-action"]
+    without_name = action["detail"] | {"eventName": None}
+    yield "image-action-without-a-name", compact(action | {"detail": without_name})
+
+
+def test_event():
+    """As `pushwatch doctor --send-test` makes it."""
+    event = json.loads(json.dumps(events()["iam-user"]))
+    event["source"] = "pushwatch.test"
+    name = "PushWatch test 4c0c0f5e-5a3b-5f0e-9f4c-2b8f8f9d6b1a"
+    event["detail"]["userIdentity"] = {
+        "type": "IAMUser", "arn": f"arn:aws:iam::111122223333:user/{name}",
+        "accountId": "111122223333", "userName": name, "invokedBy": "AWS Internal",
+    }
+    return event
 
 
 def session_calls(record):
@@ -122,7 +138,11 @@ def archive_seeds():
     yield "records-late", compact({"x": 1, "Records": [record_of(some[3])], "y": [2]})
     yield "pretty", json.dumps({"Records": [record_of(some[4])]}, indent=2).encode()
     yield "broken", b'{"Records":[' + compact(record_of(some[0])) + b',{"bad":},{"eventName":"x"}]}'
-    yield "zipped", gzip.compress(lines[:3000], mtime=0)
+    zipped = gzip.compress(lines[:3000], mtime=0)
+    yield "zipped", zipped
+    yield "zipped-members", zipped + gzip.compress(lines[3000:6000], mtime=0)
+    yield "zipped-trailing", zipped + b"no gzip"
+    yield "zipped-cut", zipped[:-20]
 
 
 def investigate_seeds():
@@ -198,23 +218,65 @@ def attribute(name, value):
     return {"S": value}
 
 
-def stored_item_seeds():
-    for number, record in enumerate(RECORDS):
-        item = {name: attribute(name, value) for name, value in record.items()}
-        yield f"record-{number}", compact(item)
-    body = json.loads((ROOT / "docs/findings/finding.json").read_text())
-    finding = {
+def finding():
+    return json.loads((ROOT / "docs/findings/finding.json").read_text())
+
+
+# What only some findings have.
+RARE = [
+    {"reason": "unusual_push", "severity": "high", "unusual": ["place", "way"],
+     "usual": {"places": ["111122223333/eu-central-1/team/web"], "ways": ["plain", "console"],
+               "habitsSince": "2025-01-01T00:00:00Z"},
+     "credentials": {"federatedProvider": "token.actions.githubusercontent.com",
+                     "sourceIdentity": "ada", "delegateAccountId": "444455556666"}},
+    {"reason": "revoked_uploader", "severity": "critical", "delaySeconds": 4_000,
+     "revoked": {"by": USER, "at": "2026-01-01T00:00:00Z", "reason": "left"}},
+    {"trustEnded": "2026-01-02T00:00:00Z", "previouslySeen": "2026-01-01T00:00:00Z",
+     "trusted": {"by": "ada", "reason": "the build"}},
+    {"reason": "recreated_principal", "previousPrincipalId": "AIDAFORMER"},
+    {"reason": "learned_uploader", "severity": "informational", "test": True},
+    {"reason": "returned_after_absence", "severity": "medium", "unusual": ["wide"],
+     "previouslySeen": "2025-01-01T00:00:00Z"},
+]
+
+
+def finding_seeds():
+    yield from event_seeds()
+    findings = [finding(), *(finding() | rare for rare in RARE)]
+    for number, one in enumerate(findings):
+        yield f"finding-{number}", compact(one)
+    yield "rollup", compact({"kind": "rollup", "severity": "critical", "findings": findings[:3]})
+    learned = [findings[5] | {"id": f"8059a16d-1e30-5d66-88a3-249c416ebd8{n}"} for n in range(3)]
+    yield "digest", compact({"kind": "digest", "findings": [findings[1], *learned]})
+    ocsf = (ROOT / "docs/findings/ocsf.json").read_text()
+    yield "ocsf", ocsf.encode()
+    yield "notification", compact({"Type": "Notification", "Subject": "x", "Message": ocsf})
+    yield "bodies", compact({"default": ocsf, "email": "x", "sms": "x"})
+
+
+def stored_finding(body):
+    """An item of the findings table."""
+    return {
         "findingId": body["id"], "uploader": body["uploader"]["key"], "reason": body["reason"],
         "severity": body["severity"], "eventId": body["push"]["eventId"],
         "body": compact(body).decode(), "decidedAt": "2026-01-12T09:00:00Z", "owed": "finding",
         "owedSince": "2026-01-12T09:00:00Z", "leaseUntil": 1768208921730, "attempts": 0,
     }
-    yield "finding", compact({name: attribute(name, value) for name, value in finding.items()})
-    settled = finding | {
+
+
+def stored_item(fields):
+    return compact({name: attribute(name, value) for name, value in fields.items()})
+
+
+def stored_item_seeds():
+    for number, record in enumerate(RECORDS):
+        yield f"record-{number}", stored_item(record)
+    for number, rare in enumerate([{}, *RARE]):
+        yield f"finding-{number}", stored_item(stored_finding(finding() | rare))
+    yield "settled", stored_item(stored_finding(finding()) | {
         "publishedAt": "2026-01-12T09:00:01Z", "messageId": "5d0b3c5e", "answeredBy": "ada",
-        "answeredAt": "2026-01-12T09:00:02Z", "answer": "expected", "expiresAt": 1800000000,
-    }
-    yield "settled", compact({name: attribute(name, value) for name, value in settled.items()})
+        "answeredAt": "2026-01-12T09:00:02Z", "answerReason": "expected", "expiresAt": 1800000000,
+    })
 
 
 def expression_seeds():
@@ -259,8 +321,10 @@ def make_seeds(target):
 
 
 def heavy(target):
-    """A folder with inputs of 6 MB that a target must do with as little as with others."""
-    size = 6 * 1024 * 1024
+    """A folder with inputs of 6 MB that a target must do with as little as with others.
+
+    An item of a table has 400 KB at most, and so has a finding."""
+    size, item = 6 * 1024 * 1024, 400_000
     keys = ",".join(f'"k{key}":1' for key in range(size // 12))
     record = record_of(events()["iam-user"])
 
@@ -271,6 +335,10 @@ def heavy(target):
         parameters = record["requestParameters"] | {"imageManifest": text}
         return compact(record | {"requestParameters": parameters})
 
+    def finding_named(name):
+        return finding() | {"uploader": finding()["uploader"] | {"name": name}}
+
+    part_of_bomb = gzip.compress(b"x" * (64 * 1024 * 1024), mtime=0)
     inputs = {
         "brackets": b"[" * size,
         "closed-brackets": b"[" * (size // 2) + b"]" * (size // 2),
@@ -285,6 +353,15 @@ def heavy(target):
         "region": with_field("awsRegion", '"' + "\\u001b" * (size // 6) + '"'),
         "manifest": manifest("[" * size),
         "manifest-quotes": manifest('"' * (size // 2)),
+        "gzip-of-one-value": gzip.compress(b'"', mtime=0) + part_of_bomb * (size // len(part_of_bomb)),
+        "short-lines": b"x\n" * (size // 2),
+        "tiny-pushes": b'{"eventName":"PutImage"}\n' * (size // 25),
+        "finding-of-dots": compact(finding_named("a.com." * (item // 6))),
+        "finding-of-quotes": compact(finding_named('"' * (item // 2))),
+        "item-of-dots": stored_item(stored_finding(finding_named("a.com." * (item // 6)))),
+        "item-of-places": stored_item(RECORDS[1] | {"places": [f"p{n}" for n in range(item // 10)]}),
+        "expression-of-alternatives": b"true||" * (size // 6) + b"true",
+        "glob-of-stars": b"*a" * (size // 4) + b"\n" + b"a" * (size // 2),
     }
     folder = WORK / "heavy" / target
     shutil.rmtree(folder, ignore_errors=True)
@@ -353,9 +430,7 @@ def in_parallel(work, targets):
 
 
 def replay(target):
-    folders = given(target)[1:]
-    if target in HEAVY:
-        folders.append(heavy(target))
+    folders = [*given(target)[1:], heavy(target)]
     # The seconds of a clock: a machine may be busy, and some do 6 MB more than once.
     options = ["-runs=0", f"-max_len={8 * 1024 * 1024}", "-timeout=120"]
     done, text = run(target, options, folders)

@@ -6,6 +6,9 @@ use crate::oracles::characters;
 
 /// An ARN's parts.
 const PARTS: usize = 6;
+/// How many steps the second matcher may take, which looks at each character of the key for
+/// each of the glob.
+const MOST_STEPS: usize = 64 * 1024 * 1024;
 
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
@@ -15,6 +18,10 @@ pub fn check(input: &[u8]) {
     match Glob::parse(pattern) {
         Ok(glob) => {
             assert_eq!(glob.to_string(), pattern);
+            if pattern.len().saturating_mul(key.len()) > MOST_STEPS {
+                _ = glob.matches(key);
+                return;
+            }
             let expected = matches(pattern, key);
             assert_eq!(glob.matches(key), expected, "{pattern:?} {key:?}");
             if is_plain(pattern) {

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod event;
 pub mod expression;
+pub mod finding;
 pub mod glob;
 pub mod investigate;
 pub mod queue;
