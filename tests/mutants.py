@@ -9,6 +9,7 @@ that is no program, makes the exit code 1.
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -443,7 +444,7 @@ def first_failure(copy, environment, kinds):
             "--test=it", f"{kind}::", "--", "--include-ignored", "--skip=wire_faults::"]
         run = subprocess.run(
             ["cargo", "test", "--locked", "--quiet", "--no-default-features", "--features", features, *tests], cwd=copy,
-            env=environment, capture_output=True, text=True)
+            env=environment, preexec_fn=limit_memory, capture_output=True, text=True)
         if run.returncode != 0:
             text = run.stdout + run.stderr
             if "could not compile" in text:
@@ -452,6 +453,11 @@ def first_failure(copy, environment, kinds):
             named = next((a or b for a, b in names), "")
             return f"{kind} {named.removeprefix(f'{kind}::')}".strip(), text
     return None, ""
+
+
+def limit_memory():
+    """A mutant that goes on for ever takes all there is: it ends here, and is caught."""
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 
 
 NO_PROGRAM = "DOES NOT COMPILE"
