@@ -400,7 +400,7 @@ MUTANTS = [
      "if false && one.attempts > ATTEMPTS {"),
     ("sweep: what is tired is told no more", "src/watch/sweep.rs",
      "self.publish(findings).await; self.publish(digest).await;",
-     "drop((findings, digest));"),
+     "drop::<(Vec<Claim>, Vec<Claim>)>((findings, digest));"),
     ("sweep: nobody hears of what is always refused", "src/watch/sweep.rs",
      "if *attempts >= ATTEMPTS {",
      "if false && *attempts >= ATTEMPTS {"),
