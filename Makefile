@@ -110,7 +110,7 @@ model: ## Explore every interleaving of the protocol, whole; takes minutes
 outage: .venv/installed ## Drain what three hours of outage with 20,000 pushes leave behind
 	OUTAGE_PUSHES=20000 OUTAGE_FUNCTIONS=10 $(CARGO) test --locked --all-features --test it outage:: -- --include-ignored --nocapture
 
-soak: .venv/installed ## Push 50,000 times while calls fail and processes are killed; takes 20 minutes
+soak: .venv/installed ## Push 50,000 times while calls fail and processes are killed; takes a quarter of an hour
 	SOAK_PUSHES=50000 SOAK_UPLOADERS=5000 SOAK_PROCESSES=8 SOAK_KILLS=100 SOAK_PARTS=1 \
 		$(CARGO) test --locked --all-features --test it soak:: -- --include-ignored --nocapture
 
