@@ -43,6 +43,8 @@ TARGETS = {
 LIMITS = ["-rss_limit_mb=1024", "-timeout=20"]
 # What libFuzzer's exit codes mean; it can't always say so, since the targets catch what is printed.
 CODES = {70: "took too long", 71: "took too much memory", 77: "broke what must hold"}
+# libFuzzer says that an input took too long where a signal stopped it, which may be for ever.
+PATIENCE = 3600
 # The corpus that is committed, of one target at most.
 MOST_BYTES, MOST_FILES = 100_000, 150
 
@@ -406,15 +408,19 @@ def given(target):
     return [folder for folder in folders if folder.is_dir()] + [make_seeds(target)]
 
 
-def run(target, options, folders):
-    """Runs a target; its words are kept. Gives whether all was well, and the words."""
+def run(target, options, folders, seconds=0):
+    """Runs a target for so long; its words are kept. Gives whether all was well, and the words."""
     artifacts = FUZZ / "artifacts" / target
     artifacts.mkdir(parents=True, exist_ok=True)
     binary = FUZZ / f"target/{TRIPLE}/release/{target}"
     command = [binary, *LIMITS, *options, f"-artifact_prefix={artifacts}/", *folders]
     log = WORK / f"{target}.log"
     with log.open("wb") as words:
-        code = subprocess.run(command, env=ENVIRONMENT, stdout=words, stderr=words).returncode
+        try:
+            code = subprocess.run(command, env=ENVIRONMENT, stdout=words, stderr=words,
+                                  timeout=seconds + PATIENCE).returncode
+        except subprocess.TimeoutExpired:
+            code = 70
     text = log.read_text(errors="replace")
     if code != 0:
         print(text[-6000:])
@@ -443,7 +449,7 @@ def replay(target):
 def fuzz(target, seconds):
     options = [f"-max_total_time={seconds}", f"-max_len={TARGETS[target][0]}", "-print_final_stats=1",
                f"-dict={dictionary(target)}", "-use_value_profile=0"]
-    done, text = run(target, options, given(target))
+    done, text = run(target, options, given(target), seconds)
     count = re.search(r"stat::number_of_executed_units: (\d+)", text)
     covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/(\w+)", text)
     if done and covered:
