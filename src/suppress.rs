@@ -13,6 +13,8 @@ use crate::finding::Finding;
 
 /// The parser's stack, in bytes. Only what the parser uses of it takes memory.
 const STACK: usize = 16 * 1024 * 1024;
+/// The longest expression, in bytes. The environment of a function has 4 KB.
+const MAX_LENGTH: usize = 64 * 1024;
 /// How deep the brackets of an expression may be.
 const MAX_DEPTH: usize = 20;
 /// How many operators, dots and brackets an expression may have. Running one
@@ -255,6 +257,13 @@ fn elements(part: &Expr) -> usize {
 /// Refuses an expression that would overflow the stack: the parser, and what runs an
 /// expression, call themselves for each operator and bracket.
 fn check_complexity(text: &str) -> Result<(), SuppressionError> {
+    if text.len() > MAX_LENGTH {
+        return Err(SuppressionError {
+            line: 1,
+            column: 1,
+            fault: format!("it has more than {} KB", MAX_LENGTH / 1024),
+        });
+    }
     let (mut depth, mut operators, mut nesting) = (0_usize, 0_usize, 0_usize);
     let mut code_from = 0;
     for (index, c) in text.char_indices() {

@@ -862,6 +862,9 @@ fn an_expression_that_would_run_for_ever_is_refused() {
         |count: usize| format!("{}true{}", "push.all(a, ".repeat(count), ")".repeat(count));
     let within = "[{'a': [1].map(a, -a)[0] == 1 ? [2].exists(b, b == 2) : has(push.tag)}]\
                   .filter(c, c.a).map(d, d).size() == 1";
+    let long = format!("'{}' == ''", "x".repeat(64 * 1024));
+    let error = Suppression::parse(&long).unwrap_err();
+    assert_eq!(error.fault, "it has more than 64 KB");
     let of_lists = |macros: usize, length: usize| {
         let list = format!("[{}1]", "1,".repeat(length - 1));
         format!(
