@@ -14,6 +14,9 @@ const SCHEMES: [&str; 10] = [
     "callto", "mailto", "news", "nntp", "outlook", "sip", "sips", "skype", "tel", "telnet",
 ];
 
+/// The longest word of a shell, in bytes: the longest key is shorter.
+const MAX_WORD: usize = 2048;
+
 /// `text` so that nothing in it is linked: `http[:]//evil[.]com`.
 ///
 /// An e-mail address (`mary@example.com`, the session name of many people) and
@@ -31,10 +34,10 @@ pub(super) fn defanged_wholly(text: &str) -> String {
 
 /// `text` as one word of a shell, in which nothing is linked: the dot of
 /// `evil'.'com` stands in quotes, which the shell takes away again. `None` if
-/// there is no such word, or if it has characters that can't be seen.
+/// there is no such word, or if it is too long or has characters that can't be seen.
 pub(super) fn shell_word(text: &str) -> Option<String> {
     let is_seen = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if !text.bytes().all(is_seen) {
+    if text.len() > MAX_WORD || !text.bytes().all(is_seen) {
         return None;
     }
     let quoted = shlex::try_quote(text).ok()?;

@@ -43,6 +43,10 @@ pub(super) fn shown_words(text: &str, most: usize) -> String {
     if text.trim().is_empty() {
         return "(blank)".to_owned();
     }
+    // What is longer is cut anyway; a finding that somebody wrote into the table may have texts
+    // of 400 KB.
+    let end = text.char_indices().nth(most + 1);
+    let text = end.map_or(text, |(at, _)| &text[..at]);
     let mut shown = ascii_cut(&defanged(text), most);
     loop {
         // `evil.comfort`, cut behind `com`, is a link that it was not before.
