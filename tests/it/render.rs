@@ -108,10 +108,13 @@ fn what_holds_no_finding_is_refused_in_one_line() {
         r#"{"findings":[{}]}"#,
         r#"{"Message":"good morning"}"#,
         r#"{"unmapped":{"pushwatch":null}}"#,
+        r#"{"findings":[{"reason":"evil.com"}]}"#,
+        r#"{"eventName":"evil.com/login"}"#,
     ] {
         let ran = render("email", input);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{input}");
         assert!(ran.err.starts_with("error: ") && ran.err.trim_end().lines().count() == 1);
+        assert!(!ran.err.contains("evil.com"), "{}", ran.err);
     }
     let ran = pushwatch(&events(), &["render", "--format", "sms", "sweep.json"]);
     assert_eq!(ran.code, 2);

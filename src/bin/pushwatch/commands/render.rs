@@ -12,9 +12,10 @@ use pushwatch::event::{self, Event};
 use pushwatch::finding::Finding;
 use pushwatch::identity::identify;
 use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
+use pushwatch::render::response::safe_words;
 use pushwatch::render::{Format, Message, render};
 use pushwatch::store::MemoryStore;
-use pushwatch::text::{clean, clean_cut};
+use pushwatch::text::clean;
 use pushwatch::watch::Watch;
 use serde_json::Value;
 
@@ -107,7 +108,7 @@ fn read(path: &PathBuf) -> io::Result<String> {
 /// The finding or the list that a text holds, or the finding that its push gives.
 fn find(text: &str) -> Result<FindingFile, String> {
     let value: Value =
-        serde_json::from_str(text).map_err(|error| clean_cut(&error.to_string(), 200))?;
+        serde_json::from_str(text).map_err(|error| safe_words(&error.to_string(), 200))?;
     if let Some(found) = finding(&value)? {
         return Ok(found);
     }
@@ -122,7 +123,7 @@ fn find(text: &str) -> Result<FindingFile, String> {
             Ok(FindingFile::Finding(Box::new(finding)))
         }
         Ok(Event::Sweep) => Err("it asks for a sweep, and tells nothing itself".to_owned()),
-        Ok(Event::Ignored(why)) => Err(clean_cut(&why, 200)),
+        Ok(Event::Ignored(why)) => Err(safe_words(&why, 200)),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -152,13 +153,13 @@ fn the_one_of(value: Value) -> Result<Value, String> {
 fn finding(value: &Value) -> Result<Option<FindingFile>, String> {
     let read = |value: &Value| {
         serde_json::from_value::<Finding>(value.clone())
-            .map_err(|error| clean_cut(&error.to_string(), 200))
+            .map_err(|error| safe_words(&error.to_string(), 200))
     };
     // The notification that SNS delivers, or the bodies that were published.
     let around = value.get("Message").or_else(|| value.get("default"));
     if let Some(message) = around.and_then(Value::as_str) {
         let inner: Value =
-            serde_json::from_str(message).map_err(|error| clean_cut(&error.to_string(), 200))?;
+            serde_json::from_str(message).map_err(|error| safe_words(&error.to_string(), 200))?;
         return finding(&inner);
     }
     if let Some(own) = value.pointer("/unmapped/pushwatch") {

@@ -5,6 +5,7 @@ use std::pin::pin;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use pushwatch::finding::{Finding, Owed};
+use pushwatch::render::response::safe_words;
 use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::{Answer, AnswerOutcome, Manage, StoredFinding};
 use pushwatch::text::clean_cut;
@@ -161,7 +162,7 @@ pub fn as_email(finding: &StoredFinding, context: &RenderContext) -> String {
         Ok(finding) => render(Message::Finding(&finding), Format::Email, context),
         Err(error) => format!(
             "Its body can't be read: {}\n",
-            clean_cut(&error.to_string(), 200)
+            safe_words(&error.to_string(), 200)
         ),
     };
     email.trim_end().to_owned()

@@ -1,6 +1,6 @@
 //! A list without a header has one column: its keys.
 
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 /// The first line that a list of several columns needs.
 const HEADER: &str = "uploader,reason,until";
@@ -11,7 +11,7 @@ const HEADER: &str = "uploader,reason,until";
 /// # Errors
 /// When it is, with what to write.
 pub fn check_one_column(line: &str) -> Result<(), String> {
-    let shown = clean_cut(line, 80);
+    let shown = safe(line, 80);
     for (separator, name) in [(';', "`;`"), ('\t', "a tab")] {
         if line.contains(separator) {
             return Err(format!(

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::{safe, safe_words};
 
 use super::columns::check_one_column;
 use super::key;
@@ -59,7 +59,7 @@ pub fn read(reader: impl BufRead + 'static) -> io::Result<Result<List, (u64, Str
         }
         Err(error) => {
             let number = error.position().map_or(0, csv::Position::line);
-            (number, Err(clean_cut(&error.to_string(), 200)))
+            (number, Err(safe_words(&error.to_string(), 200)))
         }
     });
     Ok(Ok(List {
@@ -112,7 +112,7 @@ impl Columns {
             let name = name.trim_start_matches('\u{feff}').trim_matches('"');
             let shown = match name {
                 "" => format!("column {}", number + 1),
-                name => format!("`{}`", clean_cut(name, 40)),
+                name => format!("`{}`", safe(name, 40)),
             };
             let column = if is_one_of(&KEY_COLUMNS, name) {
                 &mut columns.key
@@ -162,15 +162,14 @@ impl Columns {
             Some(other) => {
                 return Err(format!(
                     "the standing `{}` can't be given; it is trusted, learned or revoked",
-                    clean_cut(other, 40)
+                    safe(other, 40)
                 ));
             }
         };
         let until = field(self.until)
             .map(|text| {
-                parse_until(text, now).ok_or_else(|| {
-                    format!("`{}` is no time such as 2026-12-31", clean_cut(text, 40))
-                })
+                parse_until(text, now)
+                    .ok_or_else(|| format!("`{}` is no time such as 2026-12-31", safe(text, 40)))
             })
             .transpose()?;
         if until.is_some() && standing != Standing::Trusted {

@@ -5,7 +5,7 @@ use pushwatch::arn::Arn;
 use pushwatch::glob;
 use pushwatch::identity::{FEDERATED_PREFIX, MAX_KEY};
 use pushwatch::record::{Record, Standing};
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 /// A key that a push can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn former_key_note(key: &str) -> Option<String> {
     let arn = Arn::parse(key)?;
     let name = arn.resource.strip_prefix("federated-user/")?;
     let issuer = format!("arn:{}:iam::{}:user/ISSUER", arn.partition, arn.account);
-    let shown = clean_cut(&format!("{FEDERATED_PREFIX}{issuer}/{name}"), 200);
+    let shown = safe(&format!("{FEDERATED_PREFIX}{issuer}/{name}"), 200);
     (arn.service == "sts").then(|| {
         format!(
             "the key of federated sessions whose events name no issuer. Any other session by \
@@ -82,7 +82,7 @@ pub fn has_root_power(key: &str) -> bool {
 /// When no push can ever have it as its key, with why.
 pub fn parse(text: &str) -> Result<Key, String> {
     let text = text.trim();
-    let shown = clean_cut(text, 80);
+    let shown = safe(text, 80);
     if text.is_empty() {
         return Err("there is no key".to_owned());
     }
@@ -192,7 +192,7 @@ fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
     if !matches!(arn.service, "iam" | "sts") {
         return Err(format!(
             "`{shown}` names a resource of {}; uploaders are users, roles and their like",
-            clean_cut(arn.service, 30)
+            safe(arn.service, 30)
         ));
     }
     account_of(arn.account, shown)?;
@@ -214,7 +214,7 @@ fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
                  known one by one, as arn:{}:sts::{}:assumed-role/{}/USER",
                 arn.partition,
                 arn.account,
-                clean_cut(set, 80)
+                safe(set, 80)
             ))
         }
         ("iam", "role") if has_name(rest) => Ok(key("Role", arn.name())),
@@ -263,7 +263,7 @@ fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key)
             note: set.map(|_| {
                 format!(
                     "read as {}: a permission set's hash is no part of the key",
-                    clean_cut(&key, 200)
+                    safe(&key, 200)
                 )
             }),
             text: key.into(),
@@ -276,7 +276,7 @@ fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key)
     Key {
         note: Some(format!(
             "read as {}, the role of that session; if the role has a path, give the role's own ARN",
-            clean_cut(&key, 200)
+            safe(&key, 200)
         )),
         text: key.into(),
         kind: "Role".into(),
@@ -288,6 +288,19 @@ fn assumed_role(arn: &Arn<'_>, role: &str, session: Option<&str>, as_typed: Key)
 #[cfg(test)]
 mod tests {
     use super::{former_key, has_root_power, parse};
+
+    #[test]
+    fn a_fault_makes_no_link_of_a_key() {
+        for key in [
+            "evil.com/login",
+            "arn:aws:evil.com::111122223333:x",
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/x",
+            "arn:aws:iam::evil.com:role/x",
+        ] {
+            let fault = parse(key).unwrap_err();
+            assert!(!fault.contains(".com"), "{fault}");
+        }
+    }
 
     #[test]
     fn every_kind_of_key_is_read() {

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use compact_str::CompactString;
 use pushwatch::record::{Record, Standing};
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::{safe, safe_words};
 
 use super::columns::check_one_column;
 use super::key;
@@ -85,7 +85,7 @@ pub fn parse_line(line: &str) -> Result<Option<ListLine>, String> {
             // The column; the line is named already.
             let message = error.to_string();
             let (what, _) = message.rsplit_once(" at line ").unwrap_or((&message, ""));
-            format!("column {}: {}", error.column(), clean_cut(what, 200))
+            format!("column {}: {}", error.column(), safe_words(what, 200))
         })?;
         check_seen_key(&record.uploader)?;
         let note = key::former_key_note(&record.uploader);
@@ -118,7 +118,7 @@ fn check_seen_key(key: &str) -> Result<(), String> {
     } else {
         Err(format!(
             "`{}` is no uploader key, such as arn:aws:iam::111122223333:user/test",
-            clean_cut(key, 80)
+            safe(key, 80)
         ))
     }
 }

@@ -9,7 +9,7 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::of_push;
-use pushwatch::render::response::safe;
+use pushwatch::render::response::{safe, safe_words};
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{DeferReason, Outcome, PushOutcome};
 
@@ -133,7 +133,7 @@ impl Case<'_> {
         lines.add("outcome", format!("{when}{told}"));
         if let Some(fault) = &decided.suppression_fault {
             let by = self.suppressed_by;
-            let fault = clean_cut(fault, 200);
+            let fault = safe_words(fault, 200);
             lines.add("warning", format!("{by} failed on this finding: {fault}"));
         }
     }

@@ -7,6 +7,7 @@ use pushwatch::finding::{Finding, Reason};
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::response::safe_words;
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
@@ -102,7 +103,7 @@ impl Settings<'_> {
             }
             Err(fault) => format!(
                 "{NOBODY}: {by} fails on it, and suppresses nothing: {}",
-                clean_cut(&fault, 200)
+                safe_words(&fault, 200)
             ),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
+use pushwatch::render::response::safe_words;
 use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 
@@ -161,7 +162,7 @@ fn of_stored(stored: &StoredFinding) -> Result<Case, CommandError> {
         Err(error) => Err(CommandError::Usage(format!(
             "the body of finding {} can't be read: {}",
             clean_cut(&stored.id, 80),
-            clean_cut(&error.to_string(), 200)
+            safe_words(&error.to_string(), 200)
         ))),
     }
 }

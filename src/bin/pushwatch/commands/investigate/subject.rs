@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use pushwatch::event::{self, Event, UserIdentity};
 use pushwatch::finding::{Finding, Reason, Sightings};
 use pushwatch::identity::identify;
+use pushwatch::render::response::safe_words;
 use pushwatch::text::{clean, clean_cut};
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ pub fn in_file(path: &Path) -> Result<Case, CommandError> {
     let value: Value = serde_json::from_str(&text).map_err(|error| {
         usage(&format!(
             "{}; to look through an archive, give the EVENT_ID before it",
-            clean_cut(&error.to_string(), 200)
+            safe_words(&error.to_string(), 200)
         ))
     })?;
     if let Some(finding) = finding_in(&value) {
@@ -47,7 +48,7 @@ pub fn in_file(path: &Path) -> Result<Case, CommandError> {
         (None, _) => {
             let what = match events.as_slice() {
                 [event] => match event::read(&event.to_string(), Timestamp::MAX) {
-                    Ok(Event::Ignored(why)) => why,
+                    Ok(Event::Ignored(why)) => safe_words(&why, 200),
                     Ok(_) => "it is no push".to_owned(),
                     Err(error) => error.to_string(),
                 },
@@ -130,7 +131,8 @@ pub fn of_record(json: &str) -> Result<Case, String> {
             })
         }
         Ok(Event::Ignored(why)) => Err(format!(
-            "{why}; give an event of PutImage (`pushwatch replay` shows those of an archive)"
+            "{}; give an event of PutImage (`pushwatch replay` shows those of an archive)",
+            safe_words(&why, 200)
         )),
         Ok(Event::Sweep) => Err("it is no push, but a sweep".to_owned()),
         Err(error) => Err(error.to_string()),
