@@ -82,7 +82,7 @@ fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> 
     let word = word.unwrap_or_default().to_ascii_lowercase();
     match text.as_bytes()[at] {
         b':' => return after.starts_with("//") || SCHEMES.contains(&word.as_str()),
-        b'\\' => return before.ends_with('\\') && after.starts_with(char::is_alphanumeric),
+        b'\\' => return before.ends_with('\\'),
         _ => {}
     }
     let number = word.strip_prefix("www");
