@@ -10,8 +10,13 @@ use std::fmt;
 use regex_lite::Regex;
 use thiserror::Error;
 
+use crate::identity::MAX_KEY;
+use crate::text::clean_cut;
+
 /// An ARN's parts; the last one keeps its colons.
 const PARTS: usize = 6;
+/// The longest glob, in bytes. The matcher takes a gigabyte for one of six megabytes.
+const MAX_GLOB: usize = 2 * MAX_KEY;
 
 /// A pattern for uploader keys: `*` matches within a path segment, `**` across
 /// segments, `?` one character that is no slash.
@@ -63,7 +68,13 @@ impl Glob {
         if text.is_empty() {
             return Err(GlobError::Empty);
         }
-        let glob = || crate::text::clean_cut(text, 200);
+        if text.len() > MAX_GLOB {
+            return Err(GlobError::TooComplex {
+                glob: clean_cut(text, 200),
+                fault: format!("no key has more than {MAX_KEY} bytes"),
+            });
+        }
+        let glob = || clean_cut(text, 200);
         if let Some((index, character)) = text
             .chars()
             .enumerate()
@@ -159,7 +170,7 @@ impl std::str::FromStr for Glob {
 
 #[cfg(test)]
 mod tests {
-    use super::{Glob, GlobError};
+    use super::{Glob, GlobError, MAX_GLOB};
 
     #[test]
     fn each_part_is_matched_alone() {
@@ -235,5 +246,16 @@ mod tests {
         assert_eq!(Glob::parse("").unwrap_err(), GlobError::Empty);
         let error = Glob::parse("arn:aws:iam::1:role/[ab]").unwrap_err();
         assert!(error.to_string().contains("character 21: `[`"), "{error}");
+    }
+
+    #[test]
+    fn a_glob_that_is_longer_than_any_key_is_refused() {
+        assert!(Glob::parse(&"x".repeat(MAX_GLOB)).is_ok());
+        let error = Glob::parse(&"x".repeat(MAX_GLOB + 1)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("no key has more than 1024 bytes")
+        );
     }
 }
