@@ -2,7 +2,9 @@
 
 use super::Message;
 use super::defang::defanged;
-use super::wording::{artifact_in_words, artifact_name, headline, is_public, severity_word, shown};
+use super::wording::{
+    artifact_in_words, artifact_name, beginning, headline, is_public, severity_word, shown,
+};
 use crate::finding::{Finding, Reason};
 
 /// SNS takes subjects below 100 characters.
@@ -49,7 +51,8 @@ pub fn of(message: Message<'_>) -> String {
     let (gap, name) = if finding.uploader.is_unidentified() {
         ("", String::new())
     } else {
-        (" ", printable(&defanged(&finding.uploader.name)))
+        let name = beginning(&finding.uploader.name, 2 * MAX_SUBJECT);
+        (" ", printable(&defanged(name)))
     };
     let begin = format!("{test}[{severity}] {who}{ecr} uploader{gap}");
     let image = printable(&match &push.repository {

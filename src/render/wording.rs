@@ -43,11 +43,7 @@ pub(super) fn shown_words(text: &str, most: usize) -> String {
     if text.trim().is_empty() {
         return "(blank)".to_owned();
     }
-    // What is longer is cut anyway; a finding that somebody wrote into the table may have texts
-    // of 400 KB.
-    let end = text.char_indices().nth(most + 1);
-    let text = end.map_or(text, |(at, _)| &text[..at]);
-    let mut shown = ascii_cut(&defanged(text), most);
+    let mut shown = ascii_cut(&defanged(beginning(text, most + 1)), most);
     loop {
         // `evil.comfort`, cut behind `com`, is a link that it was not before.
         let again = ascii_cut(&defanged(&shown), most);
@@ -56,6 +52,13 @@ pub(super) fn shown_words(text: &str, most: usize) -> String {
         }
         shown = again;
     }
+}
+
+/// The first `most` characters. What is longer is cut anyway, and takes long to look through for
+/// links: a finding that somebody wrote into the table may have texts of 400 KB.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    let end = text.char_indices().nth(most);
+    end.map_or(text, |(at, _)| &text[..at])
 }
 
 /// Whether a line that begins with the word may pass for a command of ours.
