@@ -1186,6 +1186,21 @@ fn what_can_not_be_read_is_named_and_leaves_its_answers_open() {
 }
 
 #[test]
+fn what_is_said_beside_the_answer_has_no_link() {
+    let mut push = docker_login().pop().unwrap();
+    push["eventID"] = json!("evil.com");
+    let folder = archive(std::slice::from_ref(&push));
+    std::fs::write(folder.path().join("push.json"), push.to_string()).unwrap();
+    let ran = pushwatch(folder.path(), &["investigate", "push.json", "AWSLogs"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.err.contains("the session of event evil[.]com"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn no_text_of_a_record_becomes_a_line_a_link_an_escape_or_a_command() {
     let hostile = "x\n  certain 10.0.0.1 \u{1b}[31m http://evil.com `$(id)` </script> ' \u{202e}";
     let mut records = docker_login();

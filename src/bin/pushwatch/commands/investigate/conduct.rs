@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use compact_str::CompactString;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 use super::actions::{self, Found};
 use super::answer::{
@@ -305,7 +305,7 @@ fn note_origins(
         format!(
             "no call of the session has an address: look for its GetAuthorizationToken in {}, \
              in the 12 hours before the push, in the caller's account",
-            clean_cut(region, 40)
+            safe(region, 40)
         )
     };
     unknown.push(Unknown {
@@ -327,7 +327,7 @@ fn note_issuances(push: &Call, login: Option<&Call>, end: bool, unknown: &mut Ve
         Some(key) => format!(
             "{} is a user's own key, which no session was issued for; the records do not show \
              when it was made",
-            clean_cut(key, 40)
+            safe(key, 40)
         ),
         None => "the call that gave the credentials out, or those of the step before, is not \
                  among the records, or several fit: look in us-east-1 and in the region whose STS \

@@ -7,9 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
-use pushwatch::render::response::safe_words;
+use pushwatch::render::response::{safe, safe_words};
 use pushwatch::store::{DynamoStore, StoredFinding};
-use pushwatch::text::clean_cut;
 
 use super::conduct::{Case, conduct};
 use super::event_history::EventHistory;
@@ -101,7 +100,7 @@ async fn event(
             "no finding and no event has the id {}: CloudTrail's event history has 90 days of \
              this account in {region}, up to a quarter of an hour late; name another --region, \
              the --stack of the finding, or an ARCHIVE",
-            clean_cut(id, 80)
+            safe(id, 80)
         ))
     })
 }
@@ -133,7 +132,7 @@ impl Deployment {
         match find_finding(&self.store, id).await {
             Ok(Some(found)) => of_stored(&found).map(Some),
             // No event has so short an id.
-            Ok(None) if id.len() < ID_LENGTH => Err(CommandError::NoSuchFinding(clean_cut(id, 80))),
+            Ok(None) if id.len() < ID_LENGTH => Err(CommandError::NoSuchFinding(safe(id, 80))),
             Ok(None) => Ok(None),
             Err(CommandError::Store(fault)) => {
                 say(&format!("The findings can't be read: {fault}"));
@@ -161,7 +160,7 @@ fn of_stored(stored: &StoredFinding) -> Result<Case, CommandError> {
         Ok(finding) => Ok(subject::of_finding(finding)),
         Err(error) => Err(CommandError::Usage(format!(
             "the body of finding {} can't be read: {}",
-            clean_cut(&stored.id, 80),
+            safe(&stored.id, 80),
             safe_words(&error.to_string(), 200)
         ))),
     }

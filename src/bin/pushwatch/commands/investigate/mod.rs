@@ -36,7 +36,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pushwatch::text::{clean_cut, clean_json};
+use pushwatch::render::response::safe;
+use pushwatch::text::clean_json;
 
 use self::answer::Investigation;
 use self::conduct::{Case, conduct};
@@ -171,7 +172,7 @@ async fn event_of(id: &str, records: &mut ArchiveRecords) -> Result<Case, Comman
         None => Err(CommandError::Usage(format!(
             "no event {} is in the archive; `pushwatch replay --format json` shows the ids of its \
              pushes, and a finding's id needs --stack NAME",
-            clean_cut(id, 80)
+            safe(id, 80)
         ))),
     }
 }
@@ -186,7 +187,7 @@ fn finish(
         say(&format!(
             "No other record of the session of event {} is in the archive: give the files of its \
              region and of us-east-1, of the hours before the push, of the caller's account.",
-            clean_cut(&case.push.event_id, 80)
+            safe(&case.push.event_id, 80)
         ));
     }
     let text = match args.format {

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use pushwatch::arn::partition_of;
 use pushwatch::aws::AwsError;
 use pushwatch::event::Object;
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 use super::answer::{ImageFacts, Referrer};
 use super::call::Call;
@@ -98,8 +98,8 @@ impl Registry {
             return Err(format!(
                 "ECR BatchGetImage: the repository {} has no image {} any more, so its platforms \
                  are not known",
-                clean_cut(&self.repository, 256),
-                clean_cut(&self.digest, 80)
+                safe(&self.repository, 256),
+                safe(&self.digest, 80)
             ));
         };
         let unreadable = "ECR BatchGetImage: the manifest can't be read, so its platforms are not \
@@ -117,8 +117,8 @@ impl Registry {
             Ok(None) => {
                 unknown.push(format!(
                     "ECR has no image {} in {} any more",
-                    clean_cut(&self.digest, 80),
-                    clean_cut(&self.repository, 256)
+                    safe(&self.digest, 80),
+                    safe(&self.repository, 256)
                 ));
                 return self.with_tag(ImageFacts::default(), unknown).await;
             }
@@ -272,7 +272,7 @@ impl Registry {
     }
 
     fn target(&self) -> String {
-        format!("repository {}", clean_cut(&self.repository, 256))
+        format!("repository {}", safe(&self.repository, 256))
     }
 }
 

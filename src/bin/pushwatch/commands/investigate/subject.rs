@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use pushwatch::event::{self, Event, UserIdentity};
 use pushwatch::finding::{Finding, Reason, Sightings};
 use pushwatch::identity::identify;
-use pushwatch::render::response::safe_words;
-use pushwatch::text::{clean, clean_cut};
+use pushwatch::render::response::{safe, safe_words};
+use pushwatch::text::clean;
 use serde_json::Value;
 
 use super::call::{Call, PushedImage, Session};
@@ -144,12 +144,12 @@ pub fn of_record(json: &str) -> Result<Case, String> {
 /// # Errors
 /// When it is no push: in one line that says what to try.
 pub fn of_call(call: Call) -> Result<Case, CommandError> {
-    let shown = clean_cut(&call.event_id, 80);
+    let shown = safe(&call.event_id, 80);
     let Some(record) = call.record else {
         return Err(CommandError::Usage(format!(
             "event {shown} is no push, but {}; give the id of a PutImage (`pushwatch replay \
              --format json` shows those of an archive)",
-            clean_cut(&call.name, 60)
+            safe(&call.name, 60)
         )));
     };
     of_record(&record).map_err(|fault| CommandError::Usage(format!("event {shown}: {fault}")))
@@ -225,7 +225,7 @@ pub fn of_finding(finding: Finding) -> Case {
 /// # Errors
 /// When it can't be one.
 pub fn id(typed: &Path) -> Result<&str, CommandError> {
-    let shown = clean_cut(&typed.to_string_lossy(), 200);
+    let shown = safe(&typed.to_string_lossy(), 200);
     let is_id = |id: &&str| {
         (1..=100).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };

@@ -7,7 +7,7 @@ use aws_sdk_inspector2::types::{
 use aws_sdk_lambda::types::{FunctionVersion, PackageType};
 use compact_str::CompactString;
 use pushwatch::aws::AwsError;
-use pushwatch::text::clean_cut;
+use pushwatch::render::response::safe;
 
 use super::answer::{Workload, WorkloadKind};
 use super::live::{timestamp, why};
@@ -139,7 +139,7 @@ impl<'a> Workloads<'a> {
                 self.unknown.push(format!(
                     "tasks of ECS: {seen} were looked at, those of the clusters from {} on were \
                      not; --thorough looks at all",
-                    clean_cut(cluster, 200)
+                    safe(cluster, 200)
                 ));
                 break;
             }
@@ -177,7 +177,7 @@ impl<'a> Workloads<'a> {
         cluster: &str,
         seen: &mut usize,
     ) -> Result<usize, AwsError> {
-        let target = || format!("cluster {}", clean_cut(cluster, 200));
+        let target = || format!("cluster {}", safe(cluster, 200));
         let mut without_digest = 0;
         let request = client.list_tasks().cluster(cluster);
         let mut pages = request.max_results(TASKS_AT_ONCE).into_paginator().send();
@@ -265,7 +265,7 @@ impl<'a> Workloads<'a> {
                 let function = match asked {
                     Ok(function) => function,
                     Err(error) => {
-                        let target = format!("function {}", clean_cut(&arn, 200));
+                        let target = format!("function {}", safe(&arn, 200));
                         let fault = AwsError::new(GET_FUNCTION, target, error);
                         match fault.code.as_deref() {
                             // It was deleted meanwhile.
