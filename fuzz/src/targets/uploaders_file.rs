@@ -1,5 +1,6 @@
 //! The bytes of a list of uploaders: an uploaders file, CSV, or plain keys.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use pushwatch::record::Record;
@@ -49,9 +50,14 @@ pub fn check(input: &[u8]) {
     let file = ["--file".as_ref(), path.as_path()];
     let mut listed = uploaders("list", &file);
     assert!(listed.is_done, "{}", listed.err);
-    // Keys stay as they are, since they are typed again.
-    for record in &records {
-        listed.out = listed.out.replace(&clean_cut(&record.uploader, KEY), "KEY");
+    // Keys stay as they are, since they are typed again. One may be a part of another.
+    let keys = records
+        .iter()
+        .map(|record| clean_cut(&record.uploader, KEY));
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_by_key(|key| Reverse(key.len()));
+    for key in keys {
+        listed.out = listed.out.replace(&key, "KEY");
     }
     printed::assert_shown(&listed);
     let listed = uploaders("list", &[&file[..], &["--json".as_ref()]].concat());
