@@ -241,7 +241,8 @@ fn against_the_service(finding: &Finding) -> Vec<Step> {
         && !service.starts_with('-');
     let command = region(finding)
         .filter(|_| is_service)
-        .map(|region| lookup_command(region, "EventSource", service));
+        .zip(shell_word(service))
+        .map(|(region, service)| lookup_command(region, "EventSource", &service));
     with(&mut steps, "Look at who called the service:", command);
     steps
 }

@@ -538,6 +538,28 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
 }
 
 #[test]
+fn the_service_that_pushed_is_no_link_in_the_command_that_looks_for_it() {
+    for (service, word) in [
+        ("imagebuilder.amazonaws.com", "imagebuilder.amazonaws.com"),
+        (
+            "replication.ecr.amazonaws.com",
+            "replication.ecr.amazonaws'.'com",
+        ),
+    ] {
+        let identity = json!({"type": "AWSService", "invokedBy": service});
+        let finding = finding(
+            Reason::NewUploader,
+            &record("1", "2026-01-12T09:00:00Z", &identity),
+        );
+        let email = render(Message::Finding(&finding), Format::Email, &render_context());
+        assert!(
+            email.contains(&format!("AttributeValue={word} ")),
+            "{email}"
+        );
+    }
+}
+
+#[test]
 fn hostile_strings_keep_every_form_within_its_limits() {
     let (amazon_q, pagerduty, asff) = (
         schema("amazon-q.json"),
