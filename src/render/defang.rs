@@ -23,13 +23,13 @@ const MAX_WORD: usize = 2048;
 /// the name of an AWS service stay: they open no page.
 #[must_use]
 pub fn defanged(text: &str) -> String {
-    broken(text, "[", "]", opens_no_page).into_owned()
+    broken(text, "[", "]", Words::Whole).into_owned()
 }
 
 /// The same without exceptions, for a text that will be broken over lines: of `mary@`
 /// and `example.com`, the second line is no e-mail address.
 pub(super) fn defanged_wholly(text: &str) -> String {
-    broken(text, "[", "]", |_, _| false).into_owned()
+    broken(text, "[", "]", Words::Broken).into_owned()
 }
 
 /// `text` as one word of a shell, in which nothing is linked: the dot of
@@ -41,23 +41,25 @@ pub(super) fn shell_word(text: &str) -> Option<String> {
         return None;
     }
     let quoted = shlex::try_quote(text).ok()?;
-    let word = broken(&quoted, "'", "'", opens_no_page).into_owned();
+    let word = broken(&quoted, "'", "'", Words::Whole).into_owned();
     // Quotes within quotes mean something else.
     (shlex::split(&word)? == [text]).then_some(word)
 }
 
-/// `text` with marks around each character that a link depends on. `is_exception`
-/// gets the text before and after the dot of a host.
-fn broken<'a>(
-    text: &'a str,
-    open: &str,
-    close: &str,
-    is_exception: fn(&str, &str) -> bool,
-) -> Cow<'a, str> {
+/// Whether the words of a text stay whole.
+#[derive(Clone, Copy, PartialEq)]
+enum Words {
+    Whole,
+    /// A line may begin or end anywhere in them.
+    Broken,
+}
+
+/// `text` with marks around each character that a link depends on.
+fn broken<'a>(text: &'a str, open: &str, close: &str, words: Words) -> Cow<'a, str> {
     let marked: Vec<_> = text
         .match_indices([':', '.', '\\'])
         .map(|(at, _)| at)
-        .filter(|at| is_of_a_link(text, *at, is_exception))
+        .filter(|at| is_of_a_link(text, *at, words))
         .collect();
     if marked.is_empty() {
         return Cow::Borrowed(text);
@@ -76,18 +78,21 @@ fn broken<'a>(
 }
 
 /// Whether a link depends on the colon or dot there.
-fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> bool {
+fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
     let (before, after) = (&text[..at], &text[at + 1..]);
     let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
     let word = word.unwrap_or_default().to_ascii_lowercase();
+    let is = |name: &str| match words {
+        Words::Whole => word == name,
+        Words::Broken => word.ends_with(name),
+    };
     match text.as_bytes()[at] {
-        b':' => return after.starts_with("//") || SCHEMES.contains(&word.as_str()),
+        b':' => return after.starts_with("//") || SCHEMES.iter().any(|scheme| is(scheme)),
         b'\\' => return before.ends_with('\\'),
         _ => {}
     }
-    let number = word.strip_prefix("www");
-    let is_www = number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_www || word == "ftp" || ends_in_word(before, "www") {
+    let without_number = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    if without_number.ends_with("www") || is("ftp") {
         return true;
     }
     if !before.ends_with(|c: char| c.is_alphanumeric() || c == '-') {
@@ -102,7 +107,7 @@ fn is_of_a_link(text: &str, at: usize, is_exception: fn(&str, &str) -> bool) -> 
     let is_domain = [label, word]
         .iter()
         .any(|label| tld::exist_case_insensitive(label) || !label.is_ascii());
-    is_domain && !is_exception(before, after)
+    is_domain && !(words == Words::Whole && opens_no_page(before, after))
 }
 
 /// Whether the host around a dot is that of an e-mail address, or names an AWS
@@ -130,15 +135,9 @@ fn is_of_host(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '.'
 }
 
-fn ends_in_word(text: &str, word: &str) -> bool {
-    let at = text.len().checked_sub(word.len());
-    at.and_then(|at| text.get(at..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(word))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{defanged, shell_word};
+    use super::{defanged, defanged_wholly, shell_word};
 
     #[test]
     fn a_link_is_none_any_more() {
@@ -173,6 +172,18 @@ mod tests {
                 expected,
                 "a second time changes nothing"
             );
+        }
+    }
+
+    #[test]
+    fn a_link_is_none_either_where_a_line_begins_within_a_word() {
+        for (text, expected) in [
+            ("examplewww2.evil.example", "examplewww2[.]evil.example"),
+            ("sftp.evil.example", "sftp[.]evil.example"),
+            ("hotel:1", "hotel[:]1"),
+            ("mary@example.com", "mary@example[.]com"),
+        ] {
+            assert_eq!(defanged_wholly(text), expected);
         }
     }
 
