@@ -48,6 +48,17 @@ pub struct SuppressionError {
     pub fault: String,
 }
 
+impl SuppressionError {
+    /// Of the expression as a whole.
+    fn of_all(fault: String) -> Self {
+        Self {
+            line: 1,
+            column: 1,
+            fault,
+        }
+    }
+}
+
 impl Suppression {
     /// Parses an expression such as
     /// `push.repository.startsWith("sandbox/") && severity != "critical"`.
@@ -68,17 +79,13 @@ impl Suppression {
                 ),
             }
         })?;
-        let macros = counted(program.expression(), macros);
-        let elements = counted(program.expression(), elements);
-        if macros > MAX_MACROS || (macros > 1 && elements > MAX_ELEMENTS) {
-            return Err(SuppressionError {
-                line: 1,
-                column: 1,
-                fault: format!(
-                    "it goes through lists (`all`, `exists`, `map`, …) more than {MAX_MACROS} times, \
-                     or more than once with more than {MAX_ELEMENTS} elements in the lists written out"
-                ),
-            });
+        let lists = counted(program.expression(), macros);
+        let written = counted(program.expression(), elements);
+        if lists > MAX_MACROS || (lists > 1 && written > MAX_ELEMENTS) {
+            return Err(SuppressionError::of_all(format!(
+                "it goes through lists (`all`, `exists`, `map`, …) more than {MAX_MACROS} times, \
+                 or more than once with more than {MAX_ELEMENTS} elements in the lists written out"
+            )));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -170,18 +177,13 @@ impl Suppression {
 /// Compiles on a stack that is deep enough: fifteen nested brackets overflow 2
 /// MiB without optimisation.
 fn compile(text: &str) -> Result<Result<Program, ParseErrors>, SuppressionError> {
-    let failed = |fault: String| SuppressionError {
-        line: 1,
-        column: 1,
-        fault,
-    };
     thread::scope(|scope| {
         thread::Builder::new()
             .stack_size(STACK)
             .spawn_scoped(scope, || Program::compile(text))
-            .map_err(|error| failed(format!("it can't be compiled: {error}")))?
+            .map_err(|error| SuppressionError::of_all(format!("it can't be compiled: {error}")))?
             .join()
-            .map_err(|_| failed("the parser failed on it".to_owned()))
+            .map_err(|_| SuppressionError::of_all("the parser failed on it".to_owned()))
     })
 }
 
@@ -258,11 +260,10 @@ fn elements(part: &Expr) -> usize {
 /// expression, call themselves for each operator and bracket.
 fn check_complexity(text: &str) -> Result<(), SuppressionError> {
     if text.len() > MAX_LENGTH {
-        return Err(SuppressionError {
-            line: 1,
-            column: 1,
-            fault: format!("it has more than {} KB", MAX_LENGTH / 1024),
-        });
+        let most = MAX_LENGTH / 1024;
+        return Err(SuppressionError::of_all(format!(
+            "it has more than {most} KB"
+        )));
     }
     let (mut depth, mut operators, mut nesting) = (0_usize, 0_usize, 0_usize);
     let mut code_from = 0;

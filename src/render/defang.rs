@@ -1,8 +1,8 @@
 //! Keeps mail and chat programs from making links of the texts of an event.
 //!
 //! Such programs look for a scheme, for `www.` or `ftp.`, for a share of Windows, and for any
-//! name under a domain that exists: `evil.com/login` is a lawful name of a repository. What is under
-//! no such domain (`1.4.2`, `mary.major`, `node.js`) stays as it is.
+//! name under a domain that exists: `evil.com/login` is a lawful name of a repository. What is
+//! under no such domain (`1.4.2`, `mary.major`, `node.js`) stays as it is.
 
 use std::borrow::Cow;
 
@@ -77,21 +77,21 @@ fn broken<'a>(text: &'a str, open: &str, close: &str, words: Words) -> Cow<'a, s
     Cow::Owned(broken)
 }
 
-/// Whether a link depends on the colon or dot there.
+/// Whether a link depends on the colon, dot or backslash there.
 fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
     let (before, after) = (&text[..at], &text[at + 1..]);
-    let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
-    let word = word.unwrap_or_default().to_ascii_lowercase();
+    let last = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    let last = last.unwrap_or_default().to_ascii_lowercase();
     let is = |name: &str| match words {
-        Words::Whole => word == name,
-        Words::Broken => word.ends_with(name),
+        Words::Whole => last == name,
+        Words::Broken => last.ends_with(name),
     };
     match text.as_bytes()[at] {
         b':' => return after.starts_with("//") || SCHEMES.iter().any(|scheme| is(scheme)),
         b'\\' => return before.ends_with('\\'),
         _ => {}
     }
-    let without_number = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let without_number = last.trim_end_matches(|c: char| c.is_ascii_digit());
     if without_number.ends_with("www") || is("ftp") {
         return true;
     }

@@ -161,6 +161,7 @@ fn a_forged_finding_is_as_clean_as_any() {
     let mut body: Value = serde_json::from_str(owed["body"].as_str().unwrap()).unwrap();
     let hostile = "x\r\nSubject: forged\u{1b}[2J \u{202e}http://evil.example/x `id` $(id)";
     body["message"] = json!(hostile);
+    body["attack"] = json!([{"technique": hostile, "name": hostile, "tactic": hostile}]);
     for (object, fields) in [
         ("uploader", &["key", "name", "accountId", "principalId"][..]),
         (

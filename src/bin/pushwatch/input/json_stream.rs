@@ -389,7 +389,7 @@ pub fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
 
 #[cfg(test)]
 mod tests {
-    use super::JsonStream;
+    use super::{JsonStream, MAX_VALUE};
     use std::io::Read;
 
     /// Values as they are, faults as `line:byte what`.
@@ -495,6 +495,18 @@ mod tests {
                 "3:12 not JSON: key must be a string; what follows it in its line is not read",
                 r#"{"b":2}"#
             ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_ends_the_text_and_that_is_said() {
+        // It may be gigabytes.
+        let long = "x".repeat(2 * MAX_VALUE);
+        let seen = split(format!("{{\"a\":1}}\n\"{long}\"\n{{\"b\":2}}\n"));
+        let given_up = "2:8 too much of it is broken: what follows is not read";
+        assert_eq!(
+            seen,
+            [r#"{"a":1}"#, "2:8 a value of more than 64 MB", given_up]
         );
     }
 

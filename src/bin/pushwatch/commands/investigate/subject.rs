@@ -63,27 +63,24 @@ pub fn in_file(path: &Path) -> Result<Case, CommandError> {
 
 fn read(path: &Path) -> io::Result<String> {
     let bytes = if path.as_os_str() == "-" {
-        at_most(MAX_EVENT, io::stdin())?
+        read_event(io::stdin())?
     } else {
-        at_most(MAX_EVENT, fs::File::open(path)?)?
+        read_event(fs::File::open(path)?)?
     };
     let text = if bytes.starts_with(&[0x1f, 0x8b]) {
-        at_most(
-            MAX_EVENT,
-            flate2::read::MultiGzDecoder::new(bytes.as_slice()),
-        )?
+        read_event(flate2::read::MultiGzDecoder::new(bytes.as_slice()))?
     } else {
         bytes
     };
     String::from_utf8(text).map_err(|_| io::Error::other("it is no text of UTF-8"))
 }
 
-fn at_most(most: u64, reader: impl io::Read) -> io::Result<Vec<u8>> {
+fn read_event(reader: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if reader.take(most + 1).read_to_end(&mut bytes)? as u64 > most {
+    if reader.take(MAX_EVENT + 1).read_to_end(&mut bytes)? as u64 > MAX_EVENT {
         return Err(io::Error::other(format!(
             "it has more than {} MB; to look through an archive, give the EVENT_ID before it",
-            most >> 20
+            MAX_EVENT >> 20
         )));
     }
     Ok(bytes)
