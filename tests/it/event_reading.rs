@@ -271,6 +271,10 @@ fn what_is_no_push_is_ignored_with_why() {
             "the event is an `ECR Image Action`, which names no uploader",
         ),
         (
+            ecr("ECR Image Action", json!({"eventName": null})),
+            "the event is an `ECR Image Action`, which names no uploader",
+        ),
+        (
             changed("eventName", "BatchGetImage"),
             "the call is `BatchGetImage`, not PutImage",
         ),

@@ -538,6 +538,42 @@ fn for_hostile_findings(check: impl Fn(&Finding)) {
 }
 
 #[test]
+fn a_cut_makes_no_link_in_security_hub() {
+    let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user(&"u".repeat(64)));
+    event["requestParameters"]["repositoryName"] = json!("r".repeat(130));
+    for length in 30..60 {
+        let tag = format!("{}.comforty", "a".repeat(length));
+        event["requestParameters"]["imageTag"] = json!(tag);
+        let finding = finding(Reason::NewUploader, &event);
+        let asff = render(Message::Finding(&finding), Format::Asff, &render_context());
+        let asff: Value = serde_json::from_str(&asff).unwrap();
+        let title = asff["Title"].as_str().unwrap();
+        assert!(title.len() <= 256 && !title.contains("a.com["), "{title}");
+        assert!(!title.ends_with(".com"), "{title}");
+    }
+}
+
+#[test]
+fn times_that_ocsf_does_not_take_are_left_out() {
+    let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    let mut finding = finding(Reason::NewUploader, &event);
+    finding.first_seen = Some(time("1970-01-01T00:00:00Z"));
+    finding.last_seen = Some(time("2300-01-01T00:00:00Z"));
+    let ocsf = render(Message::Finding(&finding), Format::Ocsf, &render_context());
+    let ocsf: Value = serde_json::from_str(&ocsf).unwrap();
+    let info = ocsf["finding_info"].as_object().unwrap();
+    for name in [
+        "first_seen_time",
+        "first_seen_time_dt",
+        "last_seen_time",
+        "last_seen_time_dt",
+    ] {
+        assert!(!info.contains_key(name), "{name}");
+    }
+    assert!(info.contains_key("created_time"));
+}
+
+#[test]
 fn the_service_that_pushed_is_no_link_in_the_command_that_looks_for_it() {
     for (service, word) in [
         ("imagebuilder.amazonaws.com", "imagebuilder.amazonaws.com"),
