@@ -549,7 +549,7 @@ fn a_cut_makes_no_link_in_security_hub() {
         let asff: Value = serde_json::from_str(&asff).unwrap();
         let title = asff["Title"].as_str().unwrap();
         assert!(title.len() <= 256 && !title.contains("a.com["), "{title}");
-        assert!(!title.ends_with(".com"), "{title}");
+        assert_ne!(title.rsplit('.').next(), Some("com"), "{title}");
     }
 }
 
