@@ -8,6 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::cli::{Ran, folder, gzip, pushwatch, pushwatch_with_input};
 use crate::support::events::{iam_user, record, role_session};
@@ -277,22 +278,58 @@ fn a_comparison_names_who_is_new_gone_and_of_another_standing() {
     );
 }
 
+fn sha256(text: &str) -> String {
+    let hash = Sha256::digest(text);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The page with other data, and the hash of these.
+fn forged(page: &str, forge: impl FnOnce(&mut Value)) -> String {
+    let (begin, rest) = page.split_once("data-sha256=\"").unwrap();
+    let (_, rest) = rest.split_once("\">").unwrap();
+    let (json, end) = rest.split_once("</template>").unwrap();
+    let mut data = serde_json::from_str(json).unwrap();
+    forge(&mut data);
+    let json = data.to_string().replace('<', "\\u003c");
+    let hash = sha256(&json);
+    format!("{begin}data-sha256=\"{hash}\">{json}</template>{end}")
+}
+
+#[test]
+fn what_an_earlier_page_names_is_cleaned_whoever_wrote_it() {
+    let here = folder(&[]);
+    report(here.path(), &[], &events());
+    let evil = "arn:aws:iam::111122223333:user/\u{1b}[2J\u{202e}\n<b>http://evil.example.com";
+    let last = forged(&page(here.path()), |data| {
+        data["lanes"][0]["key"] = json!(evil);
+        data["source"]["name"] = json!(evil);
+        data["fingerprints"] = json!(format!("{}n", &sha256(evil)[..15]));
+    });
+    fs::write(here.path().join("last.html"), last).unwrap();
+    let ran = report(
+        here.path(),
+        &["--compare", "last.html", "--summary"],
+        &events(),
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let gone = ran.out.lines().find(|line| line.starts_with("  gone "));
+    assert!(gone.unwrap().contains("user/"), "{}", ran.out);
+    assert!(!ran.out.contains("http://"), "{}", ran.out);
+    let page = page(here.path());
+    assert!(page.contains("Gone: 1") && page.contains("something else: "));
+    let (elements, _) = names(&page);
+    assert!(elements.is_subset(&known(ELEMENTS)), "{elements:?}");
+    for shown in [ran.out, page] {
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+    }
+}
+
 #[test]
 fn a_file_that_can_not_be_compared_with_is_one_line() {
     let here = folder(&[]);
     report(here.path(), &[], &events());
     let page = page(here.path());
-    let newer = {
-        use sha2::{Digest as _, Sha256};
-        let (begin, rest) = page.split_once("data-sha256=\"").unwrap();
-        let (_, rest) = rest.split_once("\">").unwrap();
-        let (json, end) = rest.split_once("</template>").unwrap();
-        let json = json.replacen("\"version\":1", "\"version\":2", 1);
-        let hash = Sha256::digest(&json);
-        let hash: Vec<_> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let hash = hash.concat();
-        format!("{begin}data-sha256=\"{hash}\">{json}</template>{end}")
-    };
+    let newer = forged(&page, |data| data["version"] = json!(2));
     let altered = page.replacen("\"standing\":\"new\"", "\"standing\":\"trusted\"", 1);
     assert_ne!(altered, page);
     for (text, words) in [
@@ -368,6 +405,10 @@ fn names(page: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 const ELEMENTS: &str = "a body caption code dd details div dl dt footer g h1 h2 h3 head header html li line main meta nav ol p path rect section span strong style summary svg table tbody td template text th thead title tr ul";
 const ATTRIBUTES: &str = "aria-hidden aria-label aria-labelledby charset class content d data-sha256 height href http-equiv id lang name preserveAspectRatio role scope tabindex text-anchor title viewBox width x x1 x2 y y1 y2";
 
+fn known(words: &str) -> BTreeSet<String> {
+    words.split(' ').map(str::to_owned).collect()
+}
+
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "<",
@@ -428,7 +469,6 @@ proptest! {
         prop_assert_eq!(ran.code, 0, "{}", ran.err);
         let page = page(here.path());
         let (elements, attributes) = names(&page);
-        let known = |words: &str| words.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
         prop_assert!(elements.is_subset(&known(ELEMENTS)), "{:?}", elements);
         prop_assert!(attributes.is_subset(&known(ATTRIBUTES)), "{:?}", attributes);
         data_of(&page);

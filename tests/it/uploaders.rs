@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::support::block_on;
 use crate::support::cli::{Laptop, Ran, pushwatch_on_terminal, succeeded};
 use crate::support::deployment::{Deployment, outcome, push};
 use crate::support::events::{CI_ROLE, TEST_USER, envelope, record, role_session};
+use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::lambda::Function;
 use crate::support::moto::{REGION, create_stack};
 
@@ -629,6 +630,53 @@ fn import_of_many_writes_each_once_and_export_gives_them_back() {
     };
     assert!(trusted_by(&laptop).is_string());
     assert_eq!(trusted_by(&laptop), trusted_by(&other));
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn an_import_that_is_stopped_goes_on_by_the_same_command() {
+    let deployment = Deployment::new();
+    let keys: Vec<_> = (0..300)
+        .map(|number| format!("arn:aws:iam::111122223333:user/u{number:03}"))
+        .collect();
+    deployment.write("keys.txt", &keys.join("\n"));
+    let proxy = FaultProxy::start();
+    let mut writes = 0;
+    proxy.leave_to(Box::new(move |request| {
+        writes += usize::from(request.contains("DynamoDB_20120810.PutItem"));
+        (writes > 100).then_some(Fault::NoAnswer)
+    }));
+    let mut importing = Command::new(env!("CARGO_BIN_EXE_pushwatch"))
+        .current_dir(deployment.folder.path())
+        .env_clear()
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            (
+                "AWS_ENDPOINT_URL",
+                &format!("http://127.0.0.1:{}", proxy.port),
+            ),
+        ])
+        .args(["uploaders", "import", "keys.txt", "--yes", "--table"])
+        .args([&deployment.stack.uploaders, "--region", REGION])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let written = || block_on(deployment.stack.uploaders());
+    while written().len() < 100 {
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(importing.try_wait().unwrap().is_none(), "it ended before");
+    }
+    importing.kill().unwrap();
+    importing.wait().unwrap();
+    for record in written() {
+        assert_eq!(record["standing"], "trusted", "{record}");
+        assert!(record["trustedAt"].is_string(), "{record}");
+    }
+    let ran = succeeded(deployment.run(&["uploaders", "import", "keys.txt", "--yes"]));
+    let counts = "Added 200, changed 0, unchanged 100.";
+    assert!(ran.err.contains(counts), "{}", ran.err);
+    assert_eq!(written().len(), 300);
 }
 
 #[test]
