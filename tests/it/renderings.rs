@@ -409,6 +409,30 @@ fn a_partition_whose_console_is_not_known_gets_no_link() {
     );
 }
 
+#[test]
+fn a_repository_that_can_not_be_one_is_in_no_link_and_no_command() {
+    for (repository, can_be) in [
+        ("team/app", true),
+        ("a-b_c.d/0", true),
+        ("team//app", false),
+        ("team/app/", false),
+        ("/team", false),
+        ("team/../app", false),
+        ("Team", false),
+        ("-team", false),
+        ("team app", false),
+    ] {
+        let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+        event["requestParameters"]["repositoryName"] = json!(repository);
+        event["responseElements"]["image"]["repositoryName"] = json!(repository);
+        let finding = finding(Reason::NewUploader, &event);
+        let email = render(Message::Finding(&finding), Format::Email, &render_context());
+        let has = |words: &str| email.contains(words);
+        assert_eq!(has("/ecr/repositories/private/"), can_be, "{email}");
+        assert_eq!(has("batch-delete-image"), can_be, "{email}");
+    }
+}
+
 /// What attackers write, and what breaks formats.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
