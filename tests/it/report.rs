@@ -279,8 +279,11 @@ fn a_comparison_names_who_is_new_gone_and_of_another_standing() {
 }
 
 fn sha256(text: &str) -> String {
-    let hash = Sha256::digest(text);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let hash: Vec<_> = Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    hash.concat()
 }
 
 /// The page with other data, and the hash of these.
