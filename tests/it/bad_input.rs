@@ -39,7 +39,7 @@ fn a_file_that_is_not_json() {
     named(
         "a.json",
         b"hello",
-        "line 1, byte 0: not JSON: expected value",
+        "line 1, byte 0: not JSON: expected value; what follows it is not read",
     );
 }
 
@@ -81,7 +81,10 @@ fn a_line_that_is_broken_and_the_lines_after_it() {
     let ran = named(
         "a.jsonl",
         lines.as_bytes(),
-        &format!("line 2, byte {byte}: not JSON: expected value"),
+        &format!(
+            "line 2, byte {byte}: not JSON: expected value; it is read on from line 3, byte {}",
+            byte + 2
+        ),
     );
     assert_eq!(ran.findings().len(), 3);
 }

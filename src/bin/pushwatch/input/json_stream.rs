@@ -179,16 +179,15 @@ impl<R: Read> JsonStream<R> {
                 Some(Ok(_)) => {
                     let length = values.byte_offset();
                     // A number at the window's end may go on behind it.
-                    if length < rest.len() || !self.fill() {
+                    if length <= MAX_VALUE && (length < rest.len() || !self.fill()) {
                         return Ok(length);
+                    }
+                    if length > MAX_VALUE {
+                        return Err(self.too_long(length));
                     }
                 }
                 Some(Err(error)) if error.is_eof() && rest.len() > MAX_VALUE => {
-                    self.in_vain += rest.len() as u64;
-                    return Err(Fault {
-                        position: self.position,
-                        what: format!("a value of more than {} MB", MAX_VALUE >> 20),
-                    });
+                    return Err(self.too_long(rest.len()));
                 }
                 Some(Err(error)) if error.is_eof() => {
                     let length = rest.len();
@@ -216,6 +215,14 @@ impl<R: Read> JsonStream<R> {
         }
     }
 
+    fn too_long(&mut self, length: usize) -> Fault {
+        self.in_vain += length as u64;
+        Fault {
+            position: self.position,
+            what: format!("a value of more than {} MB", MAX_VALUE >> 20),
+        }
+    }
+
     fn fault_at(&self, error: &serde_json::Error) -> Fault {
         let rest = &self.window[self.at..];
         let newlines_before = error.line().saturating_sub(1);
@@ -236,45 +243,59 @@ impl<R: Read> JsonStream<R> {
         }
     }
 
-    /// Reports the fault, and goes on behind the broken value.
+    /// Goes on behind the broken value, and reports the fault and from where it goes on.
     ///
     /// In an array that is behind its closing brace. Without one, or outside of
     /// arrays, it is the next line that begins with a value: lines of a
     /// pretty-printed value are indented, and so passed over.
     fn recover(&mut self, fault: Fault, each: &mut impl FnMut(Position, Result<&str, String>)) {
-        let mut what = fault.what;
-        if matches!(self.open.last(), Some(Open::Array | Open::Records)) {
-            if let Some(length) = self.broken_element() {
-                each(fault.position, Err(what));
-                self.advance(length);
-                return;
-            }
-            if what != CUT_OFF {
-                what.push_str("; what follows it in its line is not read");
-            }
-        }
-        each(fault.position, Err(what));
-        if self.in_vain > IN_VAIN + IN_VAIN_AGAIN * self.position.byte {
+        let Fault { position, mut what } = fault;
+        let is_element = matches!(self.open.last(), Some(Open::Array | Open::Records));
+        let element = if is_element {
+            self.broken_element()
+        } else {
+            None
+        };
+        if let Some(length) = element {
+            self.advance(length);
+        } else if self.in_vain > IN_VAIN + IN_VAIN_AGAIN * self.position.byte {
+            each(position, Err(what));
             let what = "too much of it is broken: what follows is not read";
             each(self.position, Err(what.to_owned()));
             self.open.clear();
             self.at = self.window.len();
             self.ended = true;
             return;
+        } else {
+            self.given_up |= !self.open.is_empty();
+            self.open.clear();
+            if !self.find_line() {
+                if what != CUT_OFF {
+                    what.push_str("; what follows it is not read");
+                }
+                each(position, Err(what));
+                return;
+            }
         }
-        self.given_up |= !self.open.is_empty();
-        self.open.clear();
+        let Position { line, byte } = self.position;
+        let what = format!("{what}; it is read on from line {line}, byte {byte}");
+        each(position, Err(what));
+    }
+
+    /// Passes over everything up to the next line that begins with a value; false if there is
+    /// none.
+    fn find_line(&mut self) -> bool {
         loop {
             if let Some(newline) = memchr(b'\n', &self.window[self.at..]) {
                 self.advance(newline + 1);
                 self.available(1);
                 if matches!(self.window.get(self.at), Some(b'{' | b'[')) {
-                    return;
+                    return true;
                 }
             } else {
                 self.advance(self.window.len() - self.at);
                 if !self.fill() {
-                    return;
+                    return false;
                 }
             }
         }
@@ -449,16 +470,23 @@ mod tests {
     fn a_fault_is_named_with_its_place_and_the_next_lines_count() {
         assert_eq!(split(""), ["1:0 there is nothing in it"]);
         assert_eq!(split(" \n "), ["2:3 there is nothing in it"]);
-        assert_eq!(split("hello"), ["1:0 not JSON: expected value"]);
+        assert_eq!(
+            split("hello"),
+            ["1:0 not JSON: expected value; what follows it is not read"]
+        );
         assert_eq!(
             split("{\"a\":1}\n{\"b\":oops}\n{\"c\":3}\n"),
-            [r#"{"a":1}"#, "2:13 not JSON: expected value", r#"{"c":3}"#]
+            [
+                r#"{"a":1}"#,
+                "2:13 not JSON: expected value; it is read on from line 3, byte 19",
+                r#"{"c":3}"#
+            ]
         );
         assert_eq!(
             split("{\"a\":1}\n{\"b\":[\n{\"c\":3}\n"),
             [
                 r#"{"a":1}"#,
-                "2:8 the text ends in the middle of this value",
+                "2:8 the text ends in the middle of this value; it is read on from line 3, byte 15",
                 r#"{"c":3}"#
             ]
         );
@@ -486,28 +514,58 @@ mod tests {
     }
 
     #[test]
-    fn a_record_whose_braces_do_not_close_costs_its_line() {
-        let text = "[\n{\"a\":1},\n{{\"bad\":\n,\n{\"b\":2}\n]\n";
-        assert_eq!(
-            split(text),
-            [
-                r#"{"a":1}"#,
-                "3:12 not JSON: key must be a string; what follows it in its line is not read",
-                r#"{"b":2}"#
-            ]
-        );
+    fn what_a_broken_record_costs_beside_itself_is_said() {
+        for (text, seen) in [
+            // Its braces do not close: up to the next line.
+            (
+                "[\n{{\"bad\":\n,\n{\"b\":2}\n]\n",
+                vec![
+                    "2:3 not JSON: key must be a string; it is read on from line 4, byte 13",
+                    r#"{"b":2}"#,
+                ],
+            ),
+            // It takes the brace around all.
+            (
+                r#"{"Records":[{"a":1},{"bad":{"x":1},{"b":2},{"c":3}]}{"d":4}"#,
+                vec![
+                    r#"{"a":1}"#,
+                    "1:35 not JSON: key must be a string; it is read on from line 1, byte 52",
+                    r#"{"d":4}"#,
+                    "1:59 the text ends in the middle: an array is not closed",
+                ],
+            ),
+            // One brace too many, where all lines are indented.
+            (
+                "[\n  {{\"bad\":1},\n  {\"b\":2}\n]\n",
+                vec!["2:5 not JSON: key must be a string; what follows it is not read"],
+            ),
+            // Several in a line, in no array.
+            (
+                "{\"a\":oops}{\"b\":2}\n{\"c\":3}\n",
+                vec![
+                    "1:5 not JSON: expected value; it is read on from line 2, byte 18",
+                    r#"{"c":3}"#,
+                ],
+            ),
+        ] {
+            assert_eq!(split(text), seen, "{text}");
+        }
     }
 
     #[test]
     fn a_value_that_is_too_long_ends_the_text_and_that_is_said() {
-        // It may be gigabytes.
-        let long = "x".repeat(2 * MAX_VALUE);
-        let seen = split(format!("{{\"a\":1}}\n\"{long}\"\n{{\"b\":2}}\n"));
         let given_up = "2:8 too much of it is broken: what follows is not read";
-        assert_eq!(
-            seen,
-            [r#"{"a":1}"#, "2:8 a value of more than 64 MB", given_up]
-        );
+        // It may be gigabytes, or end right behind the limit.
+        for length in [MAX_VALUE - 1, 2 * MAX_VALUE] {
+            let long = "x".repeat(length);
+            let seen = split(format!("{{\"a\":1}}\n\"{long}\"\n{{\"b\":2}}\n"));
+            assert_eq!(
+                seen,
+                [r#"{"a":1}"#, "2:8 a value of more than 64 MB", given_up]
+            );
+        }
+        let longest = format!("\"{}\"", "x".repeat(MAX_VALUE - 2));
+        assert_eq!(split(format!("{longest}\n7")), [&longest, "7"]);
     }
 
     #[test]
@@ -575,7 +633,10 @@ mod tests {
         });
         assert_eq!(
             seen,
-            [Ok("{\"a\":1}".to_owned()), Err("corrupt".to_owned())]
+            [
+                Ok("{\"a\":1}".to_owned()),
+                Err("corrupt; what follows it is not read".to_owned())
+            ]
         );
     }
 
