@@ -72,7 +72,8 @@ pub enum Artifact {
     HelmChart,
     /// Something else; its media types are known to no rule.
     Other,
-    /// CloudTrail does not show the manifest, or it can't be read.
+    /// CloudTrail does not show the manifest, or it can't be read, or two programs may read it
+    /// in two ways.
     #[default]
     Unknown,
 }
@@ -102,7 +103,8 @@ pub(super) fn read(record: &Object<'_>, tag: Option<&str>) -> (Artifact, Option<
     let Some((manifest, media_type)) = manifest_of(&request).or_else(of_response) else {
         return (Artifact::Unknown, None);
     };
-    let Some(manifest) = Object::parse(&manifest) else {
+    let manifest = Object::parse(&manifest).filter(|manifest| !is_ambiguous(manifest));
+    let Some(manifest) = manifest else {
         return (Artifact::Unknown, None);
     };
     let manifest = Manifest::read(&manifest, media_type.as_deref());
@@ -111,6 +113,18 @@ pub(super) fn read(record: &Object<'_>, tag: Option<&str>) -> (Artifact, Option<
     let is_about = !matches!(artifact, Artifact::Image | Artifact::Index);
     let subject = manifest.subject.or_else(|| tag.and_then(subject_of_tag));
     (artifact, subject.filter(|_| is_about))
+}
+
+/// Whether what runs the manifest may find something else in it.
+fn is_ambiguous(manifest: &Object<'_>) -> bool {
+    let any = |object: &Object<'_>, names: &[&str]| {
+        let mut names = names.iter();
+        names.any(|name| object.is_ambiguous(name))
+    };
+    let mut layers = manifest.objects("layers");
+    any(manifest, &["mediaType", "config", "layers", "manifests"])
+        || any(&manifest.object("config"), &["mediaType", "digest"])
+        || layers.any(|layer| any(&layer, &["mediaType"]))
 }
 
 /// A manifest, and the media type that is named beside it.

@@ -67,6 +67,18 @@ impl<'a> Object<'a> {
         self.value(name).is_some()
     }
 
+    /// Whether a reader that ignores case, or merges fields of one name, may find something
+    /// else in this field. That of Go, in which docker and containerd are written, does both.
+    pub(super) fn is_ambiguous(&self, name: &str) -> bool {
+        let is_same = |field: &str| {
+            let upper = field.chars().flat_map(char::to_uppercase);
+            upper.eq(name.chars().flat_map(char::to_uppercase))
+        };
+        let mut fields = self.0.iter().filter(|(field, _)| is_same(field));
+        let first = fields.next();
+        first.is_some_and(|(field, _)| field != name) || fields.next().is_some()
+    }
+
     /// The unread text of a field; none of an object that [`parse`](Self::parse) read along.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&'a str> {

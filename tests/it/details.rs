@@ -387,6 +387,46 @@ fn a_manifest_that_cannot_be_read_is_unknown() {
 }
 
 #[test]
+fn a_manifest_that_go_may_read_otherwise_is_unknown() {
+    let signature = "application/vnd.cncf.notary.signature";
+    let image = manifest(OCI_CONFIG, &[OCI_LAYER]);
+    let decoy = referrer(signature, "application/cose").to_string();
+    assert_eq!(
+        finding(&with_manifest(&decoy, OCI)).push.artifact,
+        Artifact::Signature
+    );
+    let (config, layers) = (&image["config"], &image["layers"]);
+    for more in [
+        // Merged with the one before; in lower case the same; the long s too, as Go has it.
+        format!("\"config\":{config}"),
+        format!("\"Config\":{config}"),
+        format!("\"LAYERS\":{layers}"),
+        format!("\"layer\u{17f}\":{layers}"),
+        format!("\"layer\\u017f\":{layers}"),
+        "\"Manifests\":[]".to_owned(),
+        "\"mediatype\":\"x\"".to_owned(),
+    ] {
+        for text in [
+            format!("{{{more},{}", &decoy[1..]),
+            format!("{},{more}}}", &decoy[..decoy.len() - 1]),
+        ] {
+            let push = finding(&with_manifest(&text, OCI)).push;
+            assert_eq!(push.artifact, Artifact::Unknown, "{text}");
+        }
+    }
+    for (object, more) in [
+        ("\"config\":{", format!("\"MediaType\":\"{OCI_CONFIG}\",")),
+        ("\"config\":{", format!("\"Digest\":\"{SUBJECT}\",")),
+        ("\"layers\":[{", format!("\"mediatype\":\"{OCI_LAYER}\",")),
+    ] {
+        let text = decoy.replacen(object, &format!("{object}{more}"), 1);
+        assert_ne!(text, decoy, "{object}");
+        let push = finding(&with_manifest(&text, OCI)).push;
+        assert_eq!(push.artifact, Artifact::Unknown, "{text}");
+    }
+}
+
+#[test]
 fn odd_manifests_cost_a_field_and_not_the_event() {
     let layers = vec![descriptor(OCI_LAYER, SUBJECT); 10_000];
     let mut long = manifest(OCI_CONFIG, &[]);
