@@ -311,9 +311,10 @@ impl Case<'_> {
     }
 
     /// To whom a finding is owed: what was learned, and what is of low severity, if that
-    /// is set, can wait for the digest.
+    /// is set, can wait for the digest; nothing critical can.
     fn owed(self, finding: &Finding) -> Owed {
         let waits = match finding.reason {
+            _ if finding.severity == Severity::Critical => false,
             Reason::LearnedUploader => true,
             Reason::UnusualPush if self.learns_habits() => true,
             Reason::UnusualPush => {

@@ -268,6 +268,28 @@ fn becoming_wide_while_habits_are_learned_is_a_line_of_the_digest() {
 }
 
 #[test]
+fn nothing_critical_waits_for_the_digest() {
+    let identity = json!({
+        "type": "Root", "principalId": "111122223333", "accountId": "111122223333",
+        "arn": "arn:aws:iam::111122223333:root",
+    });
+    let mut event = record("wide", NEXT, &identity);
+    event["requestParameters"]["repositoryName"] = json!("team/web");
+    let (push, identified) = read(&event);
+    let mut record = Record {
+        uploader: identified.uploader.key.clone(),
+        principal_id: None,
+        habits: wide(20),
+        ..known(Standing::New)
+    };
+    record.habits.habits_since = Some(time(LAST));
+    let decision = decided(&record, &(push, identified.uploader), &Policy::default());
+    let (_, unusual, (severity, ..), owed) = told(&decision).unwrap();
+    assert_eq!(unusual, [Unusual::Wide]);
+    assert_eq!((severity, owed), (Severity::Critical, Owed::Finding));
+}
+
+#[test]
 fn row_12_carries_what_is_unusual_and_the_higher_severity() {
     let back = Policy {
         absence_days: 1,
