@@ -357,6 +357,9 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             if range.is_empty() {
                 continue;
             }
+            if self.report.messages + self.report.publish_failures > 0 {
+                self.watch.clock.sleep(PAUSE).await;
+            }
             if !self.has_time() {
                 return;
             }
@@ -391,9 +394,6 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
     }
 
     async fn publish_one(&self, message: Message<'_>) -> Result<String, N::Error> {
-        if self.report.messages + self.report.publish_failures > 0 {
-            self.watch.clock.sleep(PAUSE).await;
-        }
         let left = self.deadline.duration_since(self.now()) - MARGIN;
         let within = Duration::try_from(left).unwrap_or_default().min(PUBLISH);
         self.watch.notifier.publish(message, within).await
