@@ -100,7 +100,7 @@ fn is_shown(c: char) -> bool {
     is_of_ascii || (c.escape_debug().len() == 1 && !is_blank_letter(c))
 }
 
-/// A JSON text in which even characters that JSON allows, but a terminal may
+/// A JSON text on one line, in which even characters that JSON allows, but a terminal may
 /// obey, are written as `\u` escapes. The parsed value stays the same.
 #[must_use]
 pub fn clean_json(json: &str) -> String {
@@ -108,10 +108,13 @@ pub fn clean_json(json: &str) -> String {
         return json.to_owned();
     }
     json.chars().fold(String::new(), |mut clean, c| {
-        // In JSON such a character can only stand inside a string.
         if is_shown(c) {
             clean.push(c);
+        } else if matches!(c, '\n' | '\r' | '\t') {
+            // Between two tokens: within a string they are escaped.
+            clean.push(' ');
         } else {
+            // In JSON such a character can only stand inside a string.
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 // Writing to a String cannot fail.
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn clean_json_parses_to_the_same_value() {
+    fn clean_json_is_one_line_and_parses_to_the_same_value() {
         let value = serde_json::json!({"a": "\u{9b}31m \u{202e} é \u{e0001}\u{7f}\u{3164}\n"});
         let clean = clean_json(&value.to_string());
         assert!(!clean.contains(['\u{9b}', '\u{202e}', '\u{7f}', '\u{e0001}', '\u{3164}']));

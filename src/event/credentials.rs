@@ -49,7 +49,10 @@ pub struct Credentials {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_id: Option<CompactString>,
     /// When the session began (`creationDate`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::time::deserialize"
+    )]
     pub session_start: Option<Timestamp>,
 }
 

@@ -32,6 +32,7 @@ pub struct Push {
     pub event_source: Option<CompactString>,
     /// When the push happened, in whole seconds. Never more than
     /// [`AHEAD`] later than the clock.
+    #[serde(deserialize_with = "time::deserialize_required")]
     pub event_time: Timestamp,
     /// The account that got the event (`recipientAccountId`).
     pub account: Option<CompactString>,
@@ -141,7 +142,7 @@ impl Push {
             event_id: record
                 .text("eventID")
                 .or_else(|| envelope.id.clone())
-                .filter(|id| id.len() <= MAX_TEXT)
+                .filter(|id| cut_json(id, MAX_TEXT).len() == id.len())
                 .unwrap_or_else(|| sha256_hex(record_text(json)).into()),
             shared_event_id: record.text("sharedEventID"),
             event_name: EventName::PutImage,

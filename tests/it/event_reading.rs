@@ -196,11 +196,13 @@ fn a_text_that_is_too_long_is_cut() {
     let (push, identified) = read(&record);
     assert_eq!(push.user_agent.unwrap().len(), MAX_TEXT);
     assert_eq!(identified.uploader.name.len(), MAX_TEXT);
-    assert_eq!(
-        push.event_id.len(),
-        64,
-        "an id must stay unique, so it is hashed"
-    );
+    // It must stay unique, so it is hashed.
+    assert_eq!(push.event_id.len(), 64);
+    // JSON has six bytes for each.
+    record["eventID"] = json!("\u{1}".repeat(MAX_TEXT / 6 + 1));
+    assert_eq!(read(&record).0.event_id.len(), 64);
+    record["eventID"] = json!("\u{1}".repeat(MAX_TEXT / 6));
+    assert_eq!(read(&record).0.event_id.len(), MAX_TEXT / 6);
 }
 
 #[test]

@@ -527,7 +527,10 @@ fn what_is_shown_is_clean_and_a_damaged_finding_is_named() {
     let (laptop, _function) = told();
     let mut hostile = stored(&laptop, "2");
     hostile["findingId"] = json!("x\u{1b}[31m\n1");
-    hostile["reason"] = json!("new\u{1b}]0;x\u{7}");
+    hostile["reason"] = json!("new\u{1b}]0;x\u{7} www.evil.com");
+    // As somebody may have written it: on several lines.
+    let body: Value = serde_json::from_str(hostile["body"].as_str().unwrap()).unwrap();
+    hostile["body"] = json!(serde_json::to_string_pretty(&body).unwrap());
     hostile["answeredBy"] = json!("eve\u{202e}\n");
     hostile["answeredAt"] = json!(T1);
     hostile["answerReason"] = json!("\u{1b}[2Jall is well");
@@ -546,6 +549,13 @@ fn what_is_shown_is_clean_and_a_damaged_finding_is_named() {
     let show = succeeded(laptop.run(&["findings", "show", "x\u{1b}"]));
     assert!(show.out.contains("all is well"), "{}", show.out);
     let json = laptop.run(&["findings", "list", "--json"]);
+    for line in json.out.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["body"].is_object(), "{line}");
+    }
+    for shown in [&list.out, &show.out] {
+        assert!(!shown.contains("www."), "{shown}");
+    }
     let again = laptop.run(&["findings", "answer", "x\u{1b}", "--reason", "y"]);
     for text in [&list.out, &list.err, &show.out, &json.out, &again.err] {
         let is_hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
