@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::defang::defanged;
 use super::remediation::{self, Step};
 use super::wording::{
     advice, capital, headline, reason_in_words, sentence, severity_in_words, severity_word, shown,
@@ -22,7 +23,10 @@ pub(super) fn json(message: Message<'_>, context: &RenderContext) -> String {
         Message::Finding(finding) => {
             let why = capital(&reason_in_words(finding, context.absence_days));
             let through = facts::through_in_words(finding);
-            let through = through.map_or_else(String::new, |through| format!("\n\n{through}."));
+            let through = through.map_or_else(String::new, |through| {
+                // Our full stop makes a link of `www`.
+                format!("\n\n{}", defanged(&format!("{through}.")))
+            });
             let description = plain(&format!(
                 "{}{through}\n\n{why}.\n\n{} {}",
                 sentence(finding),

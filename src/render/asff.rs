@@ -43,7 +43,7 @@ pub(super) fn value(finding: &Finding, context: &RenderContext) -> Value {
         "FindingProviderFields": {
             "Severity": {"Label": label, "Original": finding.severity.as_str()},
             "Types": types,
-            "Confidence": finding.risk.confidence,
+            "Confidence": finding.risk.confidence.min(100),
         },
         "Title": shown_words(&headline(finding), 256),
         "Description": shown_words(&description(finding, context.absence_days), 1024),
@@ -133,7 +133,7 @@ fn resources(finding: &Finding, partition: &str, region: &str) -> Value {
         }
         resources.push(json!({
             "Type": "AwsIamAccessKey",
-            "Id": characters(&format!("AWS::IAM::AccessKey:{}", shown(key, 128)), 512),
+            "Id": shown(&format!("AWS::IAM::AccessKey:{key}"), 512),
             "Partition": partition,
             "Region": region,
             "Details": {"AwsIamAccessKey": details},

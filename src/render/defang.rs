@@ -5,13 +5,17 @@
 //! under no such domain (`1.4.2`, `mary.major`, `node.js`) stays as it is.
 
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
-/// What follows a host in a web address, and in no e-mail address.
-const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
+/// What follows a host in a web address, and in no e-mail address; and what some programs take
+/// for the end of a host, so that what they see is another one.
+const AFTER_HOST: [char; 6] = ['/', ':', '?', '#', '_', '+'];
 
-/// What some mail programs take for a link though no slashes follow the colon.
-const SCHEMES: [&str; 10] = [
-    "callto", "mailto", "news", "nntp", "outlook", "sip", "sips", "skype", "tel", "telnet",
+/// What some mail programs take for a link though no slashes follow the colon. The first five
+/// are of Windows' own list (`EM_AUTOURLDETECT`).
+const SCHEMES: [&str; 17] = [
+    "file", "ftp", "gopher", "http", "https", "callto", "mailto", "news", "nntp", "onenote",
+    "outlook", "sip", "sips", "skype", "tel", "telnet", "webcal",
 ];
 
 /// The longest word of a shell, in bytes: the longest key is shorter.
@@ -21,8 +25,7 @@ const MAX_WORD: usize = 2048;
 ///
 /// An e-mail address (`mary@example.com`, the session name of many people) and
 /// the name of an AWS service stay: they open no page.
-#[must_use]
-pub fn defanged(text: &str) -> String {
+pub(super) fn defanged(text: &str) -> String {
     broken(text, "[", "]", Words::Whole).into_owned()
 }
 
@@ -37,7 +40,8 @@ pub(super) fn defanged_wholly(text: &str) -> String {
 /// there is no such word, or if it is too long or has characters that can't be seen.
 pub(super) fn shell_word(text: &str) -> Option<String> {
     let is_seen = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if text.len() > MAX_WORD || !text.bytes().all(is_seen) {
+    // One that begins with a dash would be an option.
+    if text.len() > MAX_WORD || text.starts_with('-') || !text.bytes().all(is_seen) {
         return None;
     }
     let quoted = shlex::try_quote(text).ok()?;
@@ -95,6 +99,10 @@ fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
     if without_number.ends_with("www") || is("ftp") {
         return true;
     }
+    let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && Host::around(before, after).is_page_of_an_address() {
+        return true;
+    }
     if !before.ends_with(|c: char| c.is_alphanumeric() || c == '-') {
         return false;
     }
@@ -107,28 +115,46 @@ fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
     let is_domain = [label, word]
         .iter()
         .any(|label| tld::exist_case_insensitive(label) || !label.is_ascii());
-    is_domain && !(words == Words::Whole && opens_no_page(before, after))
+    is_domain && !(words == Words::Whole && Host::around(before, after).opens_no_page())
 }
 
-/// Whether the host around a dot is that of an e-mail address, or names an AWS
-/// service.
-fn opens_no_page(before: &str, after: &str) -> bool {
-    let begin = before.rfind(|c| !is_of_host(c)).map_or(0, |at| {
-        at + before[at..].chars().next().map_or(0, char::len_utf8)
-    });
-    let end = after.find(|c| !is_of_host(c)).unwrap_or(after.len());
-    if after[end..].starts_with(AFTER_HOST) {
-        return false;
+/// The host around a dot.
+struct Host<'a> {
+    name: String,
+    before: &'a str,
+    /// Whether what follows makes it a page's.
+    is_of_page: bool,
+}
+
+impl<'a> Host<'a> {
+    fn around(before: &'a str, after: &str) -> Self {
+        let begin = before.rfind(|c| !is_of_host(c)).map_or(0, |at| {
+            at + before[at..].chars().next().map_or(0, char::len_utf8)
+        });
+        let end = after.find(|c| !is_of_host(c)).unwrap_or(after.len());
+        Self {
+            name: format!("{}.{}", &before[begin..], &after[..end]),
+            before: &before[..begin],
+            is_of_page: after[end..].starts_with(AFTER_HOST),
+        }
     }
-    let host = format!("{}.{}", &before[begin..], &after[..end]);
-    let is_service = [".amazonaws.com", ".amazonaws.com.cn"]
-        .iter()
-        .filter_map(|domain| host.strip_suffix(domain))
-        .any(|service| !service.is_empty() && !service.contains('.'));
-    let of_mail = before[..begin]
-        .strip_suffix('@')
-        .is_some_and(|user| user.ends_with(|c: char| c.is_ascii_alphanumeric()));
-    is_service || of_mail
+
+    fn is_page_of_an_address(&self) -> bool {
+        self.is_of_page && self.name.parse::<Ipv4Addr>().is_ok()
+    }
+
+    /// Whether it is that of an e-mail address, or names an AWS service.
+    fn opens_no_page(&self) -> bool {
+        if self.is_of_page {
+            return false;
+        }
+        let is_service = [".amazonaws.com", ".amazonaws.com.cn"]
+            .iter()
+            .filter_map(|domain| self.name.strip_suffix(domain))
+            .any(|service| !service.is_empty() && !service.contains('.'));
+        let user = self.before.strip_suffix('@');
+        is_service || user.is_some_and(|user| user.ends_with(|c: char| c.is_ascii_alphanumeric()))
+    }
 }
 
 fn is_of_host(c: char) -> bool {
@@ -164,6 +190,11 @@ mod tests {
             ("evil.s3.amazonaws.com", "evil.s3.amazonaws[.]com"),
             ("é.com", "é[.]com"),
             ("evil.рф/login", "evil[.]рф/login"),
+            ("http:1.2.3.4", "http[:]1.2.3.4"),
+            ("see 203.0.113.7/login", "see 203[.]0[.]113[.]7/login"),
+            ("203.0.113.7:8080", "203[.]0[.]113[.]7:8080"),
+            ("s3.amazonaws.com_x", "s3.amazonaws[.]com_x"),
+            ("mary@evil.com+x", "mary@evil[.]com+x"),
             ("evil.公司-x", "evil[.]公司-x"),
         ] {
             assert_eq!(defanged(text), expected);
@@ -194,6 +225,8 @@ mod tests {
             "team/app:1.4.2",
             "team/node.js:v1.2-rc.1",
             "mary.major",
+            "203.0.113.7",
+            "1.2.3.4.5/x",
             "sftp.server:hotel:1",
             r"\u{1b}[0m C:\windows",
             "mary.major@example.com",
@@ -227,7 +260,13 @@ mod tests {
 
     #[test]
     fn there_is_no_word_for_what_cannot_be_seen_or_quoted() {
-        for text in ["a\nb", "a\u{430}", "it's evil.com", "\u{7f}"] {
+        for text in [
+            "a\nb",
+            "a\u{430}",
+            "it's evil.com",
+            "\u{7f}",
+            "--table=evil",
+        ] {
             assert_eq!(shell_word(text), None, "{text}");
         }
     }

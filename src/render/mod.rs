@@ -29,10 +29,10 @@ mod text;
 mod wording;
 
 #[cfg(feature = "cli")]
-pub use defang::defanged;
-#[cfg(feature = "cli")]
 pub use facts::{Fact, of_push};
 pub use message::Message;
+#[cfg(feature = "cli")]
+pub use wording::{shown as safe, shown_words as safe_words};
 
 #[cfg(feature = "cli")]
 use crate::text::clean_json;

@@ -451,7 +451,9 @@ fn pulled_command(finding: &Finding) -> Option<String> {
     ))
 }
 
-pub(super) fn delete_command(finding: &Finding) -> Option<String> {
+/// Deletes what was pushed; none where a part of it has not the shape that AWS gives it.
+#[must_use]
+pub fn delete_command(finding: &Finding) -> Option<String> {
     let (region, registry, repository, digest) = image(finding)?;
     let service = match finding.push.event_source.as_deref() {
         Some("ecr.amazonaws.com") => "ecr",

@@ -3,13 +3,14 @@
 //! As in `remediation`, a value gets into a command only if it has the shape that AWS gives
 //! it.
 
+pub use super::remediation::delete_command;
+
 use super::RenderContext;
 use super::defang::shell_word;
 use super::remediation::{
-    Step, against_the_credentials, against_the_delegation, delete_command, image, is_account,
-    is_digest, is_region, name_of, uploaders_command,
+    Step, against_the_credentials, against_the_delegation, image, is_account, is_digest, is_region,
+    name_of, uploaders_command,
 };
-use super::wording::{shown, shown_words};
 use crate::arn::Arn;
 use crate::finding::Finding;
 
@@ -20,19 +21,6 @@ pub struct Response {
     pub why: String,
     /// What to paste.
     pub command: Option<String>,
-}
-
-/// A text of an event as people may see it: on one line, in ASCII, not longer than `most`,
-/// no link and no command.
-#[must_use]
-pub fn safe(text: &str, most: usize) -> String {
-    shown(text, most)
-}
-
-/// The same of words of ours, which may name a command, with a text of an event in them.
-#[must_use]
-pub fn safe_words(text: &str, most: usize) -> String {
-    shown_words(text, most)
 }
 
 /// How the credentials of the push lose their power, as its finding says it.
@@ -121,12 +109,6 @@ pub fn find_pods<'a>(digests: impl IntoIterator<Item = &'a str>) -> Option<Strin
             digests.concat()
         )
     })
-}
-
-/// Deletes what was pushed.
-#[must_use]
-pub fn delete(finding: &Finding) -> Option<String> {
-    delete_command(finding)
 }
 
 /// Has every later push of the uploader told as critical.

@@ -52,16 +52,16 @@ pub fn of(message: Message<'_>) -> String {
         ("", String::new())
     } else {
         let name = beginning(&finding.uploader.name, 2 * MAX_SUBJECT);
-        (" ", printable(&defanged(name)))
+        (" ", defanged(&printable(name)))
     };
     let begin = format!("{test}[{severity}] {who}{ecr} uploader{gap}");
-    let image = printable(&match &push.repository {
+    let image = defanged(&printable(&match &push.repository {
         Some(_) => artifact_name(finding),
         None => format!(
             "{} to an unnamed repository",
             artifact_in_words(push.artifact)
         ),
-    });
+    }));
     let location = format!(
         " ({} {})",
         shown(push.account.as_deref().unwrap_or("unknown account"), 40),

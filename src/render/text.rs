@@ -60,7 +60,8 @@ fn in_a_replay(finding: &Finding) -> String {
 fn investigated_in_a_replay(finding: &Finding) -> Option<Step> {
     let id = &finding.push.event_id;
     let is_id = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
-    (id.len() == 36 && id.bytes().all(is_id))
+    // One that begins with a dash would be an option.
+    (id.len() == 36 && !id.starts_with('-') && id.bytes().all(is_id))
         .then(|| Step::Words(format!("In a replay: pushwatch investigate {id} ARCHIVE")))
 }
 

@@ -34,16 +34,18 @@ const PROGRAMS: [&str; 3] = ["aws", "kubectl", "pushwatch"];
 
 /// A text of an event as people may see it: on one line, in ASCII, not too long,
 /// no link and no command.
-pub(super) fn shown(text: &str, most: usize) -> String {
+#[must_use]
+pub fn shown(text: &str, most: usize) -> String {
     shown_words(&without_commands(text), most)
 }
 
 /// The same of words of ours, which may name a command, with a text of an event in them.
-pub(super) fn shown_words(text: &str, most: usize) -> String {
+#[must_use]
+pub fn shown_words(text: &str, most: usize) -> String {
     if text.trim().is_empty() {
         return "(blank)".to_owned();
     }
-    let mut shown = ascii_cut(&defanged(beginning(text, most + 1)), most);
+    let mut shown = beginning(text, most + 1).to_owned();
     loop {
         // `evil.comfort`, cut behind `com`, is a link that it was not before.
         let again = ascii_cut(&defanged(&shown), most);

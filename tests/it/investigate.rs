@@ -1201,6 +1201,20 @@ fn what_is_said_beside_the_answer_has_no_link() {
 }
 
 #[test]
+fn a_time_at_the_end_of_all_times_is_investigated_like_any() {
+    let last = "9999-12-30T21:30:00Z";
+    let mut push = docker_login().pop().unwrap();
+    push["userIdentity"]["sessionContext"]["attributes"]["creationDate"] = json!(last);
+    let mut later = push.clone();
+    later["userIdentity"]["sessionContext"] = json!({});
+    later["eventTime"] = json!(last);
+    for push in [push, later] {
+        let ran = investigate(&[push], &[]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+}
+
+#[test]
 fn no_text_of_a_record_becomes_a_line_a_link_an_escape_or_a_command() {
     let hostile = "x\n  certain 10.0.0.1 \u{1b}[31m http://evil.com `$(id)` </script> ' \u{202e}";
     let mut records = docker_login();

@@ -578,6 +578,26 @@ fn a_cut_makes_no_link_in_security_hub() {
 }
 
 #[test]
+fn what_is_put_together_or_taken_out_makes_no_link() {
+    let mut event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    event["userIdentity"]["accessKeyId"] = json!("//evil.example/x");
+    for name in ["a@evil.com\u{ff0f}login", "a@evil.comé"] {
+        event["userIdentity"]["userName"] = json!(name);
+        let finding = finding(Reason::NewUploader, &event);
+        for format in [
+            Format::Sms,
+            Format::Asff,
+            Format::AmazonQ,
+            Format::PagerDuty,
+        ] {
+            let shown = render(Message::Finding(&finding), format, &render_context());
+            let links = ["evil.com?", "evil.com/", "AccessKey://"];
+            assert!(!links.iter().any(|link| shown.contains(link)), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn times_that_ocsf_does_not_take_are_left_out() {
     let event = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
     let mut finding = finding(Reason::NewUploader, &event);

@@ -89,6 +89,42 @@ fn a_glob_undoes_no_revocation_and_changes_no_terms_of_trust() {
 }
 
 #[test]
+fn what_is_listed_and_shown_of_an_uploader_is_no_link() {
+    let laptop = Laptop::new();
+    let evil = "http://evil.com/login";
+    let push = |repository: &str, tag: &str| json!({"repository": repository, "tag": tag, "region": evil, "sourceIp": evil});
+    let lines = [
+        line(
+            "first",
+            evil,
+            &json!({"name": evil, "kind": "www.evil.com", "accountId": "evil.com",
+                "lastPush": push("evil.com/login", evil), "principalId": evil}),
+        ),
+        // Neither is a link by itself.
+        line(
+            "second",
+            "new",
+            &json!({"lastPush": push("tel", "5551234")}),
+        ),
+        line(
+            "third",
+            "new",
+            &json!({"lastPush": push("http", "//evil.example/x")}),
+        ),
+    ];
+    laptop.write("known.jsonl", &lines.join("\n"));
+    for args in [
+        &["list"][..],
+        &["show", "arn:aws:iam::111122223333:user/first"],
+    ] {
+        let ran = succeeded(on_file(&laptop, args));
+        for link in ["://", "www.", "evil.com", "tel:5"] {
+            assert!(!ran.out.contains(link), "{link}: {}", ran.out);
+        }
+    }
+}
+
+#[test]
 fn trust_of_the_root_user_warns() {
     let laptop = Laptop::new();
     for key in [

@@ -12,7 +12,7 @@ use pushwatch::event::{self, Event};
 use pushwatch::finding::Finding;
 use pushwatch::identity::identify;
 use pushwatch::policy::{DEFAULT_ABSENCE_DAYS, Policy};
-use pushwatch::render::response::safe_words;
+use pushwatch::render::safe_words;
 use pushwatch::render::{Format, Message, render};
 use pushwatch::store::MemoryStore;
 use pushwatch::text::clean;

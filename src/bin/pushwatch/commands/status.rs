@@ -11,6 +11,7 @@ use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::aws::AwsError;
 use pushwatch::record::{LastPush, Record};
+use pushwatch::render::safe;
 use pushwatch::store::{DynamoStore, StoredFinding};
 use pushwatch::text::clean_cut;
 use serde_json::{Value, json};
@@ -263,7 +264,7 @@ impl Status {
                         "{} [{}] {} {} ({})",
                         at(finding.decided_at),
                         finding.severity.as_str().to_uppercase(),
-                        clean_cut(&finding.reason, 60),
+                        safe(&finding.reason, 60),
                         clean_cut(&finding.uploader, 200),
                         state(finding),
                     ),

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use pushwatch::finding::{Finding, Owed};
-use pushwatch::render::response::safe_words;
+use pushwatch::render::safe_words;
 use pushwatch::render::{Format, Message, RenderContext, render};
 use pushwatch::store::{Answer, AnswerOutcome, Manage, StoredFinding};
 use pushwatch::text::clean_cut;

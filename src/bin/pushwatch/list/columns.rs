@@ -1,6 +1,6 @@
 //! A list without a header has one column: its keys.
 
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 /// The first line that a list of several columns needs.
 const HEADER: &str = "uploader,reason,until";

@@ -5,7 +5,7 @@ use pushwatch::arn::Arn;
 use pushwatch::glob;
 use pushwatch::identity::{FEDERATED_PREFIX, MAX_KEY};
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 /// A key that a push can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +186,8 @@ fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {
         account_id: arn.account.into(),
         note: None,
     };
-    if !arn.partition.starts_with("aws") {
+    let is_of_partition = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+    if !(arn.partition.starts_with("aws") && arn.partition.bytes().all(is_of_partition)) {
         return Err(format!("`{shown}` has no partition such as aws"));
     }
     if !matches!(arn.service, "iam" | "sts") {
@@ -296,6 +297,8 @@ mod tests {
             "arn:aws:evil.com::111122223333:x",
             "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/x",
             "arn:aws:iam::evil.com:role/x",
+            "arn:aws.evil.com:iam::111122223333:role/aws-reserved/sso.amazonaws.com/x",
+            "arn:aws\u{202e}:iam::111122223333:role/aws-reserved/sso.amazonaws.com/x",
         ] {
             let fault = parse(key).unwrap_err();
             assert!(!fault.contains(".com"), "{fault}");

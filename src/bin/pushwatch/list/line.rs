@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use compact_str::CompactString;
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::response::{safe, safe_words};
+use pushwatch::render::{safe, safe_words};
 
 use super::columns::check_one_column;
 use super::key;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use jiff::Timestamp;
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 use super::say;
 
@@ -40,7 +40,8 @@ pub fn image(repository: Option<&str>, tag: Option<&str>) -> String {
     };
     let repository = safe(repository, 40);
     match tag {
-        Some(tag) => format!("{repository}:{}", safe(tag, 20)),
+        // Together they may be what neither is: `tel` and `5551234`.
+        Some(tag) => safe(&format!("{repository}:{}", safe(tag, 20)), 80),
         None => repository,
     }
 }

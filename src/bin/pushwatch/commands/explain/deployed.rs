@@ -13,6 +13,7 @@ use pushwatch::event::{self, Event};
 use pushwatch::identity::{Uploader, identify};
 use pushwatch::policy::Policy;
 use pushwatch::record::Record;
+use pushwatch::render::safe_words;
 use pushwatch::store::{DynamoStore, Store as _, StoredFinding};
 use pushwatch::text::clean_cut;
 
@@ -218,7 +219,7 @@ impl Deployment {
         let records = self.records(uploaders).await?;
         let mut text = String::new();
         for why in &contents.ignored {
-            text.extend(["Ignored: ", why, "\n"]);
+            text.extend(["Ignored: ", &safe_words(why, 400), "\n"]);
         }
         for pushed in &contents.pushes {
             let uploader = &pushed.identification.uploader;

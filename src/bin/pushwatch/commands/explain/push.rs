@@ -9,7 +9,7 @@ use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::of_push;
-use pushwatch::render::response::{safe, safe_words};
+use pushwatch::render::{safe, safe_words};
 use pushwatch::text::clean_cut;
 use pushwatch::watch::{DeferReason, Outcome, PushOutcome};
 
@@ -89,7 +89,7 @@ pub fn heading(push: &Push) -> Lines {
         push.event_time,
         safe(repository, 120),
         safe(tag, 60),
-        clean_cut(&push.event_id, 80),
+        safe(&push.event_id, 80),
     ))
 }
 

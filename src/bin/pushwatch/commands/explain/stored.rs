@@ -7,7 +7,7 @@ use pushwatch::finding::{Finding, Reason};
 use pushwatch::identity::Uploader;
 use pushwatch::policy::Policy;
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::response::safe_words;
+use pushwatch::render::{safe, safe_words};
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
@@ -29,7 +29,7 @@ pub struct Settings<'a> {
 pub fn heading_of(finding: &StoredFinding) -> Lines {
     match serde_json::from_str::<Finding>(&finding.body) {
         Ok(finding) => heading(&finding.push),
-        Err(_) => Lines::under(&format!("event {}", clean_cut(&finding.event_id, 80))),
+        Err(_) => Lines::under(&format!("event {}", safe(&finding.event_id, 80))),
     }
 }
 
@@ -39,7 +39,7 @@ pub fn record(lines: &mut Lines, key: &str, record: Option<&Record>, now: Timest
         lines.add("record", "none: nobody of this key is remembered");
         return;
     };
-    let standing = clean_cut(record.standing.as_str(), 40);
+    let standing = safe(record.standing.as_str(), 40);
     let until = record.trusted_until;
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     let seen = |label: &str, time: Option<Timestamp>| {
@@ -192,7 +192,7 @@ fn in_a_line(stored: &StoredFinding) -> String {
     format!(
         "{}: {} ({}), decided {}",
         clean_cut(&stored.id, 80),
-        clean_cut(&stored.reason, 40),
+        safe(&stored.reason, 40),
         stored.severity,
         stored.decided_at
     )

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use pushwatch::finding::{Finding, Severity};
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
@@ -131,7 +131,7 @@ fn row(finding: &StoredFinding, now: Timestamp) -> Vec<String> {
     vec![
         ago(finding.decided_at, now),
         finding.severity.to_string(),
-        clean_cut(&finding.reason, 30),
+        safe(&finding.reason, 30),
         safe(name, 30),
         image,
         state(finding),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
+use pushwatch::render::safe;
 use pushwatch::store::StoredFinding;
 use pushwatch::text::clean_cut;
 
@@ -56,10 +57,10 @@ fn words(finding: &StoredFinding, now: Timestamp) -> String {
     for (label, value) in [
         (
             "reason",
-            format!("{} ({})", clean_cut(&finding.reason, 40), finding.severity),
+            format!("{} ({})", safe(&finding.reason, 40), finding.severity),
         ),
         ("uploader", clean_cut(&finding.uploader, 1024)),
-        ("event", clean_cut(&finding.event_id, 80)),
+        ("event", safe(&finding.event_id, 80)),
         ("decided", format!("{decided} ({})", ago(decided, now))),
         ("state", delivery(finding)),
         ("answered", answer),

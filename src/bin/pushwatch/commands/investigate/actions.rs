@@ -6,7 +6,8 @@ use compact_str::CompactString;
 use pushwatch::arn::Arn;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
-use pushwatch::render::response::{self, Response, safe};
+use pushwatch::render::response::{self, Response};
+use pushwatch::render::safe;
 
 use super::answer::{Action, Image, Workload, WorkloadKind};
 use super::call::Call;
@@ -60,7 +61,7 @@ pub fn actions(found: &Found<'_>) -> Vec<Action> {
         );
         add(
             "Delete what was pushed, when nothing runs it and you need no copy".to_owned(),
-            response::delete(found.finding),
+            response::delete_command(found.finding),
         );
         let good = found.image.last_good_digest.as_deref();
         add(

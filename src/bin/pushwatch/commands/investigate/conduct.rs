@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use compact_str::CompactString;
 use pushwatch::finding::Finding;
-use pushwatch::render::RenderContext;
-use pushwatch::render::response::safe;
+use pushwatch::render::{RenderContext, safe};
+use pushwatch::time::moved;
 
 use super::actions::{self, Found};
 use super::answer::{
@@ -46,7 +46,7 @@ pub async fn conduct(
     let digests = image::digests(&case.push, platforms.as_deref(), &[]);
     let traces = Traces {
         push: case.push.clone(),
-        digests,
+        digests: digests.into_iter().collect(),
     };
     let mut calls = records.related(&traces).await?;
     // It may come from a file of its own.
@@ -255,7 +255,7 @@ fn session_calls<'a>(
 }
 
 fn note_span(push: &Call, covered: &Covered, unknown: &mut Vec<Unknown>) {
-    let needed = push.session.start.unwrap_or(push.time - TOKEN);
+    let needed = push.session.start.unwrap_or(moved(push.time, -TOKEN));
     if let Some(from) = covered.from.filter(|from| *from > needed) {
         let what = match push.session.start {
             Some(start) => format!("the session began at {start}"),

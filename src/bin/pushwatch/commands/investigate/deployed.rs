@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pushwatch::finding::Finding;
 use pushwatch::render::RenderContext;
-use pushwatch::render::response::{safe, safe_words};
+use pushwatch::render::{safe, safe_words};
 use pushwatch::store::{DynamoStore, StoredFinding};
 
 use super::conduct::{Case, conduct};

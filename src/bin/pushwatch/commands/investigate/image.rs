@@ -1,6 +1,6 @@
 //! The image: who pushed it, when, and what its tag stood for before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use compact_str::CompactString;
 use pushwatch::identity::identify;
@@ -51,11 +51,8 @@ pub fn digests(
         own.is_some_and(|own| platforms.contains(own))
             .then(|| image.digest.clone())?
     });
-    for digest in indexes {
-        if !digests.contains(&digest) {
-            digests.push(digest);
-        }
-    }
+    let mut seen: HashSet<_> = digests.iter().cloned().collect();
+    digests.extend(indexes.filter(|digest| seen.insert(digest.clone())));
     digests
 }
 
@@ -82,6 +79,7 @@ pub fn image(
     calls: &[Call],
 ) -> Image {
     let stored = push.image.clone().unwrap_or_default();
+    let digests: HashSet<_> = digests.iter().collect();
     let is_one_of = |image: &PushedImage| {
         let digest = image.digest.as_ref();
         digest.is_some_and(|digest| digests.contains(digest))

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 use pushwatch::text::clean_json;
 
 use self::answer::Investigation;

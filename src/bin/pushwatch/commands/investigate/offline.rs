@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::text::clean;
+use pushwatch::time::moved;
 
 use super::answer::{Covered, ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
@@ -244,8 +245,8 @@ impl Records for ArchiveRecords {
 /// before the call.
 fn times(call: &Call) -> RangeInclusive<Timestamp> {
     match call.session.start {
-        Some(start) => start - BEFORE..=start + DELIVERY,
-        None => call.time - LONGEST..=call.time + DELIVERY,
+        Some(start) => moved(start, -BEFORE)..=moved(start, DELIVERY),
+        None => moved(call.time, -LONGEST)..=moved(call.time, DELIVERY),
     }
 }
 

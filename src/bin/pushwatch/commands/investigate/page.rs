@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
-use pushwatch::render::response::{safe, safe_words};
+use pushwatch::render::{safe, safe_words};
 
 use super::answer::{
     CallGroup, Image, Investigation, Issuance, Origin, Question, Unknown, Workload, WorkloadKind,

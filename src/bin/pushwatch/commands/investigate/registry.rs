@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use pushwatch::arn::partition_of;
 use pushwatch::aws::AwsError;
 use pushwatch::event::Object;
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 use super::answer::{ImageFacts, Referrer};
 use super::call::Call;

@@ -1,6 +1,8 @@
 //! The seam: what a source of records, and one of facts about images, must answer. Archives
 //! and CloudTrail's event history are the one; the registry and what runs images the other.
 
+use std::collections::HashSet;
+
 use compact_str::CompactString;
 
 use super::answer::{Covered, ImageFacts, Unknown, Workload};
@@ -14,7 +16,7 @@ pub struct Traces {
     /// The push, which is its own first trace.
     pub push: Call,
     /// The digests of the image: its own and those of its platforms.
-    pub digests: Vec<CompactString>,
+    pub digests: HashSet<CompactString>,
 }
 
 /// Records of CloudTrail.

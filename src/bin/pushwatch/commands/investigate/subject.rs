@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pushwatch::event::{self, Event, UserIdentity};
 use pushwatch::finding::{Finding, Reason, Sightings};
 use pushwatch::identity::identify;
-use pushwatch::render::response::{safe, safe_words};
+use pushwatch::render::{safe, safe_words};
 use pushwatch::text::clean;
 use serde_json::Value;
 

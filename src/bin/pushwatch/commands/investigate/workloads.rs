@@ -7,7 +7,7 @@ use aws_sdk_inspector2::types::{
 use aws_sdk_lambda::types::{FunctionVersion, PackageType};
 use compact_str::CompactString;
 use pushwatch::aws::AwsError;
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 use super::answer::{Workload, WorkloadKind};
 use super::live::{timestamp, why};

@@ -13,6 +13,7 @@ use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::safe;
 use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
@@ -306,8 +307,8 @@ fn show(history: &History, new: &[Record], now: Timestamp) -> io::Result<()> {
             |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
         let name = record.name.as_deref().unwrap_or("-");
         table.add_row([
-            clean_cut(name, 30),
-            clean_cut(record.kind.as_deref().unwrap_or("-"), 20),
+            safe(name, 30),
+            safe(record.kind.as_deref().unwrap_or("-"), 20),
             time(record.first_seen),
             time(record.last_seen),
             record.pushes.to_string(),
@@ -334,7 +335,7 @@ fn repositories(more: &HistoryDetails) -> String {
         .repositories
         .iter()
         .take(3)
-        .map(|name| clean_cut(name, 40))
+        .map(|name| safe(name, 40))
         .collect();
     let rest = more.repositories.len() - shown.len();
     match (shown.as_slice(), rest) {

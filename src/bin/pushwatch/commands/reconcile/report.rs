@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use pushwatch::decide::Decision;
 use pushwatch::event::Push;
 use pushwatch::identity::Uploader;
+use pushwatch::render::safe;
 use pushwatch::text::{clean_cut, clean_json};
 use serde::Serialize;
 
@@ -111,7 +112,12 @@ impl Missing {
         };
         Some(format!(
             "{} {} {} {} pushed {}, event {}: {became}",
-            self.event_time, self.severity?, self.reason?, self.uploader, self.image, self.event_id
+            self.event_time,
+            self.severity?,
+            self.reason?,
+            self.uploader,
+            safe(&self.image, 400),
+            safe(&self.event_id, 80),
         ))
     }
 }

@@ -1,6 +1,6 @@
 //! One screen of text, for a chat, in which no text of an event becomes a link.
 
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 
 use super::buckets::date_of;
 use super::build::KEY;
@@ -53,7 +53,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
                 "  {}  {:<8} {} {}: {}",
                 date_of(question.time),
                 question.severity.as_str(),
-                question.reason,
+                safe(&question.reason, 40),
                 safe(&question.image, KEY),
                 safe(&question.uploader, KEY)
             ));

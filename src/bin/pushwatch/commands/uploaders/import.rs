@@ -12,6 +12,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::safe;
 #[cfg(feature = "aws")]
 use pushwatch::store::DynamoStore;
 use pushwatch::store::Manage;
@@ -289,7 +290,7 @@ impl List {
                     let of_root = (listed.record.standing == Standing::Trusted
                         && has_root_power(key))
                     .then(|| {
-                        let key = clean_cut(key, 200);
+                        let key = safe(key, 200);
                         format!("{key} has the root user's power, and no push by it will be told")
                     });
                     for note in listed.note.iter().chain(&of_root) {

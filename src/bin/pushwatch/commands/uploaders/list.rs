@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::response::safe;
+use pushwatch::render::safe;
 use pushwatch::store::Manage;
 use pushwatch::text::clean_cut;
 
@@ -248,7 +248,6 @@ impl<'a> Output<'a> {
 
 /// The texts of its columns.
 fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
-    let text = |text: Option<&str>, most| clean_cut(text.unwrap_or("-"), most);
     let push = record.last_push.as_ref();
     let image = image(
         push.and_then(|push| push.repository.as_deref()),
@@ -261,13 +260,13 @@ fn row(record: &Record, now: Timestamp, has_end: bool) -> Vec<String> {
     });
     let rest = [
         safe(record.name.as_deref().unwrap_or("-"), 30),
-        text(record.kind.as_deref(), 20),
-        text(Some(record.standing.as_str()), 20),
+        safe(record.kind.as_deref().unwrap_or("-"), 20),
+        safe(record.standing.as_str(), 20),
         ago(record.first_seen),
         ago(record.last_seen),
         record.pushes.to_string(),
         image,
-        text(Some(&record.uploader), 1024),
+        clean_cut(&record.uploader, 1024),
     ];
     end.into_iter().chain(rest).collect()
 }

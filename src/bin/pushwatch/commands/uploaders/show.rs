@@ -11,7 +11,7 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::habit::Habits;
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::RenderContext;
+use pushwatch::render::{RenderContext, safe};
 use pushwatch::store::{Manage, StoredFinding};
 use pushwatch::text::{clean_cut, clean_json};
 use serde_json::value::RawValue;
@@ -140,8 +140,10 @@ fn as_json(record: &Record, finding: Option<&StoredFinding>) -> io::Result<Strin
 fn words(record: &Record, now: Timestamp) -> String {
     let text = |text: &Option<CompactString>| {
         let text = text.as_ref();
-        text.map(|text| clean_cut(text, 1024))
+        text.map(|text| safe(text, 1024))
     };
+    // As somebody of yours typed it; a link to a ticket, maybe.
+    let reason = |text: &Option<CompactString>| text.as_ref().map(|text| clean_cut(text, 1024));
     let time = |time: Option<Timestamp>| time.map(|time| format!("{time} ({})", ago(time, now)));
     let until = record.trusted_until.map(|until| {
         let ended = if until <= now {
@@ -169,14 +171,14 @@ fn words(record: &Record, now: Timestamp) -> String {
         ("name", text(&record.name)),
         ("kind", text(&record.kind)),
         ("account", text(&record.account_id)),
-        ("standing", Some(clean_cut(record.standing.as_str(), 40))),
+        ("standing", Some(safe(record.standing.as_str(), 40))),
         (trusted_by, text(&record.trusted_by)),
         (trusted_at, time(record.trusted_at)),
         ("trusted until", until),
-        ("trust reason", text(&record.trust_reason)),
+        ("trust reason", reason(&record.trust_reason)),
         (revoked_by, text(&record.revoked_by)),
         (revoked_at, time(record.revoked_at)),
-        ("revoke reason", text(&record.revoke_reason)),
+        ("revoke reason", reason(&record.revoke_reason)),
         ("first seen", time(record.first_seen)),
         ("last seen", time(record.last_seen)),
         ("pushes", Some(record.pushes.to_string())),
@@ -190,7 +192,7 @@ fn words(record: &Record, now: Timestamp) -> String {
         ("ways", list(&record.habits.ways)),
         ("allowed by", text(&record.allowed_by)),
         ("allowed at", time(record.allowed_at)),
-        ("allow reason", text(&record.allow_reason)),
+        ("allow reason", reason(&record.allow_reason)),
         ("unique id", text(&record.principal_id)),
         ("previous id", text(&record.previous_principal_id)),
         ("last event", text(&record.last_event_id)),

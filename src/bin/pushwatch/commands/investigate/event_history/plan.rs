@@ -5,6 +5,7 @@ use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 use pushwatch::arn::{Arn, partition_of};
 use pushwatch::text::clean_cut;
+use pushwatch::time::moved;
 
 use crate::commands::investigate::answer::Question;
 use crate::commands::investigate::call::Call;
@@ -42,7 +43,7 @@ impl<'a> Plan<'a> {
             call,
             key: call.session.access_key.as_ref(),
             user: user_name(call),
-            from: start.min(call.time - TOKEN) - SLACK,
+            from: moved(start.min(moved(call.time, -TOKEN)), -SLACK),
         }
     }
 
@@ -77,7 +78,7 @@ impl<'a> Plan<'a> {
                 ..step
             })
         };
-        let just_before = of_principal(Question::From, time - JUST_BEFORE, Some(time));
+        let just_before = of_principal(Question::From, moved(time, -JUST_BEFORE), Some(time));
         let rest = [
             of_principal(Question::From, self.from, Some(time)),
             of_principal(Question::Calls, time, None),
