@@ -14,8 +14,9 @@ const CONSOLES: [&str; 3] = [
 ];
 
 /// Schemes that are linked though no slashes follow.
-const SCHEMES: [&str; 10] = [
-    "callto", "mailto", "news", "nntp", "outlook", "sip", "sips", "skype", "tel", "telnet",
+const SCHEMES: [&str; 17] = [
+    "callto", "file", "ftp", "gopher", "http", "https", "mailto", "news", "nntp", "onenote",
+    "outlook", "sip", "sips", "skype", "tel", "telnet", "webcal",
 ];
 
 /// What of the text would be linked, if anything; it is no link of ours.
@@ -92,6 +93,9 @@ fn bare_host(text: &str, run: &str) -> Option<String> {
     let is_mail = user.is_some_and(|user| user.ends_with(|c: char| c.is_ascii_alphanumeric()));
     if is_mail && !is_page {
         return None;
+    }
+    if is_page && host.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Some(host.to_owned());
     }
     let mut hosts: Vec<_> = host.split(['+', '_']).collect();
     if hosts.last().is_some_and(|host| is_service(host)) && !is_page {

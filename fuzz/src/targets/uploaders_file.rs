@@ -9,7 +9,7 @@ use pushwatch::text::clean_cut;
 use crate::chosen;
 use crate::command_line::{Ran, caught, run};
 use crate::list;
-use crate::oracles::{characters, printed};
+use crate::oracles::{characters, links, printed};
 use crate::scratch::Scratch;
 
 /// How much of a key a list shows.
@@ -77,6 +77,14 @@ fn show(input: &[u8], file: &[&Path], records: &[Record]) {
     let shown = uploaders("show", &[file, &typed].concat());
     assert!(shown.is_done || key.trim().is_empty(), "{}", shown.err);
     printed::assert_said(&shown);
+    // Its first line is the key; reasons and places are whoever's typed them.
+    let is_typed = |line: &&str| {
+        let typed = ["reason", "places", "                 "];
+        typed.iter().any(|label| line.contains(label))
+    };
+    for line in shown.out.lines().skip(1).filter(|line| !is_typed(line)) {
+        links::assert_none(line);
+    }
     let json = [file, &["--json".as_ref()], &typed].concat();
     printed::assert_said(&uploaders("show", &json));
 }
