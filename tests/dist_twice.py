@@ -34,7 +34,7 @@ def build(folder, cargo_home):
 
 def main():
     if changed := output("git", "status", "--porcelain", "--untracked-files=no"):
-        sys.exit(f"Not committed, so that a clone has it not:\n{changed}")
+        sys.exit(f"Commit these first; a clone does not have them:\n{changed}")
     commit = output("git", "rev-parse", "HEAD")
     with tempfile.TemporaryDirectory() as own:
         again = build(Path(own) / "a-folder-with-a-longer-name" / "pushwatch", Path(own) / "cargo")

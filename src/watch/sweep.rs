@@ -73,11 +73,13 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
     /// owed. `holder` is this sweep's own name.
     pub async fn sweep(&self, holder: &str, deadline: Timestamp) -> SweepReport {
         let time_left = deadline.duration_since(self.clock.now());
+        let stop_at = deadline - RESERVE.min(time_left / 3);
         let mut sweep = Sweep {
             watch: self,
             holder,
             deadline,
-            stop_at: deadline - RESERVE.min(time_left / 3),
+            stop_at,
+            others_until: stop_at,
             tried: HashSet::new(),
             postponed: Vec::new(),
             report: SweepReport::default(),
@@ -130,6 +132,8 @@ struct Sweep<'a, S, N, C> {
     holder: &'a str,
     deadline: Timestamp,
     stop_at: Timestamp,
+    /// When what is postponed has its turn, if something is.
+    others_until: Timestamp,
     /// The ids of what was kept before.
     tried: HashSet<String>,
     /// Claimed too often: they go after all others.
@@ -144,6 +148,11 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     fn has_time(&self) -> bool {
         self.now() < self.stop_at
+    }
+
+    /// Whether there is time for what is not postponed.
+    fn has_time_for_others(&self) -> bool {
+        self.has_time() && (self.postponed.is_empty() || self.now() < self.others_until)
     }
 
     /// Reads what is owed to its end, or for a third of the time.
@@ -245,19 +254,28 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     /// Publishes what was kept. If that was not all, and some of it could not be published,
     /// be it damaged or refused, what comes after it has its turn: else hundreds of damaged
-    /// findings would hold up all others for ever.
+    /// findings would hold up all others for ever. What is postponed comes last, in half of the
+    /// time.
     async fn publish_all(&mut self, mut due: Due) {
+        let now = self.now();
+        self.others_until = now + self.stop_at.duration_since(now) / 2;
         loop {
             let published = self.report.published;
             self.publish_due(&due).await;
             let is_stuck = self.report.published - published < due.len();
-            if !(due.is_full() && is_stuck && self.has_time()) {
-                return;
+            if !(due.is_full() && is_stuck && self.has_time_for_others()) {
+                break;
             }
             let kept = due.findings.into_iter().chain(due.digest);
             self.tried.extend(kept.map(|owed| owed.id));
             due = self.read().await;
         }
+        let postponed = std::mem::take(&mut self.postponed);
+        let (findings, digest) = postponed
+            .into_iter()
+            .partition(|claimed| claimed.owed == Owed::Finding);
+        self.publish(findings).await;
+        self.publish(digest).await;
     }
 
     async fn publish_due(&mut self, due: &Due) {
@@ -266,25 +284,13 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
         } else {
             CLAIMED_AT_ONCE
         };
-        let now = self.now();
-        let fresh_until = now + self.stop_at.duration_since(now) / 2;
         for (owed, at_once) in [(&due.findings, at_once), (&due.digest, CLAIMED_AT_ONCE)] {
             let mut left = owed.as_slice();
-            while !left.is_empty() && self.has_time() {
-                // What is postponed has half of the time.
-                if !self.postponed.is_empty() && self.now() >= fresh_until {
-                    break;
-                }
+            while !left.is_empty() && self.has_time_for_others() {
                 let claimed = self.claim(&mut left, at_once).await;
                 self.publish(claimed).await;
             }
         }
-        let postponed = std::mem::take(&mut self.postponed);
-        let (findings, digest) = postponed
-            .into_iter()
-            .partition(|claimed| claimed.owed == Owed::Finding);
-        self.publish(findings).await;
-        self.publish(digest).await;
     }
 
     /// Claims the next findings, at most `at_once` of them. Those that were claimed too

@@ -318,6 +318,13 @@ def test_every_parameter_is_described_grouped_and_labelled(source):
         assert limits & set(parameter), f"{name} takes anything"
 
 
+def test_the_sweep_runs_every_minute(source):
+    assert source["Parameters"]["SweepSchedule"]["Default"] == "rate(1 minute)"
+    rule = source["Resources"]["SweepRule"]["Properties"]
+    assert rule["ScheduleExpression"] == {"Ref": "SweepSchedule"}
+    assert rule.get("State", "ENABLED") == "ENABLED"
+
+
 @pytest.mark.parametrize("name, value, good", [
     ("EmailAddress", "", True),
     ("EmailAddress", "mary@example.com", True),

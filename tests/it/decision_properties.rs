@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use pushwatch::clock::SystemClock;
+use pushwatch::decide::decide;
 use pushwatch::event::Push;
 use pushwatch::finding::{Finding, Reason};
 use pushwatch::identity::Uploader;
@@ -20,7 +21,7 @@ use pushwatch::store::MemoryStore;
 use pushwatch::suppress::Suppression;
 use pushwatch::watch::Watch;
 
-use crate::support::events::{iam_user, push_by, read, record};
+use crate::support::events::{iam_user, push_by, read, record, role_session, usual};
 
 /// Keeps what it is told.
 #[derive(Default)]
@@ -109,6 +110,37 @@ fn told(findings: &[Finding]) -> Vec<(Reason, String)> {
 }
 
 proptest! {
+    #[test]
+    fn words_of_a_push_change_neither_reason_nor_severity(words in prop::collection::vec(any::<String>(), 7)) {
+        let by = |words: &[String]| {
+            let mut record = record("1", "2026-01-02T00:00:00Z", &role_session("ci/build", &words[0]));
+            record["userAgent"] = words[1].as_str().into();
+            record["sourceIPAddress"] = words[2].as_str().into();
+            record["userIdentity"]["accessKeyId"] = words[3].as_str().into();
+            record["vpcEndpointId"] = words[4].as_str().into();
+            record["requestParameters"]["imageTag"] = words[5].as_str().into();
+            record["requestParameters"]["imageManifest"] = words[6].as_str().into();
+            let (push, identified) = read(&record);
+            (push, identified.uploader)
+        };
+        let plain: Vec<_> = ["GitHubActions", "", "", "", "", "1", "{}"].map(str::to_owned).into();
+        for before in [None, Some("2025-01-01T00:00:00Z"), Some("2026-01-01T00:00:00Z")] {
+            let told = |words: &[String]| {
+                let (push, uploader) = by(words);
+                let record = before.map(|before| Record {
+                    last_seen: Some(before.parse().unwrap()),
+                    first_seen: Some(before.parse().unwrap()),
+                    principal_id: uploader.principal_id.clone(),
+                    habits: usual(),
+                    ..Record::unseen(uploader.key.clone(), Standing::New)
+                });
+                let decision = decide(record.as_ref(), &push, &uploader, &Policy::default());
+                (decision.rule, decision.owed, decision.finding.map(|finding| (finding.reason, finding.risk)))
+            };
+            prop_assert_eq!(told(&words), told(&plain), "{:?}", before);
+        }
+    }
+
     #[test]
     fn any_order_and_repetition_gives_the_same_uploaders_and_times((events, order) in shuffled()) {
         let pushes = |indices: &[usize]| {

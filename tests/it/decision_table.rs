@@ -580,6 +580,39 @@ fn row_11_the_same_second_is_not_later() {
     assert_eq!(decision.rule, DecisionRule::LateEventOfUnknownPrincipal);
 }
 
+/// One former id is remembered, and times are in whole seconds.
+#[test]
+fn row_11_a_name_of_three_ids_or_of_one_second_may_be_reported_again() {
+    let told = |record: Record, push: (Push, Uploader)| {
+        let decision = decided(Some(&record), &push, &Policy::default());
+        let reason = decision.finding.map(|finding| finding.reason);
+        (reason, decision.record.unwrap_or(record))
+    };
+    let by = |id: &str, mut push: (Push, Uploader), at: &str| {
+        push.0.event_id = format!("{id} {at}").into();
+        push.0.event_time = time(at);
+        push.1.principal_id = Some(id.into());
+        push
+    };
+    let again = Some(Reason::RecreatedPrincipal);
+    let mut record = seen(Standing::New);
+    for (id, at) in [
+        ("AIDAFIRST", "2025-06-01T00:00:00Z"),
+        ("AIDASECOND", "2025-06-02T00:00:00Z"),
+        ("AIDAFIRST", "2025-06-03T00:00:00Z"),
+    ] {
+        let (reason, after) = told(record, by(id, push(), at));
+        assert_eq!(reason, again, "{id} {at}");
+        record = after;
+    }
+    let (reason, record) = told(seen(Standing::New), by("AIDAOTHER", push(), LAST));
+    assert_eq!(reason, again);
+    let second_later = "2026-02-01T00:00:01Z";
+    assert!(time(second_later) > time(LAST));
+    let (reason, _) = told(record, by("AIDAOTHER", push(), second_later));
+    assert_eq!(reason, again);
+}
+
 #[test]
 fn row_12_an_absence_over_the_limit_is_told() {
     let after_days = |days: i64, seconds: i64| {

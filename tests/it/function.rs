@@ -430,6 +430,53 @@ fn a_finding_that_sns_does_not_take_waits_for_the_sweep() {
     assert!(findings(&stack)[0]["owed"].is_null());
 }
 
+/// What was published is not known of a call that failed.
+#[test]
+#[ignore = "needs moto"]
+fn tries_that_sns_fails_spend_the_budget() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let push = |name: &str| push(name, T1, name);
+    function.proxy.sns_is_down.store(true, Ordering::SeqCst);
+    // Two of five are kept for critical ones.
+    for name in ["a", "b", "c"] {
+        let answer = function.invoke(&push(name)).unwrap();
+        assert_eq!(outcome(&answer), "finding_deferred");
+    }
+    function.proxy.sns_is_down.store(false, Ordering::SeqCst);
+    let answer = function.invoke(&push("d")).unwrap();
+    assert_eq!(outcome(&answer), "finding_deferred");
+    assert!(
+        answer["why"].as_str().unwrap().contains("budget"),
+        "{answer}"
+    );
+    age(&stack);
+    assert_eq!(function.sweep()["published"], 4);
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn a_new_federated_user_costs_six_calls() {
+    let stack = stack();
+    let function = Function::start(&stack, &[]);
+    let user = "arn:aws:iam::111122223333:user/test";
+    let issuer = json!({"type": "IAMUser", "arn": user, "principalId": "AIDATEST",
+        "accountId": "111122223333", "userName": "test"});
+    let identity = json!({
+        "type": "FederatedUser", "principalId": "111122223333:mary", "accountId": "111122223333",
+        "arn": "arn:aws:sts::111122223333:federated-user/mary",
+        "sessionContext": {"sessionIssuer": issuer},
+    });
+    let answer = function
+        .invoke(&envelope(&record("1", T1, &identity)))
+        .unwrap();
+    assert_eq!(outcome(&answer), "finding_published");
+    let mut calls = function.calls();
+    // Whether earlier versions knew them by another key.
+    assert_eq!(calls.remove(1), "GetItem");
+    assert_eq!(calls, TOLD);
+}
+
 #[test]
 #[ignore = "needs moto"]
 fn a_message_that_sns_refuses_for_its_form_is_told_plainly() {

@@ -121,6 +121,33 @@ fn heavy(size: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A quarter of a gigabyte that is a quarter of a megabyte zipped. One that held the text would
+/// need more than there is.
+#[test]
+fn a_large_gzip_is_streamed() {
+    let other = json!({"eventName": "PutObject", "requestParameters": {"key": "x".repeat(900)}});
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let write =
+        |encoder: &mut GzEncoder<_>, text: &str| encoder.write_all(text.as_bytes()).unwrap();
+    write(&mut encoder, "{\"Records\":[");
+    let others = format!("{other},").repeat(1_000);
+    for _ in 0..256 {
+        write(&mut encoder, &others);
+    }
+    let push = record("1", "2026-01-12T09:00:00Z", &iam_user("test"));
+    write(&mut encoder, &format!("{push}]}}"));
+    let folder = folder(&[("a.json.gz", &encoder.finish().unwrap())]);
+    for command in [
+        &["replay", "--quiet", "--format", "json", "a.json.gz"][..],
+        &["report", "--quiet", "--summary", "a.json.gz"],
+        &["investigate", "1", "a.json.gz"],
+    ] {
+        seconds(folder.path(), command, 250);
+        let out = std::fs::read_to_string(folder.path().join("out")).unwrap();
+        assert!(out.contains("user/test"), "{command:?}: {out}");
+    }
+}
+
 /// Runs a command in a shell that holds it to limits; gives the seconds of CPU that it took.
 /// A command that meets a limit is killed, or says so.
 fn seconds(folder: &Path, args: &[&str], megabytes: usize) -> f64 {

@@ -269,6 +269,46 @@ fn files_are_compared_as_they_lie_in_the_bucket() {
 
 #[test]
 #[ignore = "needs moto"]
+fn without_options_it_looks_at_the_account_and_region_of_the_deployment() {
+    let own = Reconciled::new("rc-scope", &[]);
+    let account = own.stack.topic_arn.split(':').nth(4).unwrap();
+    let of = |id: &str, account: &str, region: &str| {
+        let mut record = by(id, id, 2);
+        record["recipientAccountId"] = json!(account);
+        record["awsRegion"] = json!(region);
+        record
+    };
+    let records = json!({"Records": [
+        of("own", account, REGION), of("far", account, "us-east-1"),
+        of("other", "999999999999", REGION),
+    ]});
+    own.laptop.write("trail.json", &records.to_string());
+    let handed_over = |options: &[&str]| {
+        let command = [
+            "reconcile",
+            "--stack",
+            own.name,
+            "--region",
+            REGION,
+            "trail.json",
+        ];
+        let environment = [
+            ("AWS_ENDPOINT_URL_CLOUDTRAIL", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL_LAMBDA", &own.lambda.address()),
+        ];
+        succeeded(
+            own.laptop
+                .run_bare(&[&command, options].concat(), &environment),
+        );
+        own.lambda.take()
+    };
+    assert_eq!(handed_over(&[]), ["own"]);
+    assert_eq!(handed_over(&["--lookup-region", "us-east-1"]), ["far"]);
+    assert_eq!(handed_over(&["--account", "999999999999"]), ["other"]);
+}
+
+#[test]
+#[ignore = "needs moto"]
 fn an_event_that_the_function_fails_on_is_named_and_found_again() {
     let (one, two) = (by("1", "eve", 30), by("2", "bob", 29));
     let own = Reconciled::with("rc-fails", &[], |id| match id {

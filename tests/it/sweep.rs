@@ -128,6 +128,8 @@ struct Inbox<'a> {
     within: Mutex<Duration>,
     /// Whose findings were told, in that order.
     names: Mutex<Vec<String>>,
+    /// How many had been told before each refusal for the form.
+    refusals: Mutex<Vec<usize>>,
 }
 
 impl Notifier for &Inbox<'_> {
@@ -142,6 +144,8 @@ impl Notifier for &Inbox<'_> {
         let refused_name = *self.refused_name.lock().unwrap();
         let is_refused = |finding: &Finding| Some(finding.uploader.name.as_str()) == refused_name;
         if message.findings().iter().any(is_refused) {
+            let told = self.names.lock().unwrap().len();
+            self.refusals.lock().unwrap().push(told);
             return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
         }
         let kind = match message {
@@ -179,6 +183,7 @@ fn with_owed(count: usize, policy: Policy, seconds: i64, test: impl AsyncFnOnce(
         seconds: AtomicI64::new(0),
         within: Mutex::default(),
         names: Mutex::default(),
+        refusals: Mutex::default(),
     };
     let watch = Watch {
         store: Intercepted(Between {
@@ -537,11 +542,37 @@ fn a_finding_that_is_always_refused_is_named_and_goes_after_the_others() {
             watch.notifier.refuse.store(0, Ordering::SeqCst);
         }
         watch.clock.pass(60);
+        watch.notifier.refusals.lock().unwrap().clear();
+        let told = watch.notifier.names.lock().unwrap().len();
         let swept = sweep(watch).await;
         assert_eq!(
             (swept.published, swept.messages, swept.refused.len()),
             (7, 1, 1)
         );
+        assert_eq!(*watch.notifier.refusals.lock().unwrap(), [told + 7]);
+    });
+}
+
+/// More than a sweep keeps at once are owed: it goes after those of the next page, too.
+#[test]
+fn what_is_always_refused_goes_after_all_that_there_is_time_for() {
+    with_owed(1_200, Policy::default(), 0, async |watch| {
+        watch.notifier.refuse.store(0, Ordering::SeqCst);
+        let store = &watch.store.0.store;
+        let first = store.owed(None).await.unwrap().owed.remove(0).id;
+        // Ten sweeps have tried it.
+        for _ in 0..10 {
+            let lease = store.lease(&first, "before", watch.clock.now());
+            let body = lease.await.unwrap().unwrap().body;
+            let finding: Finding = serde_json::from_str(&body).unwrap();
+            let name = finding.uploader.name.to_string();
+            *watch.notifier.refused_name.lock().unwrap() = Some(name.leak());
+            watch.clock.pass(120);
+        }
+        let swept = sweep(watch).await;
+        let told = watch.notifier.names.lock().unwrap().len();
+        assert_eq!(swept.published, told);
+        assert_eq!(*watch.notifier.refusals.lock().unwrap(), [told]);
     });
 }
 
