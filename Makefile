@@ -200,9 +200,10 @@ bench-contention: .venv/installed ## Let fifty functions at once push as one upl
 	fi || true
 	@test -e $@ || echo "Not run, since npm can't install axe-core: test_axe_finds_nothing"
 
-# Cargo's own tools, each of one version, compiled once.
-.tools/bin/cargo-%:
+# Cargo's own tools, each of one version, compiled once; what is there already stays.
+.tools/bin/cargo-%: Makefile
 	$(CARGO) install --quiet --locked --root .tools --target-dir .tools/target cargo-$*@$(VERSION_$*)
+	@touch $@
 
 # checkov pins other versions of the same packages.
 .venv-checkov/installed: tests/requirements-checkov.txt

@@ -322,8 +322,8 @@ def make_seeds(target):
     return folder
 
 
-def heavy(target):
-    """A folder with inputs of 6 MB that a target must do with as little as with others.
+def heavy():
+    """A folder with inputs of 6 MB that each target must do with as little as with others.
 
     An item of a table has 400 KB at most, and so has a finding."""
     size, item = 6 * 1024 * 1024, 400_000
@@ -365,7 +365,7 @@ def heavy(target):
         "expression-of-alternatives": b"true||" * (size // 6) + b"true",
         "glob-of-stars": b"*a" * (size // 4) + b"\n" + b"a" * (size // 2),
     }
-    folder = WORK / "heavy" / target
+    folder = WORK / "heavy"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in inputs.items():
@@ -420,12 +420,15 @@ def run(target, options, folders, seconds=0):
             code = subprocess.run(command, env=ENVIRONMENT, stdout=words, stderr=words,
                                   timeout=seconds + PATIENCE).returncode
         except subprocess.TimeoutExpired:
-            code = 70
+            code = None
     text = log.read_text(errors="replace")
     if code != 0:
         print(text[-6000:])
-        why = CODES.get(code, f"ended with {code}")
-        print(f"{target} {why}; the input is in fuzz/artifacts/{target}, the log in {log}")
+        if code is None:
+            print(f"{target} did not end, and was killed; the log is in {log}")
+        else:
+            why = CODES.get(code, f"ended with {code}")
+            print(f"{target} {why}; the input is in fuzz/artifacts/{target}, the log in {log}")
     return code == 0, text
 
 
@@ -436,7 +439,7 @@ def in_parallel(work, targets):
 
 
 def replay(target):
-    folders = [*given(target)[1:], heavy(target)]
+    folders = [*given(target)[1:], WORK / "heavy"]
     # The seconds of a clock: a machine may be busy, and some do 6 MB more than once.
     options = ["-runs=0", f"-max_len={8 * 1024 * 1024}", "-timeout=120"]
     done, text = run(target, options, folders)
@@ -500,6 +503,7 @@ def main():
     build()
     WORK.mkdir(parents=True, exist_ok=True)
     if arguments.what == "replay":
+        heavy()
         work = replay
     elif arguments.what == "minimise":
         work = minimise

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def documents():
-    for pattern in ["*.md", "docs/**/*.md", "events/**/*.md", "benches/**/*.md", "tests/**/*.md", ".github/**/*.md"]:
+    for pattern in ["*.md", "docs/**/*.md", "events/**/*.md", "benches/**/*.md", "tests/**/*.md", "fuzz/*.md", ".github/**/*.md"]:
         yield from sorted(ROOT.glob(pattern))
 
 
