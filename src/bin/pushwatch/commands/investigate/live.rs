@@ -1,8 +1,6 @@
 //! What AWS says of an image now: the registry, and what runs images.
 
 use compact_str::CompactString;
-use jiff::Timestamp;
-use pushwatch::aws::AwsError;
 
 use super::answer::{ImageFacts, Question, Unknown, Workload};
 use super::call::Call;
@@ -98,21 +96,4 @@ impl Images for Live<'_> {
     fn unknown(&self) -> Vec<Unknown> {
         self.unknown.clone()
     }
-}
-
-/// Why a call of AWS has no answer, in one line: the right that is missing, or what is wrong.
-pub fn why(fault: &AwsError) -> String {
-    let advice = fault.advice("");
-    if advice.starts_with("the right ") {
-        advice
-    } else if advice.is_empty() {
-        format!("{}: {}", fault.call, fault.fault())
-    } else {
-        format!("{}: {}; {advice}", fault.call, fault.fault())
-    }
-}
-
-/// A time of the SDK's.
-pub fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::from_second(time.secs()).ok()
 }

@@ -25,6 +25,8 @@ mod origin;
 mod page;
 #[cfg(feature = "aws")]
 mod registry;
+#[cfg(feature = "aws")]
+mod sdk;
 mod session;
 mod source;
 mod subject;

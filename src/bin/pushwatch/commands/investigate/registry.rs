@@ -9,7 +9,7 @@ use pushwatch::render::safe;
 
 use super::answer::{ImageFacts, Referrer};
 use super::call::Call;
-use super::live::{timestamp, why};
+use super::sdk::{timestamp, why};
 use crate::deployment::Session;
 
 /// Media types of lists of manifests.

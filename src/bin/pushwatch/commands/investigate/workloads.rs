@@ -10,8 +10,8 @@ use pushwatch::aws::AwsError;
 use pushwatch::render::safe;
 
 use super::answer::{Workload, WorkloadKind};
-use super::live::{timestamp, why};
 use super::registry::Registry;
+use super::sdk::{timestamp, why};
 use crate::deployment::Session;
 use crate::ui::{Spinner, counted};
 

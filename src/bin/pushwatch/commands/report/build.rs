@@ -12,7 +12,10 @@ use pushwatch::time::whole_seconds;
 
 use super::buckets::{Buckets, day};
 use super::count::{Axes, of_pushes};
-use super::data::{FindingCounts, Lane, Mark, New, Question, Report, SourceKind, VERSION};
+use super::data::{
+    FindingCounts, Lane, MAX_KEY_SHOWN, MOST_MARKS, Mark, New, Question, Report, SourceKind,
+    VERSION,
+};
 use super::embed::fingerprint;
 use super::gathered::{Answers, Found, Gathered};
 use super::places::of_places;
@@ -23,14 +26,10 @@ pub const MOST_LANES: usize = 300;
 const MOST_COLUMNS: i64 = 120;
 /// Parts of the axis of weeks.
 const MOST_WEEKS: i64 = 53;
-/// Marks of a lane.
-pub const MOST_MARKS: usize = 40;
 /// Questions that are asked.
 const MOST_QUESTIONS: usize = 100;
 /// Who was first seen within these days is new, if `--since` does not say otherwise.
 pub const NEW_DAYS: i64 = 30;
-/// Longest key that is shown.
-pub const KEY: usize = 300;
 /// Longest name.
 const NAME: usize = 60;
 
@@ -187,7 +186,7 @@ fn lanes(
     }
     for (key, (_, open, worst, finding)) in about {
         let lane = Lane {
-            key: clean_cut(key, KEY),
+            key: clean_cut(key, MAX_KEY_SHOWN),
             name: clean_cut(&finding.name, NAME),
             kind: clean_cut(&finding.kind, 30),
             standing: UNIDENTIFIED.to_owned(),
@@ -225,7 +224,7 @@ fn worry(entry: &(Lane, CompactString)) -> impl Ord + use<> {
 /// What a lane has beside what it is sorted by; only of those that are shown.
 fn complete(mut lane: Lane, record: Option<&Record>) -> Lane {
     if let Some(record) = record {
-        lane.key = clean_cut(&record.uploader, KEY);
+        lane.key = clean_cut(&record.uploader, MAX_KEY_SHOWN);
         let name = record.name.as_deref().unwrap_or(&record.uploader);
         lane.name = clean_cut(name, NAME);
         lane.account = record.account_id.as_deref().map(|id| clean_cut(id, 24));
@@ -343,7 +342,7 @@ fn questions(found: &[Found], answers: &Answers) -> (Vec<Question>, u64) {
         severity: finding.severity,
         reason: clean_cut(&finding.reason, 40),
         time: finding.time,
-        uploader: clean_cut(&finding.uploader, KEY),
+        uploader: clean_cut(&finding.uploader, MAX_KEY_SHOWN),
         image: crate::ui::image(finding.repository.as_deref(), finding.tag.as_deref()),
         command: command(finding, answers),
     });
@@ -364,7 +363,7 @@ fn command(finding: &Found, answers: &Answers) -> Option<String> {
         }
         Answers::ByTrust => {
             let key = finding.uploader.as_str();
-            if !plain(key) || key.len() > KEY || key.starts_with("unidentified:") {
+            if !plain(key) || key.len() > MAX_KEY_SHOWN || key.starts_with("unidentified:") {
                 return None;
             }
             let key = shlex::try_quote(key).ok()?;

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use pushwatch::text::clean_cut;
 
-use super::build::KEY;
-use super::data::Report;
+use super::data::{MAX_KEY_SHOWN, Report};
 use super::embed::{FINGERPRINT, fingerprint_of};
 
 /// Uploaders that are named in each list.
@@ -56,7 +55,7 @@ pub fn compare(last: &Report, report: &Report) -> Changes {
     let mut changes = Changes {
         since: last.made_at,
         same_source: last.source == report.source,
-        earlier_source: clean_cut(&last.source.name, KEY),
+        earlier_source: clean_cut(&last.source.name, MAX_KEY_SHOWN),
         new: Changed::default(),
         gone: Changed::default(),
         standing: Changed::default(),
@@ -96,7 +95,12 @@ fn standings(report: &Report) -> HashMap<&str, u8> {
 fn names(report: &Report) -> HashMap<String, String> {
     let lanes = report.lanes.iter();
     lanes
-        .map(|lane| (fingerprint_of(&lane.key), clean_cut(&lane.key, KEY)))
+        .map(|lane| {
+            (
+                fingerprint_of(&lane.key),
+                clean_cut(&lane.key, MAX_KEY_SHOWN),
+            )
+        })
         .collect()
 }
 

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use pushwatch::text::clean_cut;
 
 use super::buckets::Buckets;
-use super::build::MOST_MARKS;
-use super::data::{Cell, Lane, Matrix, Series};
+use super::data::{Cell, Lane, MOST_MARKS, Matrix, Series};
 use super::places::matrix;
 use super::seen::SeenPushes;
 

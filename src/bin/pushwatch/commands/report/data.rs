@@ -11,6 +11,10 @@ use super::buckets::Buckets;
 
 /// Of the data in a page. A later one can't be compared by this program.
 pub const VERSION: u32 = 1;
+/// Marks of a lane.
+pub const MOST_MARKS: usize = 40;
+/// The longest key that is shown.
+pub const MAX_KEY_SHOWN: usize = 300;
 
 /// A report.
 #[derive(Debug, Clone, Serialize, Deserialize)]

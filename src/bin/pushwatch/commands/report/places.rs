@@ -7,8 +7,7 @@ use compact_str::CompactString;
 use pushwatch::record::Record;
 use pushwatch::text::clean_cut;
 
-use super::build::KEY;
-use super::data::{Cell, Lane, Matrix, Row};
+use super::data::{Cell, Lane, MAX_KEY_SHOWN, Matrix, Row};
 
 /// Rows and columns of the matrix.
 const MOST_ROWS: usize = 25;
@@ -76,7 +75,7 @@ pub fn matrix(mut cells: Vec<(usize, &str, Cell)>, wide: &[usize]) -> Matrix {
         rows: rows.collect(),
         places: places
             .iter()
-            .map(|(place, _)| clean_cut(place, KEY))
+            .map(|(place, _)| clean_cut(place, MAX_KEY_SHOWN))
             .collect(),
         other_places,
         other_rows,

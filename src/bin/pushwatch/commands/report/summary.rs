@@ -3,9 +3,8 @@
 use pushwatch::render::safe;
 
 use super::buckets::date_of;
-use super::build::KEY;
 use super::compare::{Changed, Changes};
-use super::data::Report;
+use super::data::{MAX_KEY_SHOWN, Report};
 use super::figures::{figures, severity_counts};
 use super::sentence::sentence;
 
@@ -42,7 +41,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
         lines.extend([String::new(), "New and not reviewed".to_owned()]);
         for lane in &unreviewed {
             let first = lane.first_seen.map(date_of).unwrap_or_default();
-            lines.push(format!("  {first}  {}", safe(&lane.key, KEY)));
+            lines.push(format!("  {first}  {}", safe(&lane.key, MAX_KEY_SHOWN)));
         }
         lines.extend(more(report.new.not_reviewed, unreviewed.len()));
     }
@@ -54,8 +53,8 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
                 date_of(question.time),
                 question.severity.as_str(),
                 safe(&question.reason, 40),
-                safe(&question.image, KEY),
-                safe(&question.uploader, KEY)
+                safe(&question.image, MAX_KEY_SHOWN),
+                safe(&question.uploader, MAX_KEY_SHOWN)
             ));
         }
         let all = report.questions.len() as u64 + report.other_questions;
@@ -67,7 +66,7 @@ pub fn summary(report: &Report, changes: Option<&Changes>) -> String {
 
 fn named<'a>(what: &'a str, changed: &'a Changed) -> impl Iterator<Item = String> + use<'a> {
     let named = changed.named.iter().take(3);
-    named.map(move |(key, how)| format!("  {what:<14} {} ({how})", safe(key, KEY)))
+    named.map(move |(key, how)| format!("  {what:<14} {} ({how})", safe(key, MAX_KEY_SHOWN)))
 }
 
 fn more(all: u64, shown: usize) -> Option<String> {

@@ -16,7 +16,9 @@ use pushwatch::render::safe;
 #[cfg(feature = "aws")]
 use pushwatch::store::DynamoStore;
 use pushwatch::store::Manage;
-use pushwatch::text::{clean, clean_cut};
+use pushwatch::text::clean;
+#[cfg(feature = "aws")]
+use pushwatch::text::clean_cut;
 use tempfile::NamedTempFile;
 
 #[cfg(feature = "aws")]

@@ -8,7 +8,7 @@ use pushwatch::aws::AwsError;
 use tokio::time::Instant;
 
 use super::plan::Step;
-use crate::commands::investigate::live::why;
+use crate::commands::investigate::sdk::why;
 use crate::deployment::Session;
 use crate::input::event_history::{HistoryEvent, Lookups};
 
