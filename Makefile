@@ -54,7 +54,7 @@ lint: ## Run clippy for each set of features; check that pure modules are pure, 
 	$(PYTHON) tests/lint/purity.py
 	$(PYTHON) tests/lint/links.py
 
-supply: .tools/bin/cargo-deny .venv-checkov/installed ## Check what the programs are made of: crates, licences, sources, SBOMs; advisories where they are at hand
+supply: .tools/cargo-deny-$(VERSION_deny) .venv-checkov/installed ## Check what the programs are made of: crates, licences, sources, SBOMs; advisories where they are at hand
 	$(PYTHON) tests/lint/dependencies.py
 	.venv-checkov/bin/python tests/lint/sbom.py
 	.tools/bin/cargo-deny --locked check licenses bans sources
@@ -62,7 +62,7 @@ supply: .tools/bin/cargo-deny .venv-checkov/installed ## Check what the programs
 	then .tools/bin/cargo-deny --locked --offline check advisories; \
 	else echo "Not checked, since their database is not at hand (make advisories): advisories"; fi
 
-advisories: .tools/bin/cargo-deny ## Fetch the database of advisories, and check the crates by it
+advisories: .tools/cargo-deny-$(VERSION_deny) ## Fetch the database of advisories, and check the crates by it
 	.tools/bin/cargo-deny --locked check advisories
 
 default: ## Build and run what is built by default, which needs no AWS
@@ -94,11 +94,11 @@ budgets: sam ## Hold the deployed function against its limits: instructions, zip
 smoke: .venv/installed ## Invoke the function in cargo-lambda's emulator with the samples
 	.venv/bin/python -m pytest -q tests/e2e/test_smoke.py
 
-fuzzed: .tools/bin/cargo-fuzz ## Replay what the fuzz targets were given before, and fuzz for a minute in all
+fuzzed: .tools/cargo-fuzz-$(VERSION_fuzz) ## Replay what the fuzz targets were given before, and fuzz for a minute in all
 	$(PYTHON) fuzz/run.py replay
 	$(PYTHON) fuzz/run.py fuzz --all 60
 
-fuzz: .tools/bin/cargo-fuzz ## Fuzz each target, or TARGET=name alone, for SECONDS=60
+fuzz: .tools/cargo-fuzz-$(VERSION_fuzz) ## Fuzz each target, or TARGET=name alone, for SECONDS=60
 	$(PYTHON) fuzz/run.py fuzz --each $(SECONDS) $(TARGET:%=--target %)
 
 local: .venv/installed ## Run the whole system on this machine, to play with; Ctrl-C ends it
@@ -200,9 +200,9 @@ bench-contention: .venv/installed ## Let fifty functions at once push as one upl
 	fi || true
 	@test -e $@ || echo "Not run, since npm can't install axe-core: test_axe_finds_nothing"
 
-# Cargo's own tools, each of one version, compiled once; what is there already stays.
-.tools/bin/cargo-%: Makefile
-	$(CARGO) install --quiet --locked --root .tools --target-dir .tools/target cargo-$*@$(VERSION_$*)
+# Cargo's own tools, each compiled once; another version is another target.
+.tools/cargo-%:
+	$(CARGO) install --quiet --locked --force --root .tools --target-dir .tools/target cargo-$(subst -,@,$*)
 	@touch $@
 
 # checkov pins other versions of the same packages.
