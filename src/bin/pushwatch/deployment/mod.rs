@@ -3,11 +3,15 @@
 
 #[cfg(feature = "aws")]
 mod activity;
+#[cfg(feature = "aws")]
+mod clients;
 mod error;
 #[cfg(feature = "aws")]
 mod queue;
 #[cfg(feature = "aws")]
 mod session;
+#[cfg(feature = "aws")]
+mod stack;
 #[cfg(feature = "aws")]
 mod stack_settings;
 
@@ -21,7 +25,9 @@ pub use error::DeploymentError;
 #[cfg(feature = "aws")]
 pub use queue::{QueueAttributes, messages_in};
 #[cfg(feature = "aws")]
-pub use session::{Session, Stack, check_region};
+pub use session::{Session, check_region};
+#[cfg(feature = "aws")]
+pub use stack::Stack;
 #[cfg(feature = "aws")]
 pub use stack_settings::StackSettings;
 

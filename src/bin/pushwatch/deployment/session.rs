@@ -1,6 +1,5 @@
 //! AWS, with the region and the credentials of the caller.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::meta::ProviderChainError;
@@ -10,130 +9,30 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_cloudformation::types::{Stack as CloudFormationStack, StackResourceSummary};
-use aws_sdk_cloudtrail::error::ProvideErrorMetadata as _;
-use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
-use aws_sdk_lambda::operation::invoke::InvokeError;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
-use jiff::Timestamp;
-use pushwatch::aws::{AwsError, RetryConflicts};
-use pushwatch::notify::SnsNotifier;
-use pushwatch::render::{HttpsFormat, RenderContext};
-use pushwatch::store::DynamoStore;
+use pushwatch::aws::AwsError;
+use pushwatch::render::RenderContext;
 use pushwatch::text::clean_cut;
 
+use super::Names;
 use super::error::DeploymentError;
-use super::{Names, TablesArgs};
 use crate::ui::Spinner;
 
 const REGION_OPTION: &str = "--region or AWS_REGION";
 /// Of a connection; a laptop may be far from the region.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of whatever gives the credentials: a file, a process, a portal.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
-/// Of an invocation of the function, which has half a minute for an event.
-const INVOKE_TIMEOUT: Duration = Duration::from_mins(1);
 /// With the SDK's growing waits, about half a minute of throttling.
 const ATTEMPTS: u32 = 8;
-/// Of what an investigation can do without.
-const FEW_ATTEMPTS: u32 = 3;
-
-/// Has `learn` say that it is throttled, instead of the SDK waiting in silence.
-#[derive(Debug)]
-struct ThrottlingNotRetried;
-
-impl ClassifyRetry for ThrottlingNotRetried {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = match context.output_or_error() {
-            Some(Err(error)) => error.as_operation_error(),
-            _ => None,
-        };
-        let error = error.and_then(|error| error.downcast_ref::<LookupEventsError>());
-        if error.is_some_and(|error| error.code() == Some("ThrottlingException")) {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "throttling"
-    }
-}
-
-/// Invokes the function again only if Lambda throttled: it was not invoked then. After any
-/// other failure it may have been, and a second time would be a second event.
-#[derive(Debug)]
-struct OnlyThrottlingRetried;
-
-impl ClassifyRetry for OnlyThrottlingRetried {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = match context.output_or_error() {
-            None | Some(Ok(_)) => return RetryAction::NoActionIndicated,
-            Some(Err(error)) => error.as_operation_error(),
-        };
-        let error = error.and_then(|error| error.downcast_ref::<InvokeError>());
-        if error.is_some_and(InvokeError::is_too_many_requests_exception) {
-            RetryAction::throttling_error()
-        } else {
-            RetryAction::RetryForbidden
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "only throttling"
-    }
-}
-
-/// A stack of PushWatch.
-#[derive(Debug)]
-pub struct Stack {
-    pub name: String,
-    pub outputs: BTreeMap<String, String>,
-    pub parameters: BTreeMap<String, String>,
-    /// `CREATE_COMPLETE` and the like.
-    pub status: String,
-    pub status_reason: Option<String>,
-    /// When it was made.
-    pub created: Option<Timestamp>,
-}
-
-impl Stack {
-    /// An output.
-    ///
-    /// # Errors
-    /// When there is none, as in a stack of something else.
-    pub fn output(&self, output: &'static str) -> Result<&str, DeploymentError> {
-        let value = self.outputs.get(output).map(String::as_str);
-        value.ok_or_else(|| DeploymentError::NoOutput {
-            stack: self.name.clone(),
-            output,
-        })
-    }
-
-    /// Its tables and its topic.
-    ///
-    /// # Errors
-    /// When it has none.
-    pub fn names(&self) -> Result<Names, DeploymentError> {
-        let output = |output| self.outputs.get(output).cloned();
-        Ok(Names {
-            uploaders: self.output("UploadersTable")?.to_owned(),
-            findings: output("FindingsTable"),
-            topic_arn: output("FindingsTopicArn"),
-        })
-    }
-}
 
 /// AWS, with the region and the credentials of the caller.
 #[derive(Debug)]
 pub struct Session {
-    config: SdkConfig,
-    region: String,
-    quiet: bool,
+    pub(super) config: SdkConfig,
+    pub(super) region: String,
+    pub(super) quiet: bool,
 }
 
 /// Who types the command.
@@ -192,29 +91,6 @@ impl Session {
         format!("the table {} in {}{endpoint}", names.uploaders, self.region)
     }
 
-    /// The tables. Without a findings table no finding can be looked up.
-    pub fn store(&self, names: &Names) -> DynamoStore {
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
-            .retry_classifier(RetryConflicts)
-            .build();
-        DynamoStore::new(
-            aws_sdk_dynamodb::Client::from_conf(config),
-            names.uploaders.clone(),
-            names.findings.clone().unwrap_or_default(),
-        )
-    }
-
-    /// The topic.
-    pub fn notifier(
-        &self,
-        topic_arn: String,
-        context: RenderContext,
-        https_format: HttpsFormat,
-    ) -> SnsNotifier {
-        let client = aws_sdk_sns::Client::new(&self.config);
-        SnsNotifier::new(|| client, topic_arn, context, https_format)
-    }
-
     /// Where commands about the deployment lead.
     pub fn render_context(&self, names: &Names, absence_days: u16) -> RenderContext {
         RenderContext {
@@ -226,135 +102,6 @@ impl Session {
             account: None,
             runbook: None,
         }
-    }
-
-    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.config)
-    }
-
-    pub fn sns(&self) -> aws_sdk_sns::Client {
-        aws_sdk_sns::Client::new(&self.config)
-    }
-
-    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
-        aws_sdk_eventbridge::Client::new(&self.config)
-    }
-
-    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
-        aws_sdk_cloudwatch::Client::new(&self.config)
-    }
-
-    /// Lambda in the region of the session.
-    pub fn lambda(&self) -> aws_sdk_lambda::Client {
-        self.lambda_in(&self.region)
-    }
-
-    /// Lambda in a region.
-    pub fn lambda_in(&self, region: &str) -> aws_sdk_lambda::Client {
-        let config = aws_sdk_lambda::config::Builder::from(&self.config);
-        let config = config.region(Region::new(region.to_owned())).build();
-        aws_sdk_lambda::Client::from_conf(config)
-    }
-
-    /// Lambda, to invoke the function: with time for its answer. What may have reached it
-    /// is not tried again.
-    pub fn invoker(&self) -> aws_sdk_lambda::Client {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(INVOKE_TIMEOUT)
-            .operation_timeout(INVOKE_TIMEOUT * 3)
-            .build();
-        let config = aws_sdk_lambda::config::Builder::from(&self.config)
-            .timeout_config(timeouts)
-            .retry_classifier(OnlyThrottlingRetried)
-            .build();
-        aws_sdk_lambda::Client::from_conf(config)
-    }
-
-    /// The findings table of the stack that an uploaders table is in; none if it is in no
-    /// stack, or that can't be asked.
-    pub async fn findings_table_beside(&self, uploaders: &str) -> Option<String> {
-        let _waiting = Spinner::on("looking for the findings table", self.quiet);
-        let asked = aws_sdk_cloudformation::Client::new(&self.config)
-            .describe_stack_resources()
-            .physical_resource_id(uploaders)
-            .send();
-        let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, asked)
-            .await
-            .ok()?
-            .ok()?;
-        let mut resources = answer.stack_resources().iter();
-        let table = resources.find(|one| one.logical_resource_id() == Some("FindingsTable"))?;
-        table.physical_resource_id().map(str::to_owned)
-    }
-
-    /// What is in a stack.
-    ///
-    /// # Errors
-    /// When it can't be listed.
-    pub async fn resources(&self, stack: &str) -> Result<Vec<StackResourceSummary>, AwsError> {
-        let client = aws_sdk_cloudformation::Client::new(&self.config);
-        let mut resources = Vec::new();
-        let mut next = None;
-        loop {
-            let page = client
-                .list_stack_resources()
-                .stack_name(stack)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|error| {
-                    let target = format!("stack {stack}");
-                    AwsError::new("CloudFormation ListStackResources", target, error)
-                })?;
-            resources.extend(page.stack_resource_summaries.unwrap_or_default());
-            next = page.next_token;
-            if next.is_none() {
-                return Ok(resources);
-            }
-        }
-    }
-
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&self.config)
-    }
-
-    pub fn cloudwatch_logs(&self) -> aws_sdk_cloudwatchlogs::Client {
-        aws_sdk_cloudwatchlogs::Client::new(&self.config)
-    }
-
-    /// CloudTrail in a region.
-    pub fn cloudtrail(&self, region: &str) -> aws_sdk_cloudtrail::Client {
-        let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()))
-            .retry_classifier(ThrottlingNotRetried)
-            .build();
-        aws_sdk_cloudtrail::Client::from_conf(config)
-    }
-
-    /// ECR in a region.
-    pub fn ecr(&self, region: &str) -> aws_sdk_ecr::Client {
-        let config = aws_sdk_ecr::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()))
-            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
-            .build();
-        aws_sdk_ecr::Client::from_conf(config)
-    }
-
-    /// ECS in a region.
-    pub fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
-        let config = aws_sdk_ecs::config::Builder::from(&self.config);
-        let config = config.region(Region::new(region.to_owned())).build();
-        aws_sdk_ecs::Client::from_conf(config)
-    }
-
-    /// Inspector in a region.
-    pub fn inspector(&self, region: &str) -> aws_sdk_inspector2::Client {
-        let config = aws_sdk_inspector2::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()))
-            .retry_config(RetryConfig::standard().with_max_attempts(FEW_ATTEMPTS))
-            .build();
-        aws_sdk_inspector2::Client::from_conf(config)
     }
 
     /// Who types the command.
@@ -381,93 +128,6 @@ impl Session {
                 advice: "check AWS_ENDPOINT_URL if it is set".to_owned(),
             }),
         }
-    }
-
-    /// The names of the deployment that the options name.
-    ///
-    /// # Errors
-    /// As [`stack`](Self::stack).
-    pub async fn names(&self, tables: &TablesArgs) -> Result<Names, DeploymentError> {
-        match (&tables.stack, &tables.table) {
-            (Some(stack), _) => self.stack(stack).await?.names(),
-            (None, Some(table)) => Ok(Names {
-                uploaders: table.clone(),
-                findings: tables.findings_table.clone(),
-                topic_arn: None,
-            }),
-            (None, None) => Err(DeploymentError::NoTarget),
-        }
-    }
-
-    /// A stack's names and parameters.
-    ///
-    /// # Errors
-    /// When there is no such stack, or it is none of PushWatch.
-    pub async fn stack(&self, stack: &str) -> Result<Stack, DeploymentError> {
-        let stack = self.described(stack).await?;
-        // Each stack of PushWatch has this one.
-        stack.output("UploadersTable")?;
-        Ok(stack)
-    }
-
-    /// A stack, whatever it is of and however far it came.
-    ///
-    /// # Errors
-    /// When there is no such stack.
-    pub async fn described(&self, stack: &str) -> Result<Stack, DeploymentError> {
-        let waiting = Spinner::on("reading the stack", self.quiet);
-        let described = aws_sdk_cloudformation::Client::new(&self.config)
-            .describe_stacks()
-            .stack_name(stack)
-            .send()
-            .await
-            .map_err(|error| {
-                let error = AwsError::new("CloudFormation DescribeStacks", stack, error);
-                DeploymentError::Stack {
-                    stack: clean_cut(stack, 200),
-                    region: self.region.clone(),
-                    advice: error.advice(match error.code.as_deref() {
-                        None | Some("Throttling") => "a retry can help",
-                        // ValidationError: it knows no stack of this name.
-                        Some(_) => "check the stack's name, its region and AWS_PROFILE",
-                    }),
-                    fault: error.fault().to_owned(),
-                }
-            })?;
-        drop(waiting);
-        let outputs = described
-            .stacks()
-            .iter()
-            .flat_map(CloudFormationStack::outputs);
-        let outputs: BTreeMap<_, _> = outputs
-            .filter_map(|output| {
-                let value = output.output_value()?.to_owned();
-                Some((output.output_key()?.to_owned(), value))
-            })
-            .collect();
-        let parameters = described
-            .stacks()
-            .iter()
-            .flat_map(CloudFormationStack::parameters);
-        let parameters = parameters.filter_map(|parameter| {
-            let value = parameter.parameter_value()?.to_owned();
-            Some((parameter.parameter_key()?.to_owned(), value))
-        });
-        let first = described.stacks().first();
-        let status = first.and_then(CloudFormationStack::stack_status);
-        let created = first.and_then(CloudFormationStack::creation_time);
-        Ok(Stack {
-            name: clean_cut(stack, 200),
-            outputs,
-            parameters: parameters.collect(),
-            status: status
-                .map_or("UNKNOWN", |status| status.as_str())
-                .to_owned(),
-            status_reason: first
-                .and_then(CloudFormationStack::stack_status_reason)
-                .map(|reason| clean_cut(reason, 400)),
-            created: created.and_then(|time| Timestamp::from_second(time.secs()).ok()),
-        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The settings of a deployment, as its stack's parameters give them to the function.
 
 use super::error::{DeploymentError, ParameterError};
-use super::session::{Session, Stack};
+use super::session::Session;
+use super::stack::Stack;
 use super::{Names, TablesArgs};
 use crate::args::PolicyArgs;
 use crate::ui::say;
@@ -150,7 +151,7 @@ impl StackSettings {
 mod tests {
     use super::StackSettings;
     use crate::args::PolicyArgs;
-    use crate::deployment::session::Stack;
+    use crate::deployment::stack::Stack;
     use clap::Parser as _;
     use pushwatch::policy::HabitReports;
     use pushwatch::render::HttpsFormat;
