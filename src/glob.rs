@@ -72,7 +72,7 @@ impl Glob {
         if text.len() > MAX_GLOB {
             return Err(GlobError::TooComplex {
                 glob: glob(),
-                fault: format!("no key has more than {MAX_KEY} bytes"),
+                fault: format!("it has more than {MAX_GLOB} bytes, and no key more than {MAX_KEY}"),
             });
         }
         if let Some((index, character)) = text
@@ -170,7 +170,7 @@ impl std::str::FromStr for Glob {
 
 #[cfg(test)]
 mod tests {
-    use super::{Glob, GlobError};
+    use super::{Glob, GlobError, is_plain};
 
     #[test]
     fn each_part_is_matched_alone() {
@@ -249,13 +249,21 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_that_is_longer_than_any_key_is_refused() {
+    fn a_key_is_plain_if_it_is_a_glob_of_itself_alone() {
+        assert!(is_plain("arn:aws:iam::1:role/ci"));
+        for odd in ["*", "?", "[", "]", "{", "}", "\\"] {
+            assert!(!is_plain(&format!("arn:aws:iam::1:role/{odd}")), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_glob_of_more_than_twice_the_longest_key_is_refused() {
         assert!(Glob::parse(&"x".repeat(2048)).is_ok());
         let error = Glob::parse(&"x".repeat(2049)).unwrap_err();
         assert!(
             error
                 .to_string()
-                .ends_with("no key has more than 1024 bytes")
+                .ends_with("it has more than 2048 bytes, and no key more than 1024")
         );
     }
 }

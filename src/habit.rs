@@ -270,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for places in [0, 3, MAX_PLACES + 1] {
+            let mut habits = habits(places);
+            habits.habits_since = Some(time(JAN));
+            let written = serde_json::to_value(&habits).unwrap();
+            assert_eq!(written.get("wide").is_some(), places > MAX_PLACES);
+            assert_eq!(serde_json::from_value::<Habits>(written).unwrap(), habits);
+        }
+    }
+
+    #[test]
     fn the_habits_of_two_records_are_those_of_both() {
         let (mut one, mut two) = (Habits::default(), Habits::default());
         one.remember("a", "plain", time(FEB));
