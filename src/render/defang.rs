@@ -38,7 +38,8 @@ pub(super) fn defanged_wholly(text: &str) -> String {
 /// `text` as one word of a shell, in which nothing is linked: the dot of
 /// `evil'.'com` stands in quotes, which the shell takes away again. `None` if
 /// there is no such word, or if it is too long or has characters that can't be seen.
-pub(super) fn shell_word(text: &str) -> Option<String> {
+#[must_use]
+pub fn shell_word(text: &str) -> Option<String> {
     let is_seen = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     // One that begins with a dash would be an option.
     if text.len() > MAX_WORD || text.starts_with('-') || !text.bytes().all(is_seen) {

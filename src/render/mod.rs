@@ -29,6 +29,8 @@ mod text;
 mod wording;
 
 #[cfg(feature = "cli")]
+pub use defang::shell_word;
+#[cfg(feature = "cli")]
 pub use facts::{Fact, of_push};
 pub use message::Message;
 #[cfg(feature = "cli")]

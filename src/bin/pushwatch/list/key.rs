@@ -5,7 +5,7 @@ use pushwatch::arn::Arn;
 use pushwatch::glob;
 use pushwatch::identity::{FEDERATED_PREFIX, MAX_KEY};
 use pushwatch::record::{Record, Standing};
-use pushwatch::render::safe;
+use pushwatch::render::{safe, shell_word};
 
 /// A key that a push can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub fn former_key_note(key: &str) -> Option<String> {
     let arn = Arn::parse(key)?;
     let name = arn.resource.strip_prefix("federated-user/")?;
     let issuer = format!("arn:{}:iam::{}:user/ISSUER", arn.partition, arn.account);
-    let shown = safe(&format!("{FEDERATED_PREFIX}{issuer}/{name}"), 200);
+    let other = format!("{FEDERATED_PREFIX}{issuer}/{name}");
+    // It will be typed.
+    let shown = shell_word(&other).unwrap_or_else(|| safe(&other, 200));
     (arn.service == "sts").then(|| {
         format!(
             "the key of federated sessions whose events name no issuer. Any other session by \
@@ -412,6 +414,10 @@ mod tests {
         ] {
             assert!(note.contains(said), "{note}");
         }
+        // To be typed, and no link.
+        let dotted = parse("arn:aws:sts::111122223333:federated-user/john.do").unwrap();
+        let note = dotted.note.unwrap();
+        assert!(note.contains("/ISSUER/john'.'do: trust"), "{note}");
     }
 
     #[test]
