@@ -203,6 +203,7 @@ bench-contention: .venv/installed ## Let fifty functions at once push as one upl
 # Cargo's own tools, each compiled once; another version is another target.
 .tools/cargo-%:
 	$(CARGO) install --quiet --locked --force --root .tools --target-dir .tools/target cargo-$(subst -,@,$*)
+	@rm -f .tools/cargo-$(firstword $(subst -, ,$*))-*
 	@touch $@
 
 # checkov pins other versions of the same packages.

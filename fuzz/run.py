@@ -323,7 +323,7 @@ def make_seeds(target):
 
 
 def heavy():
-    """A folder with inputs of 6 MB that each target must do with as little as with others.
+    """Writes inputs of 6 MB, which each target must handle within the same memory as others.
 
     An item of a table has 400 KB at most, and so has a finding."""
     size, item = 6 * 1024 * 1024, 400_000
@@ -370,7 +370,6 @@ def heavy():
     folder.mkdir(parents=True)
     for name, content in inputs.items():
         (folder / name).write_bytes(content)
-    return folder
 
 
 # Runs

@@ -5,6 +5,10 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The highest count that is taken from a list: every reader of JSON has it exactly, and a
+/// table has room above it.
+const MAX_COUNT: u64 = 1 << 53;
+
 use crate::event::{MAX_TEXT, Push};
 use crate::habit::Habits;
 use crate::identity::Uploader;
@@ -319,7 +323,7 @@ impl Record {
         self.trust_reason = reason.map(cut);
         self.trusted_until = until;
         self.trusted_at = Some(whole_seconds(now));
-        self.revision += 1;
+        self.count_write();
     }
 
     /// Revokes the uploader: every later push is reported. Who trusted it before
@@ -330,7 +334,7 @@ impl Record {
         self.revoked_by = Some(cut(by));
         self.revoke_reason = reason.map(cut);
         self.revoked_at = Some(whole_seconds(now));
-        self.revision += 1;
+        self.count_write();
     }
 
     /// Notes who added to the habits by hand, and why. The first habits begin now.
@@ -340,13 +344,57 @@ impl Record {
         self.allow_reason = Some(cut(reason));
         self.allowed_at = Some(now);
         self.habits.habits_since.get_or_insert(now);
-        self.revision += 1;
+        self.count_write();
     }
 
     /// Forgets the habits, which are learned anew from the next push on.
     pub fn reset_habits(&mut self) {
         self.forget_habits();
-        self.revision += 1;
+        self.count_write();
+    }
+
+    /// Counts a write, as each does.
+    pub fn count_write(&mut self) {
+        self.revision = self.revision.saturating_add(1);
+    }
+
+    /// Cuts what somebody wrote in a list to the limits of what is read of an event: a finding
+    /// that says who trusted or revoked, and why, fits into a table then.
+    pub fn hold_to_limits(&mut self) {
+        let mut push = self.last_push.as_mut();
+        let of_push = push.iter_mut().flat_map(|push| {
+            [
+                &mut push.repository,
+                &mut push.tag,
+                &mut push.digest,
+                &mut push.account,
+                &mut push.region,
+                &mut push.source_ip,
+            ]
+        });
+        let own = [
+            &mut self.kind,
+            &mut self.name,
+            &mut self.account_id,
+            &mut self.principal_id,
+            &mut self.previous_principal_id,
+            &mut self.last_event_id,
+            &mut self.last_finding_id,
+            &mut self.trusted_by,
+            &mut self.trust_reason,
+            &mut self.revoked_by,
+            &mut self.revoke_reason,
+            &mut self.allowed_by,
+            &mut self.allow_reason,
+        ];
+        for text in own.into_iter().chain(of_push).flatten() {
+            text.truncate(cut_json(text, MAX_TEXT).len());
+        }
+        if let Standing::Unknown(word) = &mut self.standing {
+            word.truncate(cut_json(word, MAX_TEXT).len());
+        }
+        self.pushes = self.pushes.min(MAX_COUNT);
+        self.revision = self.revision.min(MAX_COUNT);
     }
 
     /// Takes the habits away, and what was noted with them.
@@ -408,7 +456,7 @@ impl Record {
         if *self == before {
             return false;
         }
-        self.revision = before.revision + 1;
+        self.count_write();
         true
     }
 

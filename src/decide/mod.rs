@@ -396,7 +396,7 @@ impl Case<'_> {
         });
         record.note_decision(self.push, self.uploader);
         forget_unwatched_habits(&mut record, self.uploader, self.policy);
-        record.revision += 1;
+        record.count_write();
         record
     }
 

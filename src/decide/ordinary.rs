@@ -68,7 +68,7 @@ pub(crate) fn remember_ordinary(
 /// Remembers a late push: the update of the store's `touch_late`, in Rust.
 pub(crate) fn remember_late(record: &mut Record, uploader: &Uploader, policy: &Policy) {
     record.pushes = record.pushes.saturating_add(1);
-    record.revision += 1;
+    record.count_write();
     forget_unwatched_habits(record, uploader, policy);
 }
 
@@ -78,7 +78,7 @@ fn remember_by_the_known(record: &mut Record, push: &Push, uploader: &Uploader) 
         record.principal_id.clone_from(&uploader.principal_id);
     }
     record.note_push(push);
-    record.revision += 1;
+    record.count_write();
 }
 
 /// Habits that do not count would be old when they count again.
@@ -107,7 +107,7 @@ pub(crate) fn move_times(record: &mut Record, push: &Push, uploader: &Uploader) 
         remember_by_the_known(record, push, uploader);
     } else {
         record.note_push(push);
-        record.revision += 1;
+        record.count_write();
     }
 }
 

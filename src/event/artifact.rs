@@ -103,28 +103,16 @@ pub(super) fn read(record: &Object<'_>, tag: Option<&str>) -> (Artifact, Option<
     let Some((manifest, media_type)) = manifest_of(&request).or_else(of_response) else {
         return (Artifact::Unknown, None);
     };
-    let manifest = Object::parse(&manifest).filter(|manifest| !is_ambiguous(manifest));
+    let manifest = Object::parse(&manifest);
+    let manifest = manifest.and_then(|manifest| Manifest::read(&manifest, media_type.as_deref()));
     let Some(manifest) = manifest else {
         return (Artifact::Unknown, None);
     };
-    let manifest = Manifest::read(&manifest, media_type.as_deref());
     let artifact = manifest.artifact();
     // What runs is about nothing else, whatever its tag says.
     let is_about = !matches!(artifact, Artifact::Image | Artifact::Index);
     let subject = manifest.subject.or_else(|| tag.and_then(subject_of_tag));
     (artifact, subject.filter(|_| is_about))
-}
-
-/// Whether what runs the manifest may find something else in it.
-fn is_ambiguous(manifest: &Object<'_>) -> bool {
-    let any = |object: &Object<'_>, names: &[&str]| {
-        let mut names = names.iter();
-        names.any(|name| object.is_ambiguous(name))
-    };
-    let mut layers = manifest.objects("layers");
-    any(manifest, &["mediaType", "config", "layers", "manifests"])
-        || any(&manifest.object("config"), &["mediaType", "digest"])
-        || layers.any(|layer| any(&layer, &["mediaType"]))
 }
 
 /// A manifest, and the media type that is named beside it.
@@ -149,13 +137,24 @@ struct Manifest {
 }
 
 impl Manifest {
-    fn read(manifest: &Object<'_>, media_type: Option<&str>) -> Self {
+    /// None if what runs it may find something else in it.
+    fn read(manifest: &Object<'_>, media_type: Option<&str>) -> Option<Self> {
         let own = |object: &Object<'_>, name| object.text(name).map(|text| essence(&text));
         let annotations = manifest.object("annotations");
         let is = |name, value| annotations.text(name).is_some_and(|text| text == value);
-        let layers = manifest.objects("layers");
+        let layers: Vec<_> = manifest.objects("layers").collect();
         let config = manifest.object("config");
-        Self {
+        let ambiguous = |object: &Object<'_>, names: &[&str]| {
+            let mut names = names.iter();
+            names.any(|name| object.is_ambiguous(name))
+        };
+        if ambiguous(manifest, &["mediaType", "config", "layers", "manifests"])
+            || ambiguous(&config, &["mediaType", "digest"])
+            || layers.iter().any(|layer| ambiguous(layer, &["mediaType"]))
+        {
+            return None;
+        }
+        Some(Self {
             media_type: own(manifest, "mediaType").or_else(|| media_type.map(essence)),
             artifact_type: own(manifest, "artifactType"),
             config: own(&config, "mediaType"),
@@ -163,7 +162,8 @@ impl Manifest {
                 .text("digest")
                 .is_some_and(|digest| digest != EMPTY_CONFIG),
             layers: layers
-                .map(|layer| own(&layer, "mediaType").unwrap_or_default())
+                .iter()
+                .map(|layer| own(layer, "mediaType").unwrap_or_default())
                 .collect(),
             has_manifests: manifest.has("manifests"),
             is_signature_bundle: is("dev.sigstore.bundle.predicateType", SIGNATURE_PREDICATE)
@@ -172,7 +172,7 @@ impl Manifest {
                 .object("subject")
                 .text("digest")
                 .filter(|digest| is_digest(digest)),
-        }
+        })
     }
 
     /// What can run is an image or an index, whatever else it says of itself:

@@ -35,14 +35,21 @@ pub(super) fn is_envelope(event: &Object<'_>) -> bool {
     event.has("detail") || event.has("detail-type")
 }
 
+/// How many records of a failure may be around an event: one that is parked, and handed over by
+/// hand, may fail again.
+const MOST_FAILURES: usize = 5;
+
 /// The event inside Lambda's record of a failure, `None` if that is no object; an event
 /// that is no such record is itself.
 pub(super) fn failed_event<'e, 'a>(event: &'e Object<'a>) -> Option<Cow<'e, Object<'a>>> {
-    if is_failure(event) {
-        event.nested("requestPayload")
-    } else {
-        Some(Cow::Borrowed(event))
+    let mut inner = Cow::Borrowed(event);
+    for _ in 0..MOST_FAILURES {
+        if !is_failure(&inner) {
+            break;
+        }
+        inner = Cow::Owned(inner.nested("requestPayload")?.into_owned());
     }
+    Some(inner)
 }
 
 fn is_failure(event: &Object<'_>) -> bool {
@@ -51,10 +58,14 @@ fn is_failure(event: &Object<'_>) -> bool {
 
 /// The text of the record in an event.
 pub(super) fn record_text(json: &str) -> &str {
-    let event_text = match Object::outermost(json) {
-        Some(failure) if is_failure(&failure) => failure.raw("requestPayload").unwrap_or(json),
-        _ => json,
-    };
+    let mut event_text = json;
+    for _ in 0..MOST_FAILURES {
+        let inner = Object::outermost(event_text).filter(is_failure);
+        match inner.and_then(|failure| failure.raw("requestPayload")) {
+            Some(inner) => event_text = inner,
+            None => break,
+        }
+    }
     match Object::outermost(event_text) {
         Some(event) if is_envelope(&event) => event.raw("detail").unwrap_or(event_text),
         _ => event_text,

@@ -7,12 +7,13 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-/// What follows a host in a web address, and in no e-mail address; and what some programs take
-/// for the end of a host, so that what they see is another one.
-const AFTER_HOST: [char; 6] = ['/', ':', '?', '#', '_', '+'];
+/// What follows a host in a web address, and in no e-mail address.
+const AFTER_HOST: [char; 4] = ['/', ':', '?', '#'];
+/// Where some programs end a host that goes on for others.
+const WITHIN_HOST: [char; 2] = ['_', '+'];
 
-/// What some mail programs take for a link though no slashes follow the colon. The first five
-/// are of Windows' own list (`EM_AUTOURLDETECT`).
+/// What some mail programs take for a link though no slashes follow the colon. Most are
+/// of Windows' own list (`EM_AUTOURLDETECT`).
 const SCHEMES: [&str; 17] = [
     "file", "ftp", "gopher", "http", "https", "callto", "mailto", "news", "nntp", "onenote",
     "outlook", "sip", "sips", "skype", "tel", "telnet", "webcal",
@@ -96,8 +97,7 @@ fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
         b'\\' => return before.ends_with('\\'),
         _ => {}
     }
-    let without_number = last.trim_end_matches(|c: char| c.is_ascii_digit());
-    if without_number.ends_with("www") || is("ftp") {
+    if is_of_the_web(&last) || is("ftp") {
         return true;
     }
     let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
@@ -119,12 +119,18 @@ fn is_of_a_link(text: &str, at: usize, words: Words) -> bool {
     is_domain && !(words == Words::Whole && Host::around(before, after).opens_no_page())
 }
 
+/// `www`, with a number or without, whatever is before it.
+fn is_of_the_web(word: &str) -> bool {
+    word.trim_end_matches(|c: char| c.is_ascii_digit())
+        .ends_with("www")
+}
+
 /// The host around a dot.
 struct Host<'a> {
     name: String,
     before: &'a str,
-    /// Whether what follows makes it a page's.
-    is_of_page: bool,
+    /// What follows.
+    next: Option<char>,
 }
 
 impl<'a> Host<'a> {
@@ -136,17 +142,29 @@ impl<'a> Host<'a> {
         Self {
             name: format!("{}.{}", &before[begin..], &after[..end]),
             before: &before[..begin],
-            is_of_page: after[end..].starts_with(AFTER_HOST),
+            next: after[end..].chars().next(),
         }
     }
 
     fn is_page_of_an_address(&self) -> bool {
-        self.is_of_page && self.name.parse::<Ipv4Addr>().is_ok()
+        self.next.is_some_and(|next| AFTER_HOST.contains(&next))
+            && self.name.parse::<Ipv4Addr>().is_ok()
     }
 
     /// Whether it is that of an e-mail address, or names an AWS service.
     fn opens_no_page(&self) -> bool {
-        if self.is_of_page {
+        let mut more = AFTER_HOST.iter().chain(&WITHIN_HOST);
+        // Behind a mark within it, it would be another host.
+        let has_mark = self
+            .name
+            .to_ascii_lowercase()
+            .rsplit('.')
+            .skip(1)
+            .any(|label| {
+                let word = label.rsplit('-').next().unwrap_or(label);
+                is_of_the_web(word) || word == "ftp"
+            });
+        if has_mark || more.any(|more| self.next == Some(*more)) {
             return false;
         }
         let is_service = [".amazonaws.com", ".amazonaws.com.cn"]
@@ -195,6 +213,8 @@ mod tests {
             ("see 203.0.113.7/login", "see 203[.]0[.]113[.]7/login"),
             ("203.0.113.7:8080", "203[.]0[.]113[.]7:8080"),
             ("s3.amazonaws.com_x", "s3.amazonaws[.]com_x"),
+            ("x@www.evil.com", "x@www[.]evil[.]com"),
+            ("x@a-ftp.evil.com", "x@a-ftp[.]evil[.]com"),
             ("mary@evil.com+x", "mary@evil[.]com+x"),
             ("evil.公司-x", "evil[.]公司-x"),
         ] {
@@ -228,6 +248,8 @@ mod tests {
             "mary.major",
             "203.0.113.7",
             "1.2.3.4.5/x",
+            "team/app:1.2.3.4_amd64",
+            "OpenJDK_64-Bit_Server_VM/17.0.8.1+8-LTS",
             "sftp.server:hotel:1",
             r"\u{1b}[0m C:\windows",
             "mary.major@example.com",

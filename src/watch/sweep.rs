@@ -89,7 +89,8 @@ impl<S: Store, N: Notifier, C: Clock> Watch<S, N, C> {
             sweep.publish_all(due).await;
             sweep.release_lease().await;
         }
-        sweep.report.owed -= sweep.report.published;
+        // What was published after a listing that failed is not in it.
+        sweep.report.owed = sweep.report.owed.saturating_sub(sweep.report.published);
         sweep.report
     }
 }
@@ -254,8 +255,8 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
 
     /// Publishes what was kept. If that was not all, and some of it could not be published,
     /// be it damaged or refused, what comes after it has its turn: else hundreds of damaged
-    /// findings would hold up all others for ever. What is postponed comes last, in half of the
-    /// time.
+    /// findings would hold up all others for ever. What is postponed comes after all others, but
+    /// not later than after half of the time.
     async fn publish_all(&mut self, mut due: Due) {
         let now = self.now();
         self.others_until = now + self.stop_at.duration_since(now) / 2;
@@ -263,13 +264,21 @@ impl<S: Store, N: Notifier, C: Clock> Sweep<'_, S, N, C> {
             let published = self.report.published;
             self.publish_due(&due).await;
             let is_stuck = self.report.published - published < due.len();
-            if !(due.is_full() && is_stuck && self.has_time_for_others()) {
-                break;
+            let goes_on = due.is_full() && is_stuck;
+            if !(goes_on && self.has_time_for_others()) {
+                self.publish_postponed().await;
+                self.others_until = self.stop_at;
+            }
+            if !(goes_on && self.has_time()) {
+                return;
             }
             let kept = due.findings.into_iter().chain(due.digest);
             self.tried.extend(kept.map(|owed| owed.id));
             due = self.read().await;
         }
+    }
+
+    async fn publish_postponed(&mut self) {
         let postponed = std::mem::take(&mut self.postponed);
         let (findings, digest) = postponed
             .into_iter()

@@ -236,12 +236,21 @@ fn a_failure_destination_record_is_the_event_inside() {
         "requestPayload": envelope(&test_record()),
         "responsePayload": {"errorType": "RetryableStore"}
     });
-    let whole = |event| {
+    let whole = |event: &Value| {
         let (mut push, identity) = read(event);
         push.read_details();
         (push, identity)
     };
     assert_eq!(whole(&destination), whole(&test_record()));
+    // One that was parked, was handed over by hand, and failed again.
+    let again = json!({"requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": destination});
+    assert_eq!(whole(&again), whole(&test_record()));
+    let mut without_id = test_record();
+    without_id.as_object_mut().unwrap().remove("eventID");
+    let within = |event: &Value| json!({"requestContext": {}, "requestPayload": event});
+    let twice = within(&within(&without_id));
+    assert_eq!(whole(&twice).0.event_id, whole(&without_id).0.event_id);
 }
 
 fn outcome(event: &Value) -> Result<Event, Unreadable> {

@@ -286,6 +286,8 @@ fn an_event_is_looked_up_in_cloudtrail_if_no_finding_is_stored_of_it() {
         shown.starts_with(&format!("{T2} team/app 1.4.2, event {OTHER}\n")),
         "{shown}"
     );
+    // The manifest is read too.
+    assert!(!shown.contains("does not show the manifest"), "{shown}");
     assert!(
         shown.contains("  finding   none is stored of this event\n"),
         "{shown}"

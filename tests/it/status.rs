@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::block_on;
 use crate::support::cli::{pushwatch_on_terminal, succeeded};
 use crate::support::deployment::push;
 use crate::support::healthy::Healthy;
@@ -55,6 +56,24 @@ fn the_same_is_there_as_json() {
     assert_eq!(status["lastFinding"]["publishedAt"], Value::Null);
     assert!(status["lastSweep"].is_string(), "{status}");
     assert_eq!(status["faults"], json!([]));
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn no_text_of_a_table_is_obeyed() {
+    let healthy = Healthy::new("pw-status-hostile");
+    let record = json!({
+        "uploader": "arn:aws:iam::111122223333:user/x", "lastSeen": T2, "revision": 1,
+        "standing": "\u{1b}]0;owned\u{7}http://evil.com", "lastPush": {"tag": "\u{9b}31m\u{202e}"},
+    });
+    let item = serde_dynamo::to_item(&record).unwrap();
+    block_on(healthy.stack.put(&healthy.stack.uploaders, item));
+    for options in [&[][..], &["--json"]] {
+        let ran = succeeded(healthy.run("status", options));
+        let is_hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!ran.out.contains(is_hostile), "{:?}", ran.out);
+        assert!(!ran.out.contains("http://"), "{}", ran.out);
+    }
 }
 
 #[test]

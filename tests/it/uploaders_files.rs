@@ -98,6 +98,7 @@ fn what_is_listed_and_shown_of_an_uploader_is_no_link() {
             "first",
             evil,
             &json!({"name": evil, "kind": "www.evil.com", "accountId": "evil.com",
+                "ways": ["provider:evil.com"], "trustedBy": evil,
                 "lastPush": push("evil.com/login", evil), "principalId": evil}),
         ),
         // Neither is a link by itself.

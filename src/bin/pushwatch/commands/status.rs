@@ -13,7 +13,7 @@ use pushwatch::aws::AwsError;
 use pushwatch::record::{LastPush, Record};
 use pushwatch::render::safe;
 use pushwatch::store::{DynamoStore, StoredFinding};
-use pushwatch::text::clean_cut;
+use pushwatch::text::{clean_cut, clean_json};
 use serde_json::{Value, json};
 
 use crate::deployment::{Session, Stack, messages_in, stack_name};
@@ -87,7 +87,8 @@ async fn run_on(args: &StatusArgs) -> Result<ExitCode, CommandError> {
     let mut status = Box::pin(Status::read(&session, &stack, &store, stored)).await?;
     drop(waiting);
     if args.json {
-        return write(&format!("{}\n", status.to_json(&stack, session.region())));
+        let json = status.to_json(&stack, session.region()).to_string();
+        return write(&format!("{}\n", clean_json(&json)));
     }
     if !is_watching(args) {
         return write(&status.in_words(&stack, session.region()));
@@ -143,7 +144,7 @@ impl Stored {
     }
 
     fn count(&mut self, record: Record, now: Timestamp) {
-        let standing = record.standing.as_str().to_owned();
+        let standing = safe(record.standing.as_str(), 40);
         *self.standings.entry(standing).or_default() += 1;
         let is_new = record.first_seen.is_some_and(|first| first > now - WEEK);
         self.new_this_week += usize::from(is_new);

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use memchr::memmem;
 use pushwatch::event::{self, Event, Object, Push, Unreadable};
 use pushwatch::identity::{Identification, identify};
+use pushwatch::render::safe_words;
 use pushwatch::text::clean;
 use rayon::prelude::*;
 use serde_json::value::RawValue;
@@ -439,7 +440,7 @@ impl Reading<'_> {
             self.contents.tally.ignored += 1;
             return;
         }
-        let ignored = self.at(position, why);
+        let ignored = self.at(position, &safe_words(why, 400));
         self.contents.ignored.push(ignored);
     }
 

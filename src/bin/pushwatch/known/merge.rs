@@ -225,7 +225,7 @@ async fn write<S: Manage>(
                 merge.effect = Effect::Changed;
                 merge.record = own.clone();
                 merge.record.habits = listed.habits.clone();
-                merge.record.revision += 1;
+                merge.record.count_write();
             }
         }
         let record = (merge.effect != Effect::Unchanged).then(|| merge.record.clone());

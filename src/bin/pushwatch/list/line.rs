@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use compact_str::CompactString;
+use pushwatch::identity::MAX_KEY;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{safe, safe_words};
 
@@ -81,13 +82,14 @@ pub fn parse_line(line: &str) -> Result<Option<ListLine>, String> {
         return Ok(None);
     }
     if line.starts_with('{') {
-        let record: Record = serde_json::from_str(line).map_err(|error| {
+        let mut record: Record = serde_json::from_str(line).map_err(|error| {
             // The column; the line is named already.
             let message = error.to_string();
             let (what, _) = message.rsplit_once(" at line ").unwrap_or((&message, ""));
             format!("column {}: {}", error.column(), safe_words(what, 200))
         })?;
         check_seen_key(&record.uploader)?;
+        record.hold_to_limits();
         let note = key::former_key_note(&record.uploader);
         return Ok(Some(ListLine::new(record, note)));
     }
@@ -113,6 +115,12 @@ fn check_seen_key(key: &str) -> Result<(), String> {
         "service:",
         "principal:",
     ];
+    if key.len() > MAX_KEY {
+        return Err(format!(
+            "`{}` has more than {MAX_KEY} bytes, and no uploader key has",
+            safe(key, 80)
+        ));
+    }
     if schemes.iter().any(|scheme| key.starts_with(scheme)) {
         Ok(())
     } else {
@@ -161,6 +169,28 @@ mod tests {
             let error = parse_line(line).unwrap_err();
             assert!(error.contains(fault), "{line}: {error}");
         }
+        let key = format!("arn:aws:iam::111122223333:user/{}", "x".repeat(1_000));
+        let line = serde_json::json!({"uploader": key, "standing": "new"});
+        let error = parse_line(&line.to_string()).unwrap_err();
+        assert!(error.contains("has more than 1024 bytes"), "{error}");
+    }
+
+    #[test]
+    fn what_somebody_wrote_is_held_to_the_limits_of_an_event() {
+        let long = "\"".repeat(2_000);
+        let line = serde_json::json!({
+            "uploader": "arn:aws:iam::111122223333:user/test", "standing": &long, "name": &long,
+            "trustReason": &long, "revokedBy": &long, "lastPush": {"tag": &long},
+            "pushes": u64::MAX, "revision": u64::MAX,
+        });
+        let record = parse_line(&line.to_string()).unwrap().unwrap().record;
+        let cut = &long[..512];
+        assert_eq!(record.standing.as_str(), cut);
+        assert_eq!(record.name.as_deref(), Some(cut));
+        assert_eq!(record.trust_reason.as_deref(), Some(cut));
+        assert_eq!(record.revoked_by.as_deref(), Some(cut));
+        assert_eq!(record.last_push.unwrap().tag.as_deref(), Some(cut));
+        assert_eq!((record.pushes, record.revision), (1 << 53, 1 << 53));
     }
 
     #[test]

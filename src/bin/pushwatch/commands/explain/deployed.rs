@@ -195,7 +195,7 @@ impl Deployment {
                  days of this account in {region}; with the event's file, give that"
             )));
         };
-        let read = event::read(&found.json, self.now);
+        let read = event::read_whole(&found.json, self.now);
         let mut contents = Contents::default();
         match read.map_err(|fault| CommandError::Usage(format!("event {shown}: {fault}")))? {
             Event::Push(push, identity) => {

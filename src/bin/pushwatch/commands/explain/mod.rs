@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use pushwatch::render::safe_words;
 use pushwatch::store::Store as _;
 use pushwatch::watch::Watch;
 
@@ -94,7 +93,7 @@ async fn in_memory(args: &ExplainArgs) -> Result<ExitCode, CommandError> {
     );
     let mut output = io::stdout().lock();
     for why in &contents.ignored {
-        writeln!(output, "Ignored: {}", safe_words(why, 400)).map_err(CommandError::Output)?;
+        writeln!(output, "Ignored: {why}").map_err(CommandError::Output)?;
     }
     for pushed in &contents.pushes {
         let uploader = &pushed.identification.uploader;

@@ -67,7 +67,7 @@ pub fn record(lines: &mut Lines, key: &str, record: Option<&Record>, now: Timest
         let at = at.map_or_else(String::new, |at| format!(" {at} ({})", ago(at, now)));
         let why = why.as_ref();
         let why = why.map_or_else(String::new, |why| format!(": {}", clean_cut(why, 1024)));
-        lines.add("", format!("by {}{at}{why}", clean_cut(by, 1024)));
+        lines.add("", format!("by {}{at}{why}", safe(by, 1024)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The deployed function, invoked with an event: it decides by its own settings and code,
 //! with its own rights.
 
+use aws_sdk_lambda::operation::invoke::InvokeError as SdkInvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use pushwatch::aws::AwsError;
 use pushwatch::text::clean_cut;
@@ -62,6 +63,10 @@ impl Function {
             .send()
             .await
             .map_err(|error| {
+                let service = error.as_service_error();
+                if service.is_some_and(SdkInvokeError::is_request_too_large_exception) {
+                    return InvokeError::Event("it is larger than Lambda takes (6 MB)".to_owned());
+                }
                 let function = format!("function {}", clean_cut(&self.name, 100));
                 InvokeError::Call(AwsError::new(INVOKE, function, error))
             })?;

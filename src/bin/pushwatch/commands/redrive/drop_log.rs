@@ -11,6 +11,10 @@ use super::parked::ParkedMessage;
 use crate::deployment::{Session, Stack};
 use crate::error::CommandError;
 
+/// How many are noted at once: of less than 8 KB each, whatever characters are in them, they fit
+/// into the 1 MB that CloudWatch Logs takes.
+const AT_ONCE: usize = 100;
+
 /// The log stream of one run.
 pub struct DropLog {
     client: aws_sdk_cloudwatchlogs::Client,
@@ -50,12 +54,18 @@ impl DropLog {
         Ok(log)
     }
 
-    /// Notes that the messages are dropped. CloudWatch Logs takes 10,000 events and
-    /// 1 MB at a time.
+    /// Notes that the messages are dropped.
     ///
     /// # Errors
     /// When CloudWatch Logs refuses.
     pub async fn note(&self, messages: &[ParkedMessage]) -> Result<(), CommandError> {
+        for messages in messages.chunks(AT_ONCE) {
+            self.put(messages).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, messages: &[ParkedMessage]) -> Result<(), CommandError> {
         let now = Timestamp::now();
         let events = messages.iter().filter_map(|message| {
             let note = json!({

@@ -9,6 +9,7 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::glob::{self, Glob};
 use pushwatch::record::{Record, Standing};
+use pushwatch::render::safe;
 use pushwatch::store::{Answer, ForgetAnswer, Manage};
 use pushwatch::text::clean_cut;
 use pushwatch::time::whole_seconds;
@@ -209,7 +210,8 @@ pub async fn revoke<S: Manage>(
 /// By whom, when and why somebody was revoked.
 fn revocation(record: &Record, now: Timestamp) -> String {
     let text = |text: &Option<CompactString>| text.as_ref().map(|text| clean_cut(text, 1024));
-    let by = text(&record.revoked_by).map_or_else(String::new, |by| format!(" by {by}"));
+    let by = record.revoked_by.as_ref();
+    let by = by.map_or_else(String::new, |by| format!(" by {}", safe(by, 1024)));
     let when = record
         .revoked_at
         .map_or_else(String::new, |time| format!(" {} ({time})", ago(time, now)));

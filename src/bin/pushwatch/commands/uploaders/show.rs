@@ -189,7 +189,7 @@ fn words(record: &Record, now: Timestamp) -> String {
         ("source", of_push(|push| &push.source_ip)),
         ("habits since", time(record.habits.habits_since)),
         ("places", places(&record.habits)),
-        ("ways", list(&record.habits.ways)),
+        ("ways", list(&record.habits.ways, safe)),
         ("allowed by", text(&record.allowed_by)),
         ("allowed at", time(record.allowed_at)),
         ("allow reason", reason(&record.allow_reason)),
@@ -211,12 +211,13 @@ fn places(habits: &Habits) -> Option<String> {
     if habits.wide {
         return Some("everywhere".to_owned());
     }
-    list(&habits.places)
+    // As they are typed again, to allow them.
+    list(&habits.places, clean_cut)
 }
 
 /// One below the other, behind a label; none if there are none.
-fn list(habits: &[CompactString]) -> Option<String> {
-    let habits = habits.iter().map(|habit| clean_cut(habit, 1024));
+fn list(habits: &[CompactString], shown: fn(&str, usize) -> String) -> Option<String> {
+    let habits = habits.iter().map(|habit| shown(habit, 1024));
     let habits: Vec<_> = habits.collect();
     (!habits.is_empty()).then(|| habits.join(&format!("\n{}", " ".repeat(17))))
 }
