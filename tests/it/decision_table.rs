@@ -319,6 +319,25 @@ fn row_6_a_trusted_glob_makes_the_standing_pattern() {
 }
 
 #[test]
+fn row_6_only_another_principal_in_order_becomes_the_known_one() {
+    let policy = trusting("arn:aws:iam::*:user/*");
+    let own = seen(Standing::New).principal_id;
+    let other = Some("AIDAOTHER".into());
+    for (push, known, previous) in [
+        (push(), own.clone(), None),
+        (late_push(), own.clone(), None),
+        (by_other_principal(push()), other, own.clone()),
+        (by_other_principal(late_push()), own.clone(), None),
+    ] {
+        let decision = decided(Some(&seen(Standing::New)), &push, &policy);
+        assert_eq!(decision.rule, DecisionRule::TrustedByPattern);
+        let after = decision.record.unwrap();
+        let ids = (after.principal_id, after.previous_principal_id);
+        assert_eq!(ids, (known, previous));
+    }
+}
+
+#[test]
 fn row_6_root_is_trusted_only_without_a_wildcard() {
     for (glob, row) in [
         (
@@ -578,6 +597,27 @@ fn row_11_the_same_second_is_not_later() {
     same_time.0.event_time = time(LAST);
     let decision = decided(Some(&seen(Standing::New)), &same_time, &Policy::default());
     assert_eq!(decision.rule, DecisionRule::LateEventOfUnknownPrincipal);
+}
+
+#[test]
+fn only_trust_that_stood_until_now_has_ended() {
+    for (standing, ended) in [
+        (Standing::Trusted, true),
+        (Standing::Suppressed, false),
+        (Standing::Attempted, false),
+    ] {
+        let mut record = seen(standing);
+        record.trusted_until = Some(time(BEFORE));
+        let finding = decided(Some(&record), &push(), &Policy::default()).finding;
+        let finding = finding.unwrap();
+        assert_eq!(finding.reason, Reason::NewUploader);
+        assert_eq!(
+            finding.trust_ended.is_some(),
+            ended,
+            "{:?}",
+            record.standing
+        );
+    }
 }
 
 /// One former id is remembered, and times are in whole seconds.
