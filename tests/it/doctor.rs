@@ -663,7 +663,7 @@ fn the_documents_give_each_right_of_the_doctor() {
     let areas = fs::read_dir(folder.join("commands/doctor")).unwrap();
     let mut files: Vec<_> = areas.map(|file| file.unwrap().path()).collect();
     files.extend(
-        ["session.rs", "queue.rs", "activity.rs"].map(|file| folder.join("deployment").join(file)),
+        ["stack.rs", "queue.rs", "activity.rs"].map(|file| folder.join("deployment").join(file)),
     );
     for file in files {
         let source = fs::read_to_string(file).unwrap();
