@@ -251,11 +251,7 @@ impl<R: Read> JsonStream<R> {
     fn recover(&mut self, fault: Fault, each: &mut impl FnMut(Position, Result<&str, String>)) {
         let Fault { position, mut what } = fault;
         let is_element = matches!(self.open.last(), Some(Open::Array | Open::Records));
-        let element = if is_element {
-            self.broken_element()
-        } else {
-            None
-        };
+        let element = is_element.then(|| self.broken_element()).flatten();
         if let Some(length) = element {
             self.advance(length);
         } else if self.in_vain > IN_VAIN + IN_VAIN_AGAIN * self.position.byte {

@@ -97,11 +97,7 @@ pub fn parse(text: &str) -> Result<Key, String> {
              TRUSTED_UPLOADERS"
         ));
     }
-    if text.len() > MAX_KEY {
-        return Err(format!(
-            "`{shown}` is longer than any key ({MAX_KEY} bytes)"
-        ));
-    }
+    check_length(text)?;
     if text.starts_with("unidentified:") {
         return Err(format!(
             "`{shown}` is nobody: it stands for all whom nothing identifies"
@@ -178,6 +174,20 @@ fn parse_federated(text: &str, shown: &str) -> Result<Key, String> {
         name: name.into(),
         ..issuer
     })
+}
+
+/// Holds a key to the length that a push's key has at most.
+///
+/// # Errors
+/// When it is longer.
+pub fn check_length(key: &str) -> Result<(), String> {
+    if key.len() <= MAX_KEY {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` is longer than any key ({MAX_KEY} bytes)",
+        safe(key, 80)
+    ))
 }
 
 fn parse_arn(text: &str, arn: &Arn<'_>, shown: &str) -> Result<Key, String> {

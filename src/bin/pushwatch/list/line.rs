@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use compact_str::CompactString;
-use pushwatch::identity::MAX_KEY;
 use pushwatch::record::{Record, Standing};
 use pushwatch::render::{safe, safe_words};
 
@@ -105,7 +104,7 @@ pub fn parse_line(line: &str) -> Result<Option<ListLine>, String> {
     }))
 }
 
-/// A record's key was a push's, so it is held to no more than its beginning.
+/// A record's key was a push's, so it is held to no more than its beginning and its length.
 fn check_seen_key(key: &str) -> Result<(), String> {
     let schemes = [
         "arn:",
@@ -115,12 +114,7 @@ fn check_seen_key(key: &str) -> Result<(), String> {
         "service:",
         "principal:",
     ];
-    if key.len() > MAX_KEY {
-        return Err(format!(
-            "`{}` has more than {MAX_KEY} bytes, and no uploader key has",
-            safe(key, 80)
-        ));
-    }
+    key::check_length(key)?;
     if schemes.iter().any(|scheme| key.starts_with(scheme)) {
         Ok(())
     } else {
@@ -172,7 +166,10 @@ mod tests {
         let key = format!("arn:aws:iam::111122223333:user/{}", "x".repeat(1_000));
         let line = serde_json::json!({"uploader": key, "standing": "new"});
         let error = parse_line(&line.to_string()).unwrap_err();
-        assert!(error.contains("has more than 1024 bytes"), "{error}");
+        assert!(
+            error.contains("is longer than any key (1024 bytes)"),
+            "{error}"
+        );
     }
 
     #[test]

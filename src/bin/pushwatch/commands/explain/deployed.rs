@@ -206,7 +206,9 @@ impl Deployment {
                     text: None,
                 }));
             }
-            Event::Ignored(why) => contents.ignored.push(format!("event {shown}: {why}")),
+            Event::Ignored(why) => contents
+                .ignored
+                .push(format!("event {shown}: {}", safe_words(&why, 400))),
             Event::Sweep => contents.ignored.push(format!("event {shown}: a sweep")),
         }
         Ok(contents)
@@ -219,7 +221,7 @@ impl Deployment {
         let records = self.records(uploaders).await?;
         let mut text = String::new();
         for why in &contents.ignored {
-            text.extend(["Ignored: ", &safe_words(why, 400), "\n"]);
+            text.extend(["Ignored: ", why, "\n"]);
         }
         for pushed in &contents.pushes {
             let uploader = &pushed.identification.uploader;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use clap::Args;
-use compact_str::CompactString;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pushwatch::glob::{self, Glob};
@@ -209,15 +208,14 @@ pub async fn revoke<S: Manage>(
 
 /// By whom, when and why somebody was revoked.
 fn revocation(record: &Record, now: Timestamp) -> String {
-    let text = |text: &Option<CompactString>| text.as_ref().map(|text| clean_cut(text, 1024));
     let by = record.revoked_by.as_ref();
     let by = by.map_or_else(String::new, |by| format!(" by {}", safe(by, 1024)));
     let when = record
         .revoked_at
         .map_or_else(String::new, |time| format!(" {} ({time})", ago(time, now)));
-    let why = text(&record.revoke_reason).map_or_else(
+    let why = record.revoke_reason.as_ref().map_or_else(
         || ", without a reason.".to_owned(),
-        |reason| format!(": {reason}"),
+        |reason| format!(": {}", clean_cut(reason, 1024)),
     );
     let shown = clean_cut(&record.uploader, 1024);
     format!("{shown} was revoked{by}{when}{why}")
